@@ -58,13 +58,10 @@ impl Vocab {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
-    /// Text of a token as shown, see [`escape`]; an unknown id is shown as `<id>`.
+    /// Text of a token as shown, see [`escape`]; an id that stands for no text is shown as `<id>`.
     pub fn text(&self, token_id: u32) -> String {
-        if token_id as usize >= self.len() {
-            format!("<{token_id}>")
-        } else {
-            escape(self.bytes_of(token_id))
-        }
+        let bytes = self.bytes_of(token_id);
+        if bytes.is_empty() { format!("<{token_id}>") } else { escape(bytes) }
     }
 
     /// Characters in `token_ids` that are split over several tokens.
