@@ -50,8 +50,6 @@ pub enum Threshold {
     None,
     /// `[d_sae]`, or one for all.
     Tensor(String),
-    /// Its logarithm is kept.
-    Log(String),
     /// One for all, from the config.
     Constant(f64),
 }
@@ -116,7 +114,7 @@ impl Source {
         for name in features {
             weights.expect(name, "[d_sae]", &[d_sae])?;
         }
-        if let Threshold::Tensor(name) | Threshold::Log(name) = &names.threshold
+        if let Threshold::Tensor(name) = &names.threshold
             && weights.shape(name).is_none_or(|shape| shape.iter().product::<i64>() != 1)
         {
             weights.expect(name, "[d_sae]", &[d_sae])?;
@@ -185,13 +183,11 @@ impl Source {
             Threshold::Constant(value) => {
                 return Ok(Some(Tensor::from(*value as f32).to_device(device)));
             }
-            Threshold::Tensor(name) | Threshold::Log(name) => name,
+            Threshold::Tensor(name) => name,
         };
         let one = self.weights.shape(name).is_some_and(|shape| shape.iter().product::<i64>() == 1);
         let select = if one { Select::All } else { features.map_or(Select::All, Select::Rows) };
-        let threshold = self.weights.read(name, select, Kind::Float, device)?;
-        let logarithm = matches!(self.names.threshold, Threshold::Log(_));
-        Ok(Some(if logarithm { threshold.exp() } else { threshold }))
+        Ok(Some(self.weights.read(name, select, Kind::Float, device)?))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::sae::config::{Architecture, Normalize, SaeFormat};
 use crate::sae::error::SaeError;
 use crate::sae::source::{Names, Source, Threshold, json};
-use crate::weights::{Plain, Select, Weights};
+use crate::weights::{Select, Weights};
 
 /// Opens a folder.
 pub fn open(folder: &Path) -> Result<Source, SaeError> {
@@ -142,13 +142,5 @@ impl Config<'_> {
 
     fn unsupported(&self, what: &'static str, got: String, expected: &'static str) -> SaeError {
         SaeError::Unsupported { what, got, expected, path: self.path.to_owned() }
-    }
-}
-
-/// A pickled value as text, for formats whose configs are pickles.
-pub fn plain_text(value: Option<&Plain>) -> Option<String> {
-    match value {
-        Some(Plain::Text(text)) => Some(text.clone()),
-        _ => None,
     }
 }
