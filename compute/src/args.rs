@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shared::bundle::Encoding;
 
+use crate::sae::SaeFormat;
+
 /// Reads a language model, sparse autoencoders and a corpus; writes a bundle that the viewer opens.
 #[derive(Debug, Parser)]
 #[command(name = "compute", version)]
@@ -87,6 +89,15 @@ pub struct RunArgs {
     /// Begin every row with the beginning-of-sequence token; by default as the SAE's config says
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub prepend_bos: Option<bool>,
+    /// Format of the SAE's files, where it is not recognised
+    #[arg(long, value_name = "FORMAT")]
+    pub sae_format: Option<SaeFormat>,
+    /// Subtract the mean over d_model from residual-stream activations; by default as the SAE's config says
+    #[arg(long, value_name = "BOOL")]
+    pub center_writing_weights: Option<bool>,
+    /// Subtract the value biases from hook_z; by default as the SAE's config says
+    #[arg(long, value_name = "BOOL")]
+    pub fold_value_biases: Option<bool>,
     /// Seed of every random choice
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

@@ -15,7 +15,7 @@ use crate::{
     corpus::{self, CorpusKind, Rule},
     device::device,
     model::{HookPoint, ModelConfig, Preprocessing},
-    sae::SaeConfig,
+    sae::{SaeConfig, SaeFormat},
 };
 
 /// A run, validated.
@@ -29,8 +29,10 @@ pub struct Plan {
     pub sae: PathBuf,
     /// What the SAE's files say.
     pub sae_config: SaeConfig,
-    /// The second SAE.
-    pub sae_b: Option<PathBuf>,
+    /// The second SAE, and what its files say.
+    pub sae_b: Option<(PathBuf, SaeConfig)>,
+    /// Format of both, where the command line says.
+    pub sae_format: Option<SaeFormat>,
     /// The corpus.
     pub data: PathBuf,
     /// Where the bundle goes.
@@ -78,16 +80,19 @@ impl Plan {
     /// Checks `args` against the headers of the files that they name.
     pub fn new(args: &RunArgs) -> Result<Self> {
         let model_config = ModelConfig::read(&args.model)?;
-        let sae_config = SaeConfig::read(&args.sae, None)?;
+        let sae_config = SaeConfig::read(&args.sae, args.sae_format)?;
         let hook = hook(args, &model_config, &sae_config)?;
         let hook_out = match &sae_config.hook_out {
             Some(name) => model_config.hook_point(name)?,
-            None => hook.clone(),
+            None => hook,
         };
         check_width(&args.sae, "reads", sae_config.d_in, &hook, &model_config)?;
         check_width(&args.sae, "writes", sae_config.d_out, &hook_out, &model_config)?;
-        if let Some(path) = &args.sae_b {
-            let b = SaeConfig::read(path, None)?;
+        let sae_b = match &args.sae_b {
+            Some(path) => Some((path.clone(), SaeConfig::read(path, args.sae_format)?)),
+            None => None,
+        };
+        if let Some((path, b)) = &sae_b {
             check_width(path, "reads", b.d_in, &hook, &model_config)?;
         }
         let feature_ranges = parse_features(&args.features, sae_config.d_sae as u32)?;
@@ -104,7 +109,13 @@ impl Plan {
             needs.correlated_b_features = 0;
         }
         let rule = rule(args, &model_config, &sae_config, &needs)?;
-        let preprocessing = Preprocessing::from(&sae_config);
+        let preprocessing = Preprocessing {
+            center_writing_weights: args
+                .center_writing_weights
+                .or(sae_config.center_writing_weights)
+                .unwrap_or_default(),
+            fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
+        };
         check_out(&args.out)?;
         let batch_rows = args.batch_rows.unwrap_or((BATCH_TOKENS / rule.seq_len).max(1));
         ensure!(batch_rows > 0, "--batch-rows is 0, expected at least 1");
@@ -113,7 +124,8 @@ impl Plan {
             model_config,
             sae: args.sae.clone(),
             sae_config,
-            sae_b: args.sae_b.clone(),
+            sae_b,
+            sae_format: args.sae_format,
             data: args.data.clone(),
             out: args.out.clone(),
             prompts: args.prompts.clone(),

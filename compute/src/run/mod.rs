@@ -56,7 +56,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let mut subject = load(&plan)?;
     progress.begin("health", 0, "");
     let health = health::measure(&subject, plan.hook_out, &rows, plan.batch_rows)?;
-    subject.sae.select(&plan.features.iter().map(|f| i64::from(*f)).collect::<Vec<_>>())?;
+    if plan.features.len() as i64 != plan.sae_config.d_sae {
+        let features: Vec<i64> = plan.features.iter().map(|f| i64::from(*f)).collect();
+        subject.sae = Sae::load_features(&plan.sae, plan.sae_format, plan.device, &features)?;
+    }
 
     progress.begin("forward", rows.n_rows(), "rows");
     let effects = plan.effects && plan.needs.sequences.is_some();
@@ -98,12 +101,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
 }
 
 fn load(plan: &Plan) -> Result<Subject> {
-    let sae_b = plan.sae_b.as_ref().map(|path| Sae::load(path, None, plan.device)).transpose()?;
+    let sae_b = plan.sae_b.as_ref().map(|(path, _)| Sae::load(path, plan.sae_format, plan.device)).transpose()?;
     Ok(Subject {
         model: Model::load(&plan.model, plan.device, plan.kind)?,
         hook: plan.hook,
         preprocessing: plan.preprocessing,
-        sae: Sae::load(&plan.sae, None, plan.device)?,
+        sae: Sae::load(&plan.sae, plan.sae_format, plan.device)?,
         sae_b,
         device: plan.device,
     })

@@ -26,7 +26,7 @@ pub fn manifest(
 ) -> Result<Manifest> {
     let config = &plan.model_config;
     let sae_b = match &plan.sae_b {
-        Some(path) => Some(sae_info(plan, path, &SaeConfig::read(path, None)?)?),
+        Some((path, config)) => Some(sae_info(plan, path, config)?),
         None => None,
     };
     Ok(Manifest {
@@ -34,7 +34,7 @@ pub fn manifest(
         tool: format!("sae-vis compute {}", env!("CARGO_PKG_VERSION")),
         model: ModelInfo {
             name: name(&plan.model),
-            family: format!("{:?}", config.family),
+            family: config.family.name().to_owned(),
             n_layers: config.n_layers as u32,
             d_model: config.d_model as u32,
             d_vocab: config.d_vocab as u32,
@@ -72,8 +72,8 @@ pub fn manifest(
 fn sae_info(plan: &Plan, path: &Path, config: &SaeConfig) -> Result<SaeInfo> {
     Ok(SaeInfo {
         name: name(path),
-        architecture: config.architecture.to_string(),
-        format: config.format.to_string(),
+        architecture: config.architecture.name().to_owned(),
+        format: config.format.name().to_owned(),
         hook: plan.hook.to_string(),
         d_in: config.d_in as u32,
         d_sae: config.d_sae as u32,

@@ -1,0 +1,88 @@
+//! The two layers that everything is made of: a linear map and a norm.
+
+use tch::{Kind, TchError, Tensor};
+
+use super::config::{Activation, NormKind};
+
+/// `x W^T + b`.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[d_out, d_in]`; may be a transposed view of what the checkpoint stores.
+    pub weight: Tensor,
+    /// `[d_out]`.
+    pub bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// - `x`: `[.., d_in]`
+    /// - returns `[.., d_out]`
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        x.f_linear(&self.weight, self.bias.as_ref())
+    }
+}
+
+/// LayerNorm or RMSNorm; statistics are taken in f32.
+#[derive(Debug)]
+pub struct Norm {
+    pub kind: NormKind,
+    pub eps: f64,
+    /// The gain, `[d_model]`; Gemma's `1 + w` is added up when it is read.
+    pub weight: Option<Tensor>,
+    /// `[d_model]`.
+    pub bias: Option<Tensor>,
+}
+
+impl Norm {
+    /// Normalises without gain and bias: what `hook_normalized` sees. `[.., d_model]` both ways.
+    pub fn normalise(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let d_model = x.size().last().copied().unwrap_or(0);
+        match self.kind {
+            NormKind::Layer => x.f_layer_norm([d_model], None::<&Tensor>, None, self.eps, false),
+            NormKind::Rms => self.rms(x)?.f_to_kind(x.kind()),
+        }
+    }
+
+    /// Applies gain and bias to what [`normalise`](Self::normalise) gave.
+    pub fn affine(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let mut y = x.shallow_clone();
+        if let Some(weight) = &self.weight {
+            y = y.f_mul(weight)?;
+        }
+        if let Some(bias) = &self.bias {
+            y = y.f_add(bias)?;
+        }
+        y.f_to_kind(x.kind())
+    }
+
+    /// Both at once, faster.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let d_model = x.size().last().copied().unwrap_or(0);
+        match (self.kind, &self.weight) {
+            (NormKind::Layer, weight) => {
+                x.f_layer_norm([d_model], weight.as_ref(), self.bias.as_ref(), self.eps, false)
+            }
+            (NormKind::Rms, Some(weight)) => self.rms(x)?.f_mul(weight)?.f_to_kind(x.kind()),
+            (NormKind::Rms, None) => self.normalise(x),
+        }
+    }
+
+    /// In f32.
+    fn rms(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let x = x.f_to_kind(Kind::Float)?;
+        let mean_square = x.f_square()?.f_mean_dim(-1, true, Kind::Float)?; // [.., 1]
+        x.f_mul(&mean_square.f_add_scalar(self.eps)?.f_rsqrt()?) // [.., d_model]
+    }
+}
+
+impl Activation {
+    /// Element by element, but for SoLU's softmax over the last axis.
+    pub fn apply(self, x: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Relu => x.f_relu(),
+            Self::Gelu => x.f_gelu("none"),
+            Self::GeluTanh => x.f_gelu("tanh"),
+            Self::Silu => x.f_silu(),
+            Self::Solu | Self::SoluLayerNorm => x.f_mul(&x.f_softmax(-1, Kind::Float)?.f_to_kind(x.kind())?),
+        }
+    }
+}

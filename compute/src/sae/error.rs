@@ -1,0 +1,59 @@
+//! Why an SAE cannot be read.
+
+use std::path::PathBuf;
+
+use crate::weights::WeightsError;
+
+/// Why an SAE could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SaeError {
+    /// Its weights are wrong.
+    #[error("could not load the SAE: {0}")]
+    Weights(#[from] WeightsError),
+    /// Its config is missing or cannot be read.
+    #[error("could not load the SAE: {reason} ({})", path.display())]
+    Config {
+        /// What is wrong with it.
+        reason: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A setting with a value that is not read.
+    #[error("could not load the SAE: its config says {what} \"{got}\", expected one of {expected} ({})", path.display())]
+    Unsupported {
+        /// Which setting.
+        what: &'static str,
+        /// Its value.
+        got: String,
+        /// The values that are read.
+        expected: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// No format fits the files.
+    #[error("could not load the SAE: no known format: {found}; expected {expected}; name it with --sae-format ({})", path.display())]
+    UnknownFormat {
+        /// What is there.
+        found: String,
+        /// What would be recognised.
+        expected: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// A format name that does not exist.
+    #[error("no SAE format \"{got}\": expected one of {expected}")]
+    NoSuchFormat {
+        /// What was asked for.
+        got: String,
+        /// The formats.
+        expected: String,
+    },
+    /// A feature beyond the dictionary.
+    #[error("no feature {feature}: the SAE has 0 to {}", d_sae - 1)]
+    Feature {
+        /// What was asked for.
+        feature: i64,
+        /// How many there are.
+        d_sae: i64,
+    },
+}

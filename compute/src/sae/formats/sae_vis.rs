@@ -1,0 +1,59 @@
+//! Two `.pt` layouts with SAELens's names: the bare state dict of sae_vis's run1 and run2, and
+//! GPT2-Small-SAEs' pickle of a config and a state dict (its transcoders write by `b_dec_out`).
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::sae::config::SaeFormat;
+use crate::sae::error::SaeError;
+use crate::sae::source::{Names, Source, json};
+use crate::weights::{Plain, Weights};
+
+/// `25.pt`, and beside it `25_cfg.json` if there is one.
+pub fn open(file: &Path) -> Result<Source, SaeError> {
+    let weights = Weights::open(file)?;
+    let mut source = Source::new(SaeFormat::SaeVis, weights, Names::canonical(), (None, None))?;
+    let name = file.file_stem().map(|stem| format!("{}_cfg.json", stem.to_string_lossy()));
+    let Some(cfg) = name.map(|name| file.with_file_name(name)).filter(|cfg| cfg.is_file()) else {
+        return Ok(source);
+    };
+    let cfg = json(&cfg)?;
+    let text = |name: &str| cfg.get(name).and_then(Value::as_str).map(str::to_owned);
+    source.config.hook = text("act_name").or_else(|| text("hook_name"));
+    source.config.model_name = text("model_name");
+    source.config.context_size = cfg.get("seq_len").and_then(Value::as_i64);
+    Ok(source)
+}
+
+/// `final_sparse_autoencoder_*.pt`.
+pub fn open_pickled(file: &Path) -> Result<Source, SaeError> {
+    let all = Weights::open(file)?;
+    let text = |name: &str| match all.plain(&format!("cfg.{name}")) {
+        Some(Plain::Text(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let int = |name: &str| match all.plain(&format!("cfg.{name}")) {
+        Some(Plain::Int(value)) => Some(*value),
+        _ => None,
+    };
+    let hook = text("hook_point").or_else(|| text("hook_name"));
+    let hook_out = text("out_hook_point").filter(|out| hook.as_ref() != Some(out));
+    let (model_name, context_size) = (text("model_name"), int("context_size"));
+    let widths = (int("d_in"), int("d_sae"));
+    let weights = all.below("state_dict.");
+    let mut names = Names::canonical();
+    let transcoder = weights.has("b_dec_out");
+    if transcoder {
+        names.b_dec = Some("b_dec_out".to_owned());
+    }
+    let mut source = Source::new(SaeFormat::Gpt2SmallSaes, weights, names, widths)?;
+    let config = &mut source.config;
+    config.transcoder |= transcoder;
+    (config.hook, config.hook_out) = (hook, hook_out.filter(|_| transcoder));
+    (config.model_name, config.context_size) = (model_name, context_size);
+    // Trained on TransformerLens's default, processed weights; pickled before configs said so.
+    config.prepend_bos = Some(true);
+    config.center_writing_weights = Some(true);
+    Ok(source)
+}

@@ -1,0 +1,55 @@
+//! Norms around an SAE: what is done to its input, and how its output gets it back.
+
+use tch::{Kind, Tensor};
+
+use super::config::Normalize;
+
+/// Added to the standard deviation, as SAELens and OpenAI do.
+const EPS: f64 = 1e-5;
+
+/// How to undo a norm.
+#[derive(Debug)]
+pub struct Undo {
+    /// Multiply by this, `[.., 1]`.
+    times: Option<Tensor>,
+    /// Then add this, `[.., 1]`.
+    plus: Option<Tensor>,
+}
+
+impl Normalize {
+    /// - `x`: `[.., d_in]`, f32
+    /// - returns the normalised input, and how to undo it
+    pub fn apply(self, x: &Tensor) -> (Tensor, Undo) {
+        match self {
+            Self::None | Self::ExpectedAverage => (x.shallow_clone(), Undo { times: None, plus: None }),
+            Self::Scale(scale) => {
+                let undo = Tensor::from((1.0 / scale) as f32).to_device(x.device());
+                (x * scale, Undo { times: Some(undo), plus: None })
+            }
+            Self::ConstantNorm => {
+                let d_in = x.size().last().copied().unwrap_or(1) as f64;
+                let norm = x.square().sum_dim_intlist(-1, true, Kind::Float).sqrt() / d_in.sqrt(); // [.., 1]
+                (x / &norm, Undo { times: Some(norm), plus: None })
+            }
+            Self::LayerNorm => {
+                let mean = x.mean_dim(-1, true, Kind::Float); // [.., 1]
+                let centred = x - &mean;
+                let std = centred.std_dim(-1, true, true); // [.., 1]
+                (centred / (&std + EPS), Undo { times: Some(std), plus: Some(mean) })
+            }
+        }
+    }
+}
+
+impl Undo {
+    /// `[.., d_out]` both ways.
+    pub fn apply(self, mut out: Tensor) -> Tensor {
+        if let Some(times) = self.times {
+            out *= times;
+        }
+        if let Some(plus) = self.plus {
+            out += plus;
+        }
+        out
+    }
+}
