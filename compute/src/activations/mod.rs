@@ -15,6 +15,7 @@ use tch::{Device, Kind, Tensor};
 pub use neurons::NeuronSums;
 pub use resid::Residuals;
 pub use sparse::{ByFeature, ByPosition};
+pub use workers::in_order;
 
 use crate::{
     corpus::Rows,
@@ -63,9 +64,8 @@ pub struct Wanted {
 
 /// Runs every row of `rows` through the model in batches of `batch_rows`.
 ///
-/// Worker threads compute whole batches, each with single-threaded matrix products: threads inside a product would
-/// wait for one another at every layer. This thread takes the batches in order, so that sums do not depend on
-/// the number of workers. `after_batch` is told the number of rows done.
+/// Worker threads compute whole batches, this thread takes them in order, so that sums do not depend on the number
+/// of workers. `after_batch` is told the number of rows done.
 pub fn gather(
     subject: &Subject,
     rows: &Rows,
@@ -82,7 +82,7 @@ pub fn gather(
         resid: Residuals::new(subject.model.config().d_model as usize),
     };
     let n_batches = rows.n_rows().div_ceil(batch_rows);
-    workers::in_order(subject, n_batches, |subject, i| {
+    in_order(subject, subject.device, n_batches, |subject, i| {
         let end = ((i + 1) * batch_rows).min(rows.n_rows());
         Batch::compute(subject, &rows.tensor(i * batch_rows..end), wanted)
     }, |i, batch: Batch| {

@@ -10,12 +10,11 @@
 
 use anyhow::Result;
 use pulp::Arch;
-use rayon::prelude::*;
 use tch::Tensor;
 
 use super::exp::exp;
 use crate::{
-    activations::{Residuals, to_host},
+    activations::{Residuals, in_order, to_host},
     model::Head,
 };
 
@@ -69,7 +68,7 @@ pub struct Outcome<'a> {
 }
 
 /// A chunk's logits take about this much memory.
-const CHUNK_BYTES: usize = 16 << 20;
+const CHUNK_BYTES: usize = 4 << 20;
 /// Logits handled at once: three arrays of this length fit the first-level cache.
 const LANES: usize = 1024;
 
@@ -95,9 +94,7 @@ impl Outcomes {
     /// Effect of job `j`.
     pub fn of(&self, j: usize) -> Outcome<'_> {
         let place = self.places[j] as usize;
-        // Lists of no tokens keep one unused entry, so that there is a list for every job.
-        let start = place * self.n_hover.max(1);
-        let list = start..start + self.n_hover;
+        let list = place * self.n_hover..(place + 1) * self.n_hover;
         Outcome {
             loss: self.loss[place],
             prob_change: self.prob_change[place],
@@ -140,14 +137,7 @@ pub fn ablate(
 ) -> Result<Outcomes> {
     let mut order: Vec<u32> = (0..jobs.len() as u32).collect();
     order.sort_unstable_by_key(|&j| (jobs[j as usize].position, j));
-    let mut outcomes = Outcomes {
-        n_hover,
-        places: vec![0; jobs.len()],
-        loss: vec![0.0; jobs.len()],
-        prob_change: vec![0.0; jobs.len()],
-        boosted: vec![(0, 0.0); jobs.len() * n_hover.max(1)],
-        suppressed: vec![(0, 0.0); jobs.len() * n_hover.max(1)],
-    };
+    let mut outcomes = Outcomes { n_hover, places: vec![0; jobs.len()], ..Outcomes::default() };
     for (place, &j) in order.iter().enumerate() {
         outcomes.places[j as usize] = place as u32;
     }
@@ -159,68 +149,56 @@ pub fn ablate(
         eps: head.eps(),
         d_model: directions.d_model,
     };
-    let n_chunk = (CHUNK_BYTES / (4 * directions.d_vocab.max(1))).clamp(8, 4096);
-    let mut done = 0;
-    while done < order.len() {
-        let mut positions: Vec<u32> = Vec::with_capacity(n_chunk);
-        let mut end = done;
-        while let Some(&j) = order.get(end) {
-            let position = jobs[j as usize].position;
-            if positions.last() != Some(&position) {
-                if positions.len() == n_chunk {
-                    break;
-                }
-                positions.push(position);
-            }
-            end += 1;
-        }
-        let chunk = Chunk::compute(head, resid, positions, &constants)?;
-        outcomes.fill(done..end, &order, jobs, &chunk, directions, &constants);
-        done = end;
-        after_chunk(done);
-    }
+    let n_positions = (CHUNK_BYTES / (4 * directions.d_vocab.max(1))).clamp(8, 1024);
+    let chunks = chunks(&order, jobs, n_positions);
+    in_order(
+        head,
+        head.device(),
+        chunks.len(),
+        |head, i| {
+            let jobs: Vec<Job> = order[chunks[i].clone()].iter().map(|&j| jobs[j as usize]).collect();
+            let chunk = Chunk::compute(head, resid, &jobs, &constants)?;
+            Ok(chunk.ablate(&jobs, directions, &constants, n_hover))
+        },
+        |i, part: Outcomes| {
+            outcomes.loss.extend(part.loss);
+            outcomes.prob_change.extend(part.prob_change);
+            outcomes.boosted.extend(part.boosted);
+            outcomes.suppressed.extend(part.suppressed);
+            after_chunk(chunks[i].end);
+            Ok(())
+        },
+    )?;
     Ok(outcomes)
 }
 
-impl Outcomes {
-    fn fill(
-        &mut self,
-        range: std::ops::Range<usize>,
-        order: &[u32],
-        jobs: &[Job],
-        chunk: &Chunk,
-        directions: &Directions,
-        constants: &HeadConstants,
-    ) {
-        let arch = Arch::new();
-        let (n, stride) = (self.n_hover, self.n_hover.max(1));
-        let lists = range.start * stride..range.end * stride;
-        let lists = (
-            self.boosted[lists.clone()].par_chunks_mut(stride),
-            self.suppressed[lists].par_chunks_mut(stride),
-        );
-        (&order[range.clone()], &mut self.loss[range.clone()], &mut self.prob_change[range])
-            .into_par_iter()
-            .zip(lists)
-            .for_each(|((&j, loss, prob_change), (boosted, suppressed))| {
-                let job = &jobs[j as usize];
-                let pair = Pair::new(job, chunk, directions, constants);
-                let lists = (&mut boosted[..n], &mut suppressed[..n]);
-                (*loss, *prob_change) = arch.dispatch(
-                    #[inline(always)]
-                    || pair.ablate(lists.0, lists.1),
-                );
-            });
+/// Cuts jobs, in order of position, into chunks of at most `n_positions` distinct positions.
+fn chunks(order: &[u32], jobs: &[Job], n_positions: usize) -> Vec<std::ops::Range<usize>> {
+    let mut chunks: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut distinct = n_positions;
+    let mut last = None;
+    for (place, &j) in order.iter().enumerate() {
+        let position = jobs[j as usize].position;
+        if last != Some(position) {
+            if distinct == n_positions {
+                chunks.push(place..place);
+                distinct = 0;
+            }
+            distinct += 1;
+            last = Some(position);
+        }
+        if let Some(chunk) = chunks.last_mut() {
+            chunk.end = place + 1;
+        }
     }
+    chunks
 }
 
 impl Chunk {
-    fn compute(
-        head: &Head,
-        resid: &Residuals,
-        positions: Vec<u32>,
-        constants: &HeadConstants,
-    ) -> Result<Self> {
+    /// Logits at the positions of `jobs`, which are in order of position.
+    fn compute(head: &Head, resid: &Residuals, jobs: &[Job], constants: &HeadConstants) -> Result<Self> {
+        let mut positions: Vec<u32> = jobs.iter().map(|j| j.position).collect();
+        positions.dedup();
         let x = Tensor::from_slice(&resid.read(&positions)?)
             .view([positions.len() as i64, constants.d_model as i64])
             .to(head.device());
@@ -229,19 +207,34 @@ impl Chunk {
         to_host(&head.unnormalised(&x), &mut logits)?; // [n_pos, d_vocab]
         to_host(&head.scale(&x), &mut scales)?; // [n_pos]
         let arch = Arch::new();
-        let d_vocab = constants.constant.len();
-        let scales = scales
-            .par_iter()
-            .zip(logits.par_chunks(d_vocab))
-            .map(|(&scale, logits)| {
-                let sum = arch.dispatch(
-                    #[inline(always)]
-                    || log_sum_exp(logits, logits, 1.0 / scale, 0.0, constants),
-                );
-                (scale, sum)
-            })
-            .collect();
+        let scaled = |(&scale, logits): (&f32, &[f32])| {
+            let sum = arch.dispatch(
+                #[inline(always)]
+                || log_sum_exp(logits, 1.0 / scale, constants),
+            );
+            (scale, sum)
+        };
+        let scales = scales.iter().zip(logits.chunks(constants.constant.len())).map(scaled).collect();
         Ok(Self { positions, centred, logits, scales })
+    }
+
+    /// Effects of `jobs`, in their order.
+    fn ablate(&self, jobs: &[Job], directions: &Directions, constants: &HeadConstants, n_hover: usize) -> Outcomes {
+        let arch = Arch::new();
+        let (mut boosted, mut suppressed) = (vec![(0, 0f32); n_hover], vec![(0, 0f32); n_hover]);
+        let mut outcomes = Outcomes { n_hover, ..Outcomes::default() };
+        for job in jobs {
+            let pair = Pair::new(job, self, directions, constants);
+            let (loss, prob_change) = arch.dispatch(
+                #[inline(always)]
+                || pair.ablate(&mut boosted, &mut suppressed),
+            );
+            outcomes.loss.push(loss);
+            outcomes.prob_change.push(prob_change);
+            outcomes.boosted.extend_from_slice(&boosted);
+            outcomes.suppressed.extend_from_slice(&suppressed);
+        }
+        outcomes
     }
 }
 
@@ -303,12 +296,12 @@ fn maximum(lanes: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn log_sum_exp(a: &[f32], b: &[f32], ca: f32, cb: f32, constants: &HeadConstants) -> f64 {
+fn log_sum_exp(logits: &[f32], inverse_scale: f32, constants: &HeadConstants) -> f64 {
     let mut lanes = [0f32; LANES];
     let mut total = LogSumExp::EMPTY;
-    for ((a, b), c) in a.chunks(LANES).zip(b.chunks(LANES)).zip(constants.constant.chunks(LANES)) {
-        let lanes = &mut lanes[..a.len()];
-        combine(lanes, a, b, (ca, cb), c, constants.soft_cap);
+    for (x, c) in logits.chunks(LANES).zip(constants.constant.chunks(LANES)) {
+        let lanes = &mut lanes[..x.len()];
+        combine(lanes, x, x, (inverse_scale, 0.0), c, constants.soft_cap);
         total.push(lanes);
     }
     total.value()
