@@ -18,14 +18,23 @@ mod test;
 
 use args::{Args, Command};
 use clap::Parser as _;
+use std::process::ExitCode;
 use xtask::project::Project;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let project = Project::here();
-    match Args::parse().command {
+    let result = match Args::parse().command {
         Command::Demo(args) => demo::run(&project, &args),
         Command::Test => test::run(&project),
         Command::Site(args) => site::run(&project, &args),
         Command::Screenshots => screenshots::run(&project),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, whatever RUST_BACKTRACE says: what failed is told by its step and its program.
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

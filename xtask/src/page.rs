@@ -63,7 +63,7 @@ fn assemble(project: &Project, wasm: &Path) -> Result<Page> {
     }
     let mut bindgen = Bindgen::new();
     bindgen.input_path(wasm).typescript(false).web(true)?;
-    bindgen.generate(&out).with_context(|| format!("wasm-bindgen could not read {}", wasm.display()))?;
+    bindgen.generate(&out).with_context(|| format!("wasm-bindgen refused {}", wasm.display()))?;
 
     let mut page = Page::new();
     collect(&out, Path::new(""), &mut page)?;

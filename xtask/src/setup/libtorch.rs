@@ -99,15 +99,24 @@ fn fetch(project: &Project) -> Result<PathBuf> {
     fs::create_dir_all(&scratch).with_context(|| format!("could not create {}", scratch.display()))?;
 
     let cuda_wheel = cfg!(all(target_os = "linux", target_arch = "x86_64"));
-    let size = if cuda_wheel { "545 MB, unpacked 1.3 GB" } else { "some 100 MB" };
-    println!("libtorch: fetching {TORCH} from PyPI into .tools ({size}; a minute or two)");
+    let size = if cuda_wheel { "545 MB, unpacked 1.2 GB" } else { "some hundred MB" };
+    println!("libtorch: fetching {TORCH} from PyPI into .tools ({size}; half a minute on a fast line)");
     let mut pip = pip(&tools)?;
-    pip.args(["install", "--quiet", "--no-compile", "--no-warn-script-location", TORCH]);
+    pip.args([
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--no-warn-script-location",
+        "--root-user-action=ignore",
+        TORCH,
+    ]);
     if cuda_wheel {
         pip.arg("--no-deps").args(CUDA_PARTS);
     }
     // Unpacked where it will stay: the system's temporary folder may be too small.
     pip.arg("--target").arg(partial.join("site")).env("TMPDIR", &scratch);
+    // In a container one is root, and the folder is ours alone.
+    pip.env("PIP_ROOT_USER_ACTION", "ignore");
     steps::run(&mut pip).context("could not fetch libtorch; is this Python one that torch 2.11 supports?")?;
     fs::rename(partial.join("site"), &done).context("could not move libtorch into place")?;
     fs::remove_dir_all(&partial).context("could not clear the temporary folder")?;
