@@ -1,7 +1,7 @@
 //! Builds `compute` and runs it on the demo model, once per change of either.
 
 use crate::{cargo::cargo, steps};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use std::{
     fmt::Write as _,
     fs,
@@ -38,6 +38,9 @@ pub fn make(project: &Project) -> Result<()> {
     }
     fs::create_dir_all(project.dist()).context("could not create dist")?;
     steps::run(Command::new(project.compute()).current_dir(project.root()).args(arguments))?;
+    if !bundle.join("manifest.json").is_file() {
+        bail!("compute ended well but wrote no bundle ({})", bundle.display());
+    }
     fs::write(&stamp, made_of).with_context(|| format!("could not write {}", stamp.display()))
 }
 

@@ -10,17 +10,23 @@ mod target;
 use range::{Span, parse_range};
 use std::{
     fs::File,
-    io::{self, Read, Seek as _, SeekFrom},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
+    time::Duration,
 };
 use thiserror::Error;
-use tiny_http::{Header, Method, Request, Response, Server};
 
-/// Requests answered at the same time; browsers open six connections to a host.
-const N_THREADS: usize = 8;
+/// The most bytes that a request's head may have.
+const MAX_HEAD_BYTES: u64 = 16 * 1024;
+
+/// How long a connection may stay silent; browsers open some that they never use.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Ports tried after the wanted one.
 const N_PORTS: u16 = 20;
@@ -53,45 +59,33 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Served {
     address: SocketAddr,
-    server: Stopper,
-    threads: Vec<JoinHandle<()>>,
-}
-
-/// `tiny_http::Server` has no `Debug`.
-struct Stopper(Arc<Server>);
-
-impl std::fmt::Debug for Stopper {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Server")
-    }
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Served {
     /// Serves `folder` on `port`, or on the next free one; port 0 takes any.
+    ///
+    /// Every connection has a thread of its own and carries one request, so none can hold up another.
     pub fn start(folder: &Path, port: u16) -> Result<Self, ServeError> {
         let root = folder
             .canonicalize()
             .map_err(|source| ServeError::NoFolder { path: folder.to_path_buf(), source })?;
         let listener = listen(port)?;
         let address = listener.local_addr().map_err(|error| ServeError::Start(error.to_string()))?;
-        let server =
-            Server::from_listener(listener, None).map_err(|error| ServeError::Start(error.to_string()))?;
-        let server = Arc::new(server);
-        let mut served = Self { address, server: Stopper(Arc::clone(&server)), threads: Vec::new() };
-        for _ in 0..N_THREADS {
-            let (server, root) = (Arc::clone(&server), root.clone());
-            let thread = std::thread::Builder::new()
-                .name("serve".into())
-                .spawn(move || {
-                    while let Ok(request) = server.recv() {
-                        // A reader that went away is no news.
-                        answer(request, &root).unwrap_or_default();
-                    }
-                })
-                .map_err(|error| ServeError::Start(error.to_string()))?;
-            served.threads.push(thread);
-        }
-        Ok(served)
+        let stopping = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopping);
+        let thread = std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                if stop.load(Ordering::Acquire) {
+                    return;
+                }
+                let root = root.clone();
+                // A reader that went away is no news.
+                std::thread::spawn(move || answer(&connection, &root).unwrap_or_default());
+            }
+        });
+        Ok(Self { address, stopping, thread: Some(thread) })
     }
 
     /// The page's address, with a slash at the end.
@@ -101,7 +95,7 @@ impl Served {
 
     /// Serves until the process is ended.
     pub fn wait(mut self) {
-        for thread in std::mem::take(&mut self.threads) {
+        if let Some(thread) = self.thread.take() {
             thread.join().unwrap_or_default();
         }
     }
@@ -109,11 +103,12 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        for _ in &self.threads {
-            self.server.0.unblock();
-        }
-        for thread in std::mem::take(&mut self.threads) {
-            thread.join().unwrap_or_default();
+        self.stopping.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // Wakes the listener, which then sees that it is over.
+            if TcpStream::connect(self.address).is_ok() {
+                thread.join().unwrap_or_default();
+            }
         }
     }
 }
@@ -126,66 +121,65 @@ fn listen(port: u16) -> Result<TcpListener, ServeError> {
         .ok_or(ServeError::NoPort { first: port, last })
 }
 
-/// Answers one request; an error means the connection broke.
-fn answer(request: Request, root: &Path) -> io::Result<()> {
-    if !matches!(request.method(), Method::Get | Method::Head) {
-        return refuse(request, 405, "only GET and HEAD", header("Allow", "GET, HEAD"));
+/// Answers the request of one connection; an error means that the connection broke.
+fn answer(connection: &TcpStream, root: &Path) -> io::Result<()> {
+    connection.set_read_timeout(Some(SILENCE))?;
+    let mut lines = BufReader::new(connection.take(MAX_HEAD_BYTES)).lines();
+    let Some(first) = lines.next().transpose()? else { return Ok(()) };
+    let mut wanted = None;
+    for line in lines {
+        let line = line?;
+        if line.is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("range")
+        {
+            wanted = Some(value.trim().to_owned());
+        }
     }
-    let opened = target::resolve(root, request.url()).and_then(|path| Some((File::open(&path).ok()?, path)));
+    let mut words = first.split(' ');
+    let (method, request_target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if !matches!(method, "GET" | "HEAD") {
+        return refuse(connection, "405 Method Not Allowed", "Allow: GET, HEAD\r\n");
+    }
+    let opened = target::resolve(root, request_target).and_then(|path| Some((File::open(&path).ok()?, path)));
     let Some((mut file, path)) = opened else {
-        return refuse(request, 404, "not found", None);
+        return refuse(connection, "404 Not Found", "");
     };
     let n_bytes = file.metadata()?.len();
-    let wanted = request.headers().iter().find(|h| h.field.equiv("Range")).map(|h| h.value.as_str());
-    match parse_range(wanted, n_bytes) {
-        Span::Whole => respond(request, &path, 200, file, n_bytes, None),
-        Span::Part { start, end } => {
-            file.seek(SeekFrom::Start(start))?;
-            let content_range = header("Content-Range", &format!("bytes {start}-{}/{n_bytes}", end - 1));
-            respond(request, &path, 206, file, end - start, content_range)
-        }
+    let (status, start, end) = match parse_range(wanted.as_deref(), n_bytes) {
+        Span::Whole => ("200 OK", 0, n_bytes),
+        Span::Part { start, end } => ("206 Partial Content", start, end),
         Span::Outside => {
-            let content_range = header("Content-Range", &format!("bytes */{n_bytes}"));
-            refuse(request, 416, "range outside the file", content_range)
+            let content_range = format!("Content-Range: bytes */{n_bytes}\r\n");
+            return refuse(connection, "416 Range Not Satisfiable", &content_range);
         }
+    };
+    let mut head = format!("Content-Type: {}\r\nAccept-Ranges: bytes\r\n", target::mime_type(&path));
+    if status.starts_with("206") {
+        head += &format!("Content-Range: bytes {start}-{}/{n_bytes}\r\n", end - 1);
     }
-}
-
-/// Sends `n_bytes` of `file` from where it stands.
-fn respond(
-    request: Request,
-    path: &Path,
-    status: u16,
-    file: File,
-    n_bytes: u64,
-    content_range: Option<Header>,
-) -> io::Result<()> {
-    let headers = [
-        header("Content-Type", target::mime_type(path)),
-        header("Accept-Ranges", "bytes"),
-        header("Cache-Control", "no-cache"),
-        header("X-Content-Type-Options", "nosniff"),
-        content_range,
-    ];
-    let headers = headers.into_iter().flatten().collect();
-    let response = Response::new(status.into(), headers, file.take(n_bytes), Some(n_bytes as usize), None)
-        // Always with its length, never in chunks: the viewer shows how much is still to come.
-        .with_chunked_threshold(usize::MAX);
-    request.respond(response)
+    send_head(connection, status, end - start, &head)?;
+    if method == "GET" {
+        file.seek(SeekFrom::Start(start))?;
+        io::copy(&mut file.take(end - start), &mut &*connection)?;
+    }
+    Ok(())
 }
 
 /// Says why there is no file.
-fn refuse(request: Request, status: u16, reason: &str, extra: Option<Header>) -> io::Result<()> {
-    let mut response = Response::from_string(format!("{reason}\n")).with_status_code(status);
-    if let Some(extra) = extra {
-        response.add_header(extra);
-    }
-    request.respond(response)
+fn refuse(connection: &TcpStream, status: &str, extra: &str) -> io::Result<()> {
+    send_head(connection, status, 0, extra)
 }
 
-/// A header; `None` for text that is not ASCII, which none of ours is.
-fn header(name: &str, value: &str) -> Option<Header> {
-    Header::from_bytes(name, value).ok()
+/// Sends a status and headers; `extra` is whole header lines.
+fn send_head(mut connection: &TcpStream, status: &str, n_bytes: u64, extra: &str) -> io::Result<()> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {n_bytes}\r\nCache-Control: no-cache\r\n\
+         X-Content-Type-Options: nosniff\r\nConnection: close\r\n{extra}\r\n"
+    );
+    connection.write_all(head.as_bytes())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The server as a client sees it, over a socket.
 
 use super::*;
-use std::{io::Write as _, net::TcpStream};
 
 /// A folder with a page, a file to cut ranges from, and a secret beside it.
 fn site() -> (tempfile::TempDir, Served) {
