@@ -112,10 +112,9 @@ impl Sae {
     /// - returns `[.., n]`, f32, non-negative, in the SAE's own scale
     pub fn encode(&self, acts: &Tensor) -> Tensor {
         let weights = &self.tensors;
-        let (mut x, _) = self.config.normalize.apply(&acts.to_kind(Kind::Float));
-        if let Some(b_in) = &weights.b_in {
-            x = x - b_in; // not in place: x may be the caller's own tensor
-        }
+        let (x, _) = self.config.normalize.apply(&acts.to_kind(Kind::Float));
+        // Not in place: x may be the caller's own tensor.
+        let x = weights.b_in.as_ref().map_or_else(|| x.shallow_clone(), |b_in| &x - b_in);
         let mut z = x.matmul(&weights.w_enc); // [.., n]
         if let Some(b_enc) = &weights.b_enc {
             z += b_enc;

@@ -1,5 +1,5 @@
 //! Writes the files that the tests read: what torch.save, numpy and safetensors would write, byte by byte.
-#![allow(dead_code, missing_docs, reason = "each test file uses its own part")]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,9 @@ impl Pickler {
 
     fn ints(&mut self, values: &[i64]) {
         self.pickle.push(b'(');
-        values.iter().for_each(|value| self.int(*value));
+        for value in values {
+            self.int(*value);
+        }
         self.pickle.push(b't');
     }
 
