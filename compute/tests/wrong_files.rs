@@ -11,7 +11,7 @@ use compute::model::{Model, ModelConfig};
 use compute::sae::{Sae, SaeConfig, SaeFormat};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
-use written::{Item, fixture, npy, randn, safetensors, torch_save, zip, zip_of};
+use written::{Item, fixture, npy, randn, safetensors, torch_save, zip, zip_of, zip64};
 
 /// The error's text: one line, not empty.
 fn line<T>(result: Result<T, impl std::fmt::Display>) -> String {
@@ -95,10 +95,14 @@ fn unknown_settings_are_refused_with_the_known_ones() {
     assert_says(&load(folder.path()), &["architecture \"temporal\"", "jumprelu", "cfg.json"]);
     let folder = sae_lens(|cfg, _| cfg["normalize_activations"] = json!("sideways"));
     assert_says(&load(folder.path()), &["normalize_activations \"sideways\"", "layer_norm"]);
+    let folder = sae_lens(|cfg, _| cfg["activation_fn_str"] = json!("tanh-relu"));
+    assert_says(&load(folder.path()), &["activation_fn \"tanh-relu\"", "relu, topk"]);
+    let folder = sae_lens(|cfg, _| cfg["hook_head_index"] = json!(3));
+    assert_says(&load(folder.path()), &["hook_head_index \"3\""]);
     let folder = sae_lens(|cfg, _| cfg["activation_fn_str"] = json!("topk"));
     assert_says(&load(folder.path()), &["a topk SAE without k"]);
     let folder = sae_lens(|_, tensors| {
-        tensors.push(("scaling_factor", Tensor::ones([20], (Kind::Float, Device::Cpu)) * 2.0))
+        tensors.push(("scaling_factor", Tensor::ones([20], (Kind::Float, Device::Cpu)) * 2.0));
     });
     assert_says(&load(folder.path()), &["\"scaling_factor\"", "not all ones"]);
 }
@@ -255,6 +259,22 @@ fn zip_bombs_are_refused_by_their_declared_sizes() {
     members[0] = ("W_enc.npy".to_owned(), 8, declared, packed);
     fs::write(&file, zip_of(&members)).unwrap();
     assert_says(&load(&file), &["declares", "unpacks to"]);
+}
+
+#[test]
+fn archives_beyond_four_gigabytes_are_read_and_cut_short_like_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("params.npz");
+    let mut members = Vec::new();
+    let shapes: [(&str, &[i64]); 5] =
+        [("W_enc", &[3, 5]), ("W_dec", &[5, 3]), ("b_enc", &[5]), ("b_dec", &[3]), ("threshold", &[5])];
+    for (name, shape) in shapes {
+        members.push((format!("{name}.npy"), npy(&randn(shape, 2))));
+    }
+    let bytes = zip64(&members);
+    fs::write(&file, &bytes).unwrap();
+    assert_eq!(Sae::load(&file, None, Device::Cpu).unwrap().config().d_sae, 5);
+    every_prefix(&bytes, &file, &file);
 }
 
 #[test]

@@ -30,6 +30,22 @@ pub enum Family {
     TransformerLens,
 }
 
+impl Family {
+    /// Its name, as `model_type` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gpt2 => "gpt2",
+            Self::GptNeox => "gpt_neox",
+            Self::Llama => "llama",
+            Self::Mistral => "mistral",
+            Self::Qwen2 => "qwen2",
+            Self::Gemma => "gemma",
+            Self::Gemma2 => "gemma2",
+            Self::TransformerLens => "transformer_lens",
+        }
+    }
+}
+
 /// How a norm centres and scales.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormKind {

@@ -39,7 +39,13 @@ pub use config::{Architecture, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
 use source::Source;
 
+/// No decoder row that is not zero is shorter.
+const SMALLEST_NORM: f64 = 1e-30;
+
 /// A sparse autoencoder or transcoder, in f32 on one device.
+///
+/// Widths are checked when it is read; [`Sae::encode`] panics, as libtorch's plain calls do, where
+/// activations of another width than [`SaeConfig::d_in`] are given to it.
 #[derive(Debug)]
 pub struct Sae {
     config: SaeConfig,
@@ -179,7 +185,8 @@ impl Sae {
     }
 
     fn decoder_scale(&self) -> Option<Tensor> {
-        self.tensors.scale.as_ref().map(|scale| self.chosen(scale, 0))
+        // A dead feature's decoder row may be zero: zero over this is zero, not NaN.
+        self.tensors.scale.as_ref().map(|scale| self.chosen(scale, 0).clamp_min(SMALLEST_NORM))
     }
 
     fn chosen(&self, x: &Tensor, axis: i64) -> Tensor {
