@@ -92,6 +92,15 @@ fn pytorch_model_bin_is_read() {
 
 /// GPT-2's weights as TransformerLens names and shapes them.
 fn transformer_lens(act_fn: &str, extra: Vec<(String, Tensor)>) -> tempfile::TempDir {
+    transformer_lens_of(act_fn, "LN", false, extra)
+}
+
+fn transformer_lens_of(
+    act_fn: &str,
+    norm: &str,
+    attn_only: bool,
+    extra: Vec<(String, Tensor)>,
+) -> tempfile::TempDir {
     let (n_layers, n_heads, d, d_head) = (3, 4, 32, 8);
     let weights = Weights::open(&fixture("models/gpt2/model.safetensors")).unwrap();
     let w = |name: &str| read(&weights, &format!("transformer.{name}"), Kind::Float);
@@ -123,9 +132,11 @@ fn transformer_lens(act_fn: &str, extra: Vec<(String, Tensor)>) -> tempfile::Tem
         put("mlp.b_out", h("mlp.c_proj.bias"));
     }
     out.extend(extra);
+    out.retain(|(name, _)| !(attn_only && (name.contains(".mlp.") || name.contains(".ln2."))));
+    out.retain(|(name, _)| !(norm.ends_with("Pre") && (name.contains(".ln") || name.contains("ln_final"))));
     let folder = tempfile::tempdir().unwrap();
     let config = json!({ "n_layers": 3, "d_model": 32, "n_heads": 4, "d_head": 8, "d_mlp": 128, "d_vocab": 97,
-        "n_ctx": 64, "act_fn": act_fn, "attn_only": false, "normalization": "LN", "shortformer_pos": false });
+        "n_ctx": 64, "act_fn": act_fn, "attn_only": attn_only, "normalization": norm, "shortformer_pos": false });
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
     let items = out.iter().map(|(name, tensor)| (name.as_str(), Item::Tensor(tensor))).collect();
     torch_save(&folder.path().join("model_final.pth"), &Item::Dict(items));
@@ -138,6 +149,23 @@ fn transformer_lens_checkpoints_are_read() {
     assert!(error("gpt2", folder.path(), Kind::Float) <= 1e-4);
     let exact = error("gpt2", transformer_lens("gelu", Vec::new()).path(), Kind::Float);
     assert!(exact > 0.0 && exact < 0.05, "gelu and gelu_new differ by {exact}");
+}
+
+#[test]
+fn attention_only_models_with_folded_norms_are_read() {
+    let folder = transformer_lens_of("gelu", "LNPre", true, Vec::new());
+    let model = Model::load(folder.path(), Device::Cpu, Kind::Float).unwrap();
+    let names: Vec<String> = model.config().hook_points().iter().map(ToString::to_string).collect();
+    assert!(names.iter().all(|name| !name.contains("mlp") && !name.contains("ln2") && !name.contains("mid")));
+    let mut seen = Seen::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let tokens = Tensor::from_slice(&[3i64, 1, 4, 1, 5]).unsqueeze(0);
+    let resid = model.forward(&tokens, &mut seen).unwrap();
+    let at = |site: &str| seen.get(&format!("blocks.2.{site}"));
+    assert!(max_abs(&(at("hook_resid_pre") + at("hook_attn_out")), &resid) <= 1e-6);
+    // Without gain and bias, the unembedding reads the normalised stream itself.
+    let normalised = resid.layer_norm([32], None::<&Tensor>, None, 1e-5, false);
+    let logits = normalised.matmul(&model.head().unembedding());
+    assert!(max_abs(&model.head().logits(&resid), &logits) <= 1e-4);
 }
 
 #[test]

@@ -12,7 +12,7 @@
 //! | Mistral | Hugging Face, sliding window | oracle: the same, without a window; windows of 1, 3 and a whole row: their own test |
 //! | Qwen2 | Hugging Face | oracle: the same |
 //! | Gemma, Gemma 2 | Hugging Face, soft-caps, post-norms, alternating window | oracle: the same, both |
-//! | GELU-1L, SoLU and kin | TransformerLens `config.json` + `model_final.pth` | the GPT-2 oracle's weights written in this layout; SoLU from its definition; attention-only, RMS and folded norms: not tested |
+//! | GELU-1L, SoLU and kin | TransformerLens `config.json` + `model_final.pth` | the GPT-2 oracle's weights written in this layout; SoLU, attention-only and folded norms from their definitions; a final RMSNorm: not tested |
 //!
 //! | hook points of block L | where they exist |
 //! |---|---|
