@@ -12,14 +12,22 @@ use tch::{Cuda, Device};
 pub fn device(name: &str) -> Result<Device> {
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
-        "auto" => return Ok(if open_cuda().is_ok() && Cuda::is_available() { Device::Cuda(0) } else { Device::Cpu }),
+        "auto" => {
+            return Ok(if open_cuda().is_ok() && Cuda::is_available() {
+                Device::Cuda(0)
+            } else {
+                Device::Cpu
+            });
+        }
         "cuda" => 0,
         _ => match name.strip_prefix("cuda:").and_then(|n| n.parse::<usize>().ok()) {
             Some(index) => index,
             None => bail!("unknown device \"{name}\": expected auto, cpu, or cuda:N"),
         },
     };
-    open_cuda().context("could not open libtorch's CUDA libraries: install the full torch==2.11.0, or use --device cpu")?;
+    open_cuda().context(
+        "could not open libtorch's CUDA libraries: install the full torch==2.11.0, or use --device cpu",
+    )?;
     let n = if Cuda::is_available() { Cuda::device_count() } else { 0 };
     if index as i64 >= n {
         bail!("no device cuda:{index}: this machine has {n} that libtorch can use; use --device cpu");

@@ -102,7 +102,10 @@ impl Plan {
         for (which, layout) in [("feature", &layouts.feature), ("prompt", &layouts.prompt)] {
             if let Some(refusal) = needs.covers(&layout.needs()).first() {
                 let (component, option) = (refusal.component, refusal.option);
-                bail!("the two layouts contradict each other: the {which} layout's {component}.{option}: {}", refusal.reason);
+                bail!(
+                    "the two layouts contradict each other: the {which} layout's {component}.{option}: {}",
+                    refusal.reason
+                );
             }
         }
         if args.sae_b.is_none() {
@@ -173,7 +176,9 @@ fn parse_features(text: &str, d_sae: u32) -> Result<Vec<FeatureRange>> {
     let mut ranges = Vec::new();
     for part in text.split(',').map(str::trim) {
         let number = |s: &str| {
-            s.trim().parse::<u32>().with_context(|| format!("could not read \"{part}\" in --features: expected all, 7 or 0..256"))
+            s.trim().parse::<u32>().with_context(|| {
+                format!("could not read \"{part}\" in --features: expected all, 7 or 0..256")
+            })
         };
         let (start, end) = match part.split_once("..") {
             Some((start, end)) => (number(start)?, number(end)?),
@@ -212,12 +217,16 @@ fn default_prompt(feature: &Layout) -> Layout {
     let gathered = feature.needs();
     for column in &mut prompt.columns {
         column.components.retain(|c| {
-            let alone = Layout { columns: vec![shared::layout::Column { components: vec![*c], width: None }], height: None };
+            let alone = Layout {
+                columns: vec![shared::layout::Column { components: vec![*c], width: None }],
+                height: None,
+            };
             gathered.covers(&alone.needs()).is_empty()
         });
     }
     if prompt.components().next().is_none() {
-        prompt.columns = vec![feature.columns.iter().find(|c| !c.components.is_empty()).cloned().unwrap_or_default()];
+        prompt.columns =
+            vec![feature.columns.iter().find(|c| !c.components.is_empty()).cloned().unwrap_or_default()];
     }
     prompt
 }
@@ -230,10 +239,16 @@ fn rule(args: &RunArgs, model: &ModelConfig, sae: &SaeConfig, needs: &Needs) -> 
     let of_sae = sae.context_size.map(|n| n as usize);
     let seq_len = args.seq_len.or(of_array).or(of_sae).unwrap_or(DEFAULT_SEQ_LEN.min(n_ctx));
     ensure!(seq_len >= 2, "--seq-len is {seq_len}, expected at least 2");
-    ensure!(seq_len <= n_ctx, "rows of {seq_len} tokens are longer than the model's context of {n_ctx}: try --seq-len {n_ctx}");
+    ensure!(
+        seq_len <= n_ctx,
+        "rows of {seq_len} tokens are longer than the model's context of {n_ctx}: try --seq-len {n_ctx}"
+    );
     if let Some((before, after)) = needs.sequences.and_then(|s| s.buffer) {
         let least = (before + after + 2) as usize;
-        ensure!(seq_len >= least, "rows of {seq_len} tokens are shorter than the layout's window: a buffer of ({before}, {after}) needs {least}");
+        ensure!(
+            seq_len >= least,
+            "rows of {seq_len} tokens are shorter than the layout's window: a buffer of ({before}, {after}) needs {least}"
+        );
     }
     let bos = args.prepend_bos.unwrap_or(kind != CorpusKind::Tokens && sae.prepend_bos.unwrap_or(false));
     let bos_token = model.bos_token_id.map(|id| id as u32);
@@ -252,7 +267,11 @@ fn rule(args: &RunArgs, model: &ModelConfig, sae: &SaeConfig, needs: &Needs) -> 
 fn check_out(out: &Path) -> Result<()> {
     let empty = || out.read_dir().is_ok_and(|mut entries| entries.next().is_none());
     let replaceable = !out.exists() || out.join("manifest.json").exists() || empty();
-    ensure!(replaceable, "will not replace something that is not a bundle: choose another --out ({})", out.display());
+    ensure!(
+        replaceable,
+        "will not replace something that is not a bundle: choose another --out ({})",
+        out.display()
+    );
     let parent = crate::write::parent(out);
     std::fs::create_dir_all(&parent)
         .and_then(|()| tempfile::tempfile_in(&parent).map(drop))

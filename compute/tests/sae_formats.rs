@@ -1,6 +1,8 @@
 //! Formats for which no other software was at hand: each file is written here from the format's own
 //! definition, and what it should compute is written out beside it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
 mod written;
 
 use compute::sae::{Architecture, Sae, SaeConfig, SaeError, SaeFormat};
@@ -243,4 +245,22 @@ fn dictionary_learning_jump_relu_scales_by_decoder_norms() {
     let f = z.relu() * z.gt_tensor(&threshold);
     let norms = dec.square().sum_dim_intlist(-1, false, tch::Kind::Float).sqrt();
     check(&sae, &p.x, &(&f * norms), &(f.matmul(&dec) + &p.bias));
+}
+
+#[test]
+fn dictionary_learning_gated_scales_by_decoder_norms() {
+    let p = parts();
+    let (r_mag, mag_bias) = (randn(&[F], 8), randn(&[F], 9));
+    let mut items = linear(&p);
+    items.extend([
+        ("decoder_bias", Item::Tensor(&p.bias)),
+        ("gate_bias", Item::Tensor(&p.enc_bias)),
+        ("mag_bias", Item::Tensor(&mag_bias)),
+        ("r_mag", Item::Tensor(&r_mag)),
+    ]);
+    let sae = dictionary("GatedAutoEncoder", items).unwrap();
+    let z = (&p.x - &p.bias).matmul(&p.enc.tr());
+    let f = (&z * r_mag.exp() + mag_bias).relu() * (&z + &p.enc_bias).gt(0.0);
+    let norms = p.dec.square().sum_dim_intlist(0, false, tch::Kind::Float).sqrt();
+    check(&sae, &p.x, &(&f * norms), &(f.matmul(&p.dec.tr()) + &p.bias));
 }

@@ -82,22 +82,28 @@ pub fn gather(
         resid: Residuals::new(subject.model.config().d_model as usize),
     };
     let n_batches = rows.n_rows().div_ceil(batch_rows);
-    in_order(subject, subject.device, n_batches, |subject, i| {
-        let end = ((i + 1) * batch_rows).min(rows.n_rows());
-        Batch::compute(subject, &rows.tensor(i * batch_rows..end), wanted)
-    }, |i, batch: Batch| {
-        let first = gathered.acts.n_positions();
-        gathered.acts.append(&batch.acts);
-        if let (Some(acts_b), Some(batch)) = (&mut gathered.acts_b, &batch.acts_b) {
-            acts_b.append(batch);
-        }
-        if wanted.neurons {
-            gathered.neurons.push(&batch.hook_acts, first, &gathered.acts.by_feature_since(first));
-        }
-        gathered.resid.push(&batch.resid)?;
-        after_batch(((i + 1) * batch_rows).min(rows.n_rows()));
-        Ok(())
-    })?;
+    in_order(
+        subject,
+        subject.device,
+        n_batches,
+        |subject, i| {
+            let end = ((i + 1) * batch_rows).min(rows.n_rows());
+            Batch::compute(subject, &rows.tensor(i * batch_rows..end), wanted)
+        },
+        |i, batch: Batch| {
+            let first = gathered.acts.n_positions();
+            gathered.acts.append(&batch.acts);
+            if let (Some(acts_b), Some(batch)) = (&mut gathered.acts_b, &batch.acts_b) {
+                acts_b.append(batch);
+            }
+            if wanted.neurons {
+                gathered.neurons.push(&batch.hook_acts, first, &gathered.acts.by_feature_since(first));
+            }
+            gathered.resid.push(&batch.resid)?;
+            after_batch(((i + 1) * batch_rows).min(rows.n_rows()));
+            Ok(())
+        },
+    )?;
     Ok(gathered)
 }
 

@@ -60,10 +60,9 @@ pub fn encode(
     let mut documents = documents.into_iter().peekable();
     while documents.peek().is_some() {
         let batch: Vec<String> = documents.by_ref().take(DOCUMENTS_PER_BATCH).collect();
-        let found = tokenizer.encode_batch_fast(batch, false).map_err(|e| CorpusError::Tokenizer {
-            reason: e.to_string(),
-            path: path.to_owned(),
-        })?;
+        let found = tokenizer
+            .encode_batch_fast(batch, false)
+            .map_err(|e| CorpusError::Tokenizer { reason: e.to_string(), path: path.to_owned() })?;
         encoded.extend(found.into_iter().map(|e| e.get_ids().to_vec()));
     }
     Ok(encoded)

@@ -19,7 +19,8 @@ pub fn read(path: &Path, rule: &Rule) -> Result<Rows, CorpusError> {
         [only] => Some(only),
         _ => None,
     });
-    let name = name.ok_or_else(|| wrong(format!("expected a tensor \"tokens\", got {}", names.join(", "))))?;
+    let name =
+        name.ok_or_else(|| wrong(format!("expected a tensor \"tokens\", got {}", names.join(", "))))?;
     let (n_rows, seq_len) = weights.matrix(name).map_err(|e| wrong(e.to_string()))?;
     if seq_len as usize != rule.seq_len && n_rows > 0 {
         return Err(wrong(format!("rows have {seq_len} tokens, --seq-len is {}", rule.seq_len)));

@@ -14,10 +14,21 @@ macro_rules! line {
 pub fn manifest(m: &Manifest) -> String {
     let mut text = String::new();
     let sae = |sae: &shared::manifest::SaeInfo| {
-        format!("{} ({}, {} features on {}, d_in {})", sae.name, sae.architecture, sae.d_sae, sae.hook, sae.d_in)
+        format!(
+            "{} ({}, {} features on {}, d_in {})",
+            sae.name, sae.architecture, sae.d_sae, sae.hook, sae.d_in
+        )
     };
     line!(text, "bundle    schema {}.{}, {}", m.schema.major, m.schema.minor, m.tool);
-    line!(text, "model     {} ({}, {} layers, d_model {}, {} tokens)", m.model.name, m.model.family, m.model.n_layers, m.model.d_model, m.model.d_vocab);
+    line!(
+        text,
+        "model     {} ({}, {} layers, d_model {}, {} tokens)",
+        m.model.name,
+        m.model.family,
+        m.model.n_layers,
+        m.model.d_model,
+        m.model.d_vocab
+    );
     line!(text, "sae       {}", sae(&m.sae));
     if let Some(b) = &m.sae_b {
         line!(text, "sae b     {}", sae(b));
@@ -25,11 +36,27 @@ pub fn manifest(m: &Manifest) -> String {
     let d = &m.dataset;
     let shuffled = if d.shuffled { ", shuffled" } else { "" };
     line!(text, "corpus    {}, {} rows of {} tokens{shuffled}", d.name, d.n_rows, d.seq_len);
-    line!(text, "run       {} {}, {} rows a batch, seed {}", m.run.device, m.run.dtype, m.run.batch_rows, m.run.seed);
+    line!(
+        text,
+        "run       {} {}, {} rows a batch, seed {}",
+        m.run.device,
+        m.run.dtype,
+        m.run.batch_rows,
+        m.run.seed
+    );
     line!(text, "features  {} ({} dead)", m.n_features(), m.health.n_dead);
     let h = &m.health;
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
-    line!(text, "health    L0 {:.2}, explained variance {}, loss {}, reconstructed {}, zeroed {}, recovered {}", h.l0, number(h.explained_variance), number(h.loss), number(h.loss_reconstructed), number(h.loss_zeroed), number(h.loss_recovered()));
+    line!(
+        text,
+        "health    L0 {:.2}, explained variance {}, loss {}, reconstructed {}, zeroed {}, recovered {}",
+        h.l0,
+        number(h.explained_variance),
+        number(h.loss),
+        number(h.loss_reconstructed),
+        number(h.loss_zeroed),
+        number(h.loss_recovered())
+    );
     line!(text, "prompts   {}", m.n_prompts);
     line!(text, "size      {} bytes in {} files", m.total_bytes(), m.files.len() + 1);
     text
@@ -39,7 +66,16 @@ pub fn feature(f: &FeatureView) -> String {
     let mut text = String::new();
     let s = &f.stats;
     line!(text, "feature {}", f.feature);
-    line!(text, "density {:.3}%, max {:.3}, mean {:.3}, std {:.3}, skewness {:.2}, kurtosis {:.2}", s.density * 100.0, s.max, s.mean, s.std, s.skewness, s.kurtosis);
+    line!(
+        text,
+        "density {:.3}%, max {:.3}, mean {:.3}, std {:.3}, skewness {:.2}, kurtosis {:.2}",
+        s.density * 100.0,
+        s.max,
+        s.mean,
+        s.std,
+        s.skewness,
+        s.kurtosis
+    );
     if let Some(rows) = &f.tables.neuron_alignment {
         line!(text, "\nneuron alignment    value  % of L1");
         for r in rows {
@@ -97,7 +133,14 @@ pub fn prompt(p: &PromptView) -> String {
     for scores in p.scores.iter().filter(|s| !s.features.is_empty()) {
         let pairs: Vec<String> =
             scores.features.iter().zip(&scores.scores).map(|(f, s)| format!("#{f} {s}")).collect();
-        line!(text, "{:<12} {:>3} {:<12} {}", scores.metric.name(), scores.position, format!("{:?}", scores.token), pairs.join(", "));
+        line!(
+            text,
+            "{:<12} {:>3} {:<12} {}",
+            scores.metric.name(),
+            scores.position,
+            format!("{:?}", scores.token),
+            pairs.join(", ")
+        );
     }
     text
 }

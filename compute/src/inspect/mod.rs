@@ -37,7 +37,8 @@ impl Bundle {
     /// Opens the bundle in `folder`.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("manifest.json");
-        let json = fs::read(&path).with_context(|| format!("could not open the bundle ({})", path.display()))?;
+        let json =
+            fs::read(&path).with_context(|| format!("could not open the bundle ({})", path.display()))?;
         let manifest = Manifest::from_json(&json)?;
         let mut bundle = Self { folder: folder.to_owned(), manifest, vocab: Vocab::default() };
         bundle.vocab = bundle.file(&bundle.manifest.encoding.vocab_path())?;
@@ -47,7 +48,8 @@ impl Bundle {
     /// Reads and checks the file at `path` inside the bundle.
     pub fn file<T: Checked>(&self, path: &str) -> Result<T> {
         let full = self.folder.join(path);
-        let bytes = fs::read(&full).with_context(|| format!("could not read the bundle ({})", full.display()))?;
+        let bytes =
+            fs::read(&full).with_context(|| format!("could not read the bundle ({})", full.display()))?;
         Ok(decode(&self.manifest, path, &bytes)?)
     }
 }

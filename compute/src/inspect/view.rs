@@ -102,7 +102,9 @@ pub struct PromptFeatureView {
 pub fn feature(feature: &Feature, vocab: &Vocab) -> FeatureView {
     let logits = |side: fn(&shared::feature::LogitsTable) -> &Vec<TokenLogit>| {
         let entries = feature.logits_table.iter().flat_map(side);
-        entries.map(|e| LogitView { token_id: e.token_id, token: vocab.text(e.token_id), logit: e.logit }).collect()
+        entries
+            .map(|e| LogitView { token_id: e.token_id, token: vocab.text(e.token_id), logit: e.logit })
+            .collect()
     };
     FeatureView {
         feature: feature.feature,

@@ -110,6 +110,7 @@ pub enum RopeScaling {
 
 /// Everything about a model but its weights.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of its own, as in config.json")]
 pub struct ModelConfig {
     /// Which mapping reads its checkpoint.
     pub family: Family,

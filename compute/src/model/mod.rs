@@ -6,13 +6,13 @@
 //!
 //! | family | checkpoints | tested how |
 //! |---|---|---|
-//! | GPT-2 | Hugging Face | oracle: transformers 4.49, every hook and logits, 1e-4 |
+//! | GPT-2 | Hugging Face, with and without `transformer.` | oracle: transformers 4.49, every hook and logits, 1e-4 |
 //! | GPT-NeoX, Pythia | Hugging Face, parallel and sequential | oracle: the same, both |
 //! | Llama | Hugging Face, plain and llama3 or linear rope scaling | oracle: the same, plain and llama3; linear: not tested |
-//! | Mistral | Hugging Face, sliding window | oracle: the same without a window; the window: a test with Gemma 2's oracle, and unit tests |
+//! | Mistral | Hugging Face, sliding window | oracle: the same, without a window; windows of 1, 3 and a whole row: their own test |
 //! | Qwen2 | Hugging Face | oracle: the same |
 //! | Gemma, Gemma 2 | Hugging Face, soft-caps, post-norms, alternating window | oracle: the same, both |
-//! | GELU-1L, SoLU and kin | TransformerLens `config.json` + `model_final.pth` | the GPT-2 oracle's weights written in this layout; SoLU from its definition |
+//! | GELU-1L, SoLU and kin | TransformerLens `config.json` + `model_final.pth` | the GPT-2 oracle's weights written in this layout; SoLU, attention-only and folded norms from their definitions; a final RMSNorm: not tested |
 //!
 //! | hook points of block L | where they exist |
 //! |---|---|
@@ -21,6 +21,9 @@
 //! | `hook_mlp_out`, `ln2.hook_normalized`, `mlp.hook_in`, `hook_out`, `hook_pre`, `hook_post` | not in attention-only models |
 //! | `mlp.hook_pre_linear` | gated MLPs: Llama, Mistral, Qwen2, Gemma |
 //! | `hook_embed`; `hook_pos_embed` (no block) | everywhere; learned positions: GPT-2, TransformerLens |
+//!
+//! Weights come sharded or single, as safetensors or `pytorch_model.bin`, f32, f16 or bf16 on disk (each tested
+//! on one family), and are kept as asked; bf16 is tested to give nearly the same logits.
 //!
 //! Heads are flattened: `attn.hook_z` is `[batch, pos, n_heads * d_head]`, `hook_k` and `hook_v` have
 //! `n_kv_heads * d_head`. `hook_q` and `hook_k` are read before the rotation. `ln1` and `ln2` are read

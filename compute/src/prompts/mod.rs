@@ -55,10 +55,8 @@ pub fn prompt(
     let by_feature = gathered.acts.by_feature();
     let active: Vec<usize> = (0..plan.features.len()).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
 
-    let options = shared::layout::SequencesOptions {
-        compute_buffer: true,
-        ..plan.needs.sequences.unwrap_or_default()
-    };
+    let options =
+        shared::layout::SequencesOptions { compute_buffer: true, ..plan.needs.sequences.unwrap_or_default() };
     let window = Window { row: 0, position: 0, start: 0 };
     let whole = Chosen { groups: Vec::new(), windows: vec![window], window_len: token_ids.len() as u32 };
     let mut jobs = Vec::new();

@@ -101,7 +101,8 @@ pub fn run(args: &RunArgs) -> Result<()> {
 }
 
 fn load(plan: &Plan) -> Result<Subject> {
-    let sae_b = plan.sae_b.as_ref().map(|(path, _)| Sae::load(path, plan.sae_format, plan.device)).transpose()?;
+    let sae_b =
+        plan.sae_b.as_ref().map(|(path, _)| Sae::load(path, plan.sae_format, plan.device)).transpose()?;
     Ok(Subject {
         model: Model::load(&plan.model, plan.device, plan.kind)?,
         hook: plan.hook,
@@ -192,7 +193,8 @@ fn index(features: &[Feature]) -> FeatureIndex {
 /// Distinct bold tokens of the top examples.
 fn active_tokens(feature: &Feature) -> Vec<u32> {
     let Some(sequences) = &feature.sequences else { return Vec::new() };
-    let n_top = sequences.groups.iter().find(|g| g.kind == GroupKind::Top).map_or(0, |g| g.n_examples as usize);
+    let n_top =
+        sequences.groups.iter().find(|g| g.kind == GroupKind::Top).map_or(0, |g| g.n_examples as usize);
     let bold = |i: usize| {
         let offset = sequences.positions[i] - sequences.starts[i];
         sequences.token_ids[i * sequences.window_len as usize + offset as usize]
@@ -219,7 +221,11 @@ fn summary(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> 
     writeln!(out, "tokens    {n_tokens} in {} rows of {}", dataset.n_rows, dataset.seq_len)?;
     let optional = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.3}"));
     let (variance, recovered) = (optional(health.explained_variance), optional(health.loss_recovered()));
-    writeln!(out, "health    L0 {:.1}, explained variance {variance}, loss recovered {recovered}", health.l0)?;
+    writeln!(
+        out,
+        "health    L0 {:.1}, explained variance {variance}, loss recovered {recovered}",
+        health.l0
+    )?;
     let mut stages: Vec<(&str, f64)> = Vec::new();
     for (name, time) in &progress.stages {
         match stages.iter_mut().find(|s| s.0 == *name) {

@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use shared::manifest::{
-    BlockInfo, DatasetInfo, FileInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo, SchemaVersion,
+    BlockInfo, DatasetInfo, FileInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo,
+    SchemaVersion,
 };
 use tch::{Device, Kind};
 

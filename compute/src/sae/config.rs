@@ -116,6 +116,19 @@ pub enum Normalize {
     LayerNorm,
 }
 
+impl Normalize {
+    /// Its name, as SAELens has it where it has one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ExpectedAverage => "expected_average_only_in",
+            Self::Scale(_) => "constant_scalar_rescale",
+            Self::ConstantNorm => "constant_norm_rescale",
+            Self::LayerNorm => "layer_norm",
+        }
+    }
+}
+
 /// Everything about an SAE but its weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SaeConfig {

@@ -39,7 +39,13 @@ pub use config::{Architecture, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
 use source::Source;
 
+/// No decoder row that is not zero is shorter.
+const SMALLEST_NORM: f64 = 1e-30;
+
 /// A sparse autoencoder or transcoder, in f32 on one device.
+///
+/// Widths are checked when it is read; [`Sae::encode`] panics, as libtorch's plain calls do, where
+/// activations of another width than [`SaeConfig::d_in`] are given to it.
 #[derive(Debug)]
 pub struct Sae {
     config: SaeConfig,
@@ -117,10 +123,9 @@ impl Sae {
     /// - returns `[.., n]`, f32, non-negative, in the SAE's own scale
     pub fn encode(&self, acts: &Tensor) -> Tensor {
         let weights = &self.tensors;
-        let (mut x, _) = self.config.normalize.apply(&acts.to_kind(Kind::Float));
-        if let Some(b_in) = &weights.b_in {
-            x = x - b_in; // not in place: x may be the caller's own tensor
-        }
+        let (x, _) = self.config.normalize.apply(&acts.to_kind(Kind::Float));
+        // Not in place: x may be the caller's own tensor.
+        let x = weights.b_in.as_ref().map_or_else(|| x.shallow_clone(), |b_in| &x - b_in);
         let mut z = x.matmul(&weights.w_enc); // [.., n]
         if let Some(b_enc) = &weights.b_enc {
             z += b_enc;
@@ -185,7 +190,8 @@ impl Sae {
     }
 
     fn decoder_scale(&self) -> Option<Tensor> {
-        self.tensors.scale.as_ref().map(|scale| self.chosen(scale, 0))
+        // A dead feature's decoder row may be zero: zero over this is zero, not NaN.
+        self.tensors.scale.as_ref().map(|scale| self.chosen(scale, 0).clamp_min(SMALLEST_NORM))
     }
 
     fn chosen(&self, x: &Tensor, axis: i64) -> Tensor {

@@ -7,6 +7,9 @@ use super::config::Normalize;
 /// Added to the standard deviation, as SAELens and OpenAI do.
 const EPS: f64 = 1e-5;
 
+/// A vector of zeros stays one.
+const SMALLEST_NORM: f64 = 1e-30;
+
 /// How to undo a norm.
 #[derive(Debug)]
 pub struct Undo {
@@ -28,7 +31,8 @@ impl Normalize {
             }
             Self::ConstantNorm => {
                 let d_in = x.size().last().copied().unwrap_or(1) as f64;
-                let norm = x.square().sum_dim_intlist(-1, true, Kind::Float).sqrt() / d_in.sqrt(); // [.., 1]
+                let norm = x.square().sum_dim_intlist(-1, true, Kind::Float).sqrt() / d_in.sqrt();
+                let norm = norm.clamp_min(SMALLEST_NORM); // [.., 1]
                 (x / &norm, Undo { times: Some(norm), plus: None })
             }
             Self::LayerNorm => {

@@ -52,9 +52,9 @@ pub fn choose(
 ) -> Chosen {
     let candidate = |p: u32| {
         let position = p as usize % seq_len;
-        options.buffer.is_none_or(|(before, after)| {
-            position > before as usize && position + (after as usize) < seq_len
-        })
+        options
+            .buffer
+            .is_none_or(|(before, after)| position > before as usize && position + (after as usize) < seq_len)
     };
     let at: Vec<usize> = (0..positions.len()).filter(|&i| candidate(positions[i])).collect();
     let values: Vec<f32> = at.iter().map(|&i| acts[i]).collect();
@@ -65,7 +65,8 @@ pub fn choose(
     let max = acts.iter().copied().fold(0f32, f32::max);
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ (u64::from(feature) << 32 | 0x5eed));
     for i in (0..options.n_quantiles).rev() {
-        let edge = |k: u32| if k == options.n_quantiles { max } else { max * k as f32 / options.n_quantiles as f32 };
+        let edge =
+            |k: u32| if k == options.n_quantiles { max } else { max * k as f32 / options.n_quantiles as f32 };
         let (low, high) = (edge(i), edge(i + 1));
         let inside = |a: f32| a > low && a <= high;
         let share = acts.iter().filter(|a| inside(**a)).count() as f64 / n_positions.max(1) as f64;

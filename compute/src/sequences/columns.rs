@@ -84,7 +84,8 @@ pub fn place(
 impl Placed {
     /// Positions whose ablation was computed, and its effect on the loss of the token after each.
     pub fn losses<'a>(&'a self, outcomes: &'a Outcomes) -> impl Iterator<Item = (u32, f32)> + 'a {
-        let loss = |(i, e): (usize, &u32)| (self.positions[*e as usize], outcomes.of(self.first_job + i).loss);
+        let loss =
+            |(i, e): (usize, &u32)| (self.positions[*e as usize], outcomes.of(self.first_job + i).loss);
         self.at.iter().enumerate().map(loss)
     }
 }

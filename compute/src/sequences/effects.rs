@@ -219,7 +219,13 @@ impl Chunk {
     }
 
     /// Effects of `jobs`, in their order.
-    fn ablate(&self, jobs: &[Job], directions: &Directions, constants: &HeadConstants, n_hover: usize) -> Outcomes {
+    fn ablate(
+        &self,
+        jobs: &[Job],
+        directions: &Directions,
+        constants: &HeadConstants,
+        n_hover: usize,
+    ) -> Outcomes {
         let arch = Arch::new();
         let (mut boosted, mut suppressed) = (vec![(0, 0f32); n_hover], vec![(0, 0f32); n_hover]);
         let mut outcomes = Outcomes { n_hover, ..Outcomes::default() };
@@ -394,7 +400,8 @@ fn keep_extremes(values: &[f32], first: usize, largest: &mut [(u32, f32)], small
     for group in values.chunks(64) {
         let high = maximum(group);
         let low = group.iter().fold(f32::INFINITY, |low, v| if *v < low { *v } else { low });
-        let exceeds = largest.last().is_some_and(|e| high > e.1) || smallest.last().is_some_and(|e| low < e.1);
+        let exceeds =
+            largest.last().is_some_and(|e| high > e.1) || smallest.last().is_some_and(|e| low < e.1);
         if exceeds {
             for (i, &v) in group.iter().enumerate() {
                 insert(largest, (group_start + i) as u32, v, |a, b| a > b);

@@ -47,7 +47,13 @@ fn cosine(x: Sums, y: Sums, sxy: f64) -> f64 {
 }
 
 /// The `n_rows` neurons with the highest Pearson correlation with feature `f`; none where it is dead.
-pub fn neurons(neurons: &NeuronSums, f: usize, x: Sums, n_positions: usize, n_rows: usize) -> Vec<Correlated> {
+pub fn neurons(
+    neurons: &NeuronSums,
+    f: usize,
+    x: Sums,
+    n_positions: usize,
+    n_rows: usize,
+) -> Vec<Correlated> {
     if x.ss <= 0.0 {
         return Vec::new();
     }

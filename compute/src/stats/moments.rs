@@ -14,7 +14,8 @@ pub fn stats(acts: &[f32], n_positions: usize) -> Stats {
     let mean = acts.iter().map(|a| f64::from(*a)).sum::<f64>() / n;
     let central = |power| acts.iter().map(|a| (f64::from(*a) - mean).powi(power)).sum::<f64>() / n;
     let variance = central(2);
-    let standard = |power| if variance > 0.0 { central(power) / variance.powf(f64::from(power) / 2.0) } else { 0.0 };
+    let standard =
+        |power| if variance > 0.0 { central(power) / variance.powf(f64::from(power) / 2.0) } else { 0.0 };
     Stats {
         n_active: acts.len() as u64,
         density: n / n_positions as f64,

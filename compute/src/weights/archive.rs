@@ -47,7 +47,10 @@ fn directory(file: &Opened) -> Result<(u64, u64, u64), WeightsError> {
         .ok_or_else(|| file.malformed(NAME, "it has no directory at its end: it is truncated"))?;
     let mut fields = Fields { bytes: &tail[end..], file };
     fields.skip(10)?;
-    let (count, len, start) = (fields.u16()?, fields.u32()?, fields.u32()?);
+    let (count, len, start, comment_len) = (fields.u16()?, fields.u32()?, fields.u32()?, fields.u16()?);
+    if fields.bytes.len() as u64 != comment_len {
+        return Err(file.malformed(NAME, "its end record is cut short: it is truncated"));
+    }
     if count != 0xFFFF && len != 0xFFFF_FFFF && start != 0xFFFF_FFFF {
         return Ok((count, len, start));
     }
@@ -56,17 +59,17 @@ fn directory(file: &Opened) -> Result<(u64, u64, u64), WeightsError> {
         .ok_or_else(|| file.malformed(NAME, "its zip64 locator is missing"))?;
     let bytes = file.read(locator, 20)?;
     let mut fields = Fields { bytes: &bytes, file };
-    fields.signature(b"PK\x06\x07")?;
+    fields.signature(*b"PK\x06\x07")?;
     fields.skip(4)?;
     let bytes = file.read(fields.u64()?, 56)?;
     let mut fields = Fields { bytes: &bytes, file };
-    fields.signature(b"PK\x06\x06")?;
+    fields.signature(*b"PK\x06\x06")?;
     fields.skip(28)?;
     Ok((fields.u64()?, fields.u64()?, fields.u64()?))
 }
 
 fn member(file: &Opened, fields: &mut Fields<'_>) -> Result<(String, Span), WeightsError> {
-    fields.signature(b"PK\x01\x02")?;
+    fields.signature(*b"PK\x01\x02")?;
     fields.skip(4)?;
     let (flags, method) = (fields.u16()?, fields.u16()?);
     fields.skip(8)?;
@@ -114,7 +117,7 @@ fn data_start(file: &Opened, name: &str, header: u64) -> Result<u64, WeightsErro
     file.check(&format!("\"{name}\""), header, 30)?;
     let bytes = file.read(header, 30)?;
     let mut fields = Fields { bytes: &bytes, file };
-    fields.signature(b"PK\x03\x04")?;
+    fields.signature(*b"PK\x03\x04")?;
     fields.skip(22)?;
     Ok(header + 30 + fields.u16()? + fields.u16()?)
 }
@@ -140,7 +143,7 @@ impl<'a> Fields<'a> {
         self.take(n).map(|_| ())
     }
 
-    fn signature(&mut self, expected: &[u8; 4]) -> Result<(), WeightsError> {
+    fn signature(&mut self, expected: [u8; 4]) -> Result<(), WeightsError> {
         if self.take(4)? == expected {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 use super::{Select, WeightsError};
 
 /// How much of a file is in memory at once, in bytes.
-pub const PIECE_BYTES: usize = 16 << 20;
+pub const PIECE_BYTES: usize = 4 << 20;
 
 /// An open file and its length.
 #[derive(Debug)]
@@ -223,14 +223,14 @@ impl Reader<'_> {
     fn at_once(&self, select: Select<'_>) -> Result<Tensor, WeightsError> {
         let bytes = self.entry.span.whole(&self.entry.file)?;
         let bytes = &bytes[self.entry.offset as usize..];
+        self.check_finite(bytes)?;
         let n = bytes.len() / self.entry.kind.elt_size_in_bytes();
         let flat = self.widened(Tensor::f_from_data_size(bytes, &[n as i64], self.entry.kind))?;
-        let whole = match &self.entry.strides {
-            Some(strides) => self.torch(flat.f_as_strided(&self.entry.shape, strides, 0))?,
-            None => {
-                let n = n_elements(&self.entry.shape).unwrap_or(0);
-                self.torch(self.torch(flat.f_narrow(0, 0, n))?.f_reshape(&self.entry.shape))?
-            }
+        let whole = if let Some(strides) = &self.entry.strides {
+            self.torch(flat.f_as_strided(&self.entry.shape, strides, 0))?
+        } else {
+            let n = n_elements(&self.entry.shape).unwrap_or(0);
+            self.torch(self.torch(flat.f_narrow(0, 0, n))?.f_reshape(&self.entry.shape))?
         };
         let (axis, indices) = match select {
             Select::All => (0, None),
@@ -245,7 +245,6 @@ impl Reader<'_> {
                 self.torch(whole.f_index_select(axis as i64, &index))?
             }
         };
-        self.check_finite(&part)?;
         let part = self.torch(part.f_to_kind(self.kind))?;
         self.torch(self.torch(part.f_to(self.device))?.f_contiguous())
     }
@@ -261,9 +260,8 @@ impl Reader<'_> {
         let width = self.entry.kind.elt_size_in_bytes();
         let bytes = &mut bytes[..count * width];
         self.entry.file.fill(start + (first * width) as u64, bytes)?;
-        let piece = self.widened(Tensor::f_from_data_size(bytes, shape, self.entry.kind))?;
-        self.check_finite(&piece)?;
-        Ok(piece)
+        self.check_finite(bytes)?;
+        self.widened(Tensor::f_from_data_size(bytes, shape, self.entry.kind))
     }
 
     /// Unsigned integers as 64-bit ones; everything else as it is.
@@ -297,12 +295,8 @@ impl Reader<'_> {
         }
     }
 
-    fn check_finite(&self, piece: &Tensor) -> Result<(), WeightsError> {
-        if !matches!(self.entry.kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16) {
-            return Ok(());
-        }
-        let finite = self.torch(self.torch(self.torch(piece.f_isfinite())?.f_all())?.f_int64_value(&[]))?;
-        if finite == 1 {
+    fn check_finite(&self, bytes: &[u8]) -> Result<(), WeightsError> {
+        if is_finite(bytes, self.entry.kind) {
             return Ok(());
         }
         Err(WeightsError::NotFinite { name: self.name.to_owned(), path: self.entry.file.path.clone() })
@@ -311,4 +305,38 @@ impl Reader<'_> {
     fn torch<T>(&self, result: Result<T, tch::TchError>) -> Result<T, WeightsError> {
         result.map_err(|source| WeightsError::Torch { name: self.name.to_owned(), source })
     }
+}
+
+/// Whether no float has all bits of its exponent set, as NaN and the infinities have. Folds without an
+/// early end, so that it compiles to vector code.
+fn is_finite(bytes: &[u8], kind: Kind) -> bool {
+    match kind {
+        Kind::Half => all16(bytes, 0x7C00),
+        Kind::BFloat16 => all16(bytes, 0x7F80),
+        Kind::Float => {
+            const EXPONENT: u32 = 0x7F80_0000;
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .fold(true, |finite, four| finite & (u32::from_le_bytes(*four) & EXPONENT != EXPONENT))
+        }
+        Kind::Double => {
+            const EXPONENT: u64 = 0x7FF0_0000_0000_0000;
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .fold(true, |finite, eight| finite & (u64::from_le_bytes(*eight) & EXPONENT != EXPONENT))
+        }
+        _ => true,
+    }
+}
+
+fn all16(bytes: &[u8], exponent: u16) -> bool {
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .fold(true, |finite, two| finite & (u16::from_le_bytes(*two) & exponent != exponent))
 }

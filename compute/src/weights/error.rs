@@ -74,7 +74,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// A tensor has the wrong shape.
-    #[error("\"{name}\" has shape {got:?}, expected {axes} = {expected:?}{hint} ({})", path.display())]
+    #[error("\"{name}\" has shape {got:?}, expected {axes} = {expected:?}{} ({})", if *transposed { "; is it transposed?" } else { "" }, path.display())]
     Shape {
         /// The tensor.
         name: String,
@@ -84,8 +84,8 @@ pub enum WeightsError {
         axes: &'static str,
         /// The shape it should have.
         expected: Vec<i64>,
-        /// "; is it transposed?", or nothing.
-        hint: &'static str,
+        /// Whether it is the expected shape the other way round.
+        transposed: bool,
         /// The file.
         path: PathBuf,
     },

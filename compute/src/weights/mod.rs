@@ -148,13 +148,12 @@ impl Weights {
             return Ok(());
         }
         let transposed = got.len() == 2 && got.iter().rev().eq(shape);
-        let hint = if transposed { "; is it transposed?" } else { "" };
         Err(WeightsError::Shape {
             name: name.to_owned(),
             got: got.clone(),
             axes,
             expected: shape.to_vec(),
-            hint,
+            transposed,
             path: self.at(name),
         })
     }

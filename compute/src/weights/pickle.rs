@@ -121,7 +121,7 @@ impl<'a> Machine<'a> {
             0x95 => self.take(8).map(|_frame| ()),
             b'(' => self.push(Node::Mark),
             b'0' => self.pop().map(|_popped| ()),
-            b'1' => self.to_mark().map(|_popped| ()),
+            b'1' => self.since_mark().map(|_popped| ()),
             b'2' => self.top().map(|top| self.stack.push(top)),
             b'N' => self.plain(Plain::None),
             0x88 => self.plain(Plain::Bool(true)),
@@ -138,13 +138,13 @@ impl<'a> Machine<'a> {
             0x8d | 0x8e | 0x96 => self.text(8),
             b']' | b')' | 0x8f => self.push(Node::Sequence(Vec::new())),
             b'}' => self.push(Node::Dict(Vec::new())),
-            b't' | b'l' | 0x91 => self.to_mark().and_then(|items| self.push(Node::Sequence(items))),
+            b't' | b'l' | 0x91 => self.since_mark().and_then(|items| self.push(Node::Sequence(items))),
             0x85..=0x87 => self.short_tuple(usize::from(op - 0x84)),
-            b'd' => self.to_mark().and_then(|items| self.push(Node::Dict(pairs(&items)))),
+            b'd' => self.since_mark().and_then(|items| self.push(Node::Dict(pairs(&items)))),
             b'a' => self.pop().and_then(|item| self.extend(&[item])),
-            b'e' | 0x90 => self.to_mark().and_then(|items| self.extend(&items)),
+            b'e' | 0x90 => self.since_mark().and_then(|items| self.extend(&items)),
             b's' => self.set_one(),
-            b'u' => self.to_mark().and_then(|items| self.set(&items)),
+            b'u' => self.since_mark().and_then(|items| self.set(&items)),
             b'c' | 0x93 | b'i' | b'o' => self.global(op),
             b'R' | 0x81 => self.call(),
             0x92 => self.pop().and_then(|_kwargs| self.call()),
@@ -186,6 +186,7 @@ impl<'a> Machine<'a> {
         Ok(line)
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "every opcode answers alike")]
     fn push(&mut self, node: Node) -> Result<(), WeightsError> {
         self.nodes.push(node);
         self.stack.push(self.nodes.len() - 1);
@@ -204,7 +205,7 @@ impl<'a> Machine<'a> {
         self.stack.last().copied().ok_or_else(|| self.bad("its stack is empty"))
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Id>, WeightsError> {
+    fn since_mark(&mut self) -> Result<Vec<Id>, WeightsError> {
         let mark = self.stack.iter().rposition(|id| matches!(self.nodes[*id], Node::Mark));
         let mark = mark.ok_or_else(|| self.bad("a mark is missing"))?;
         let items = self.stack.split_off(mark + 1);
@@ -294,7 +295,7 @@ impl<'a> Machine<'a> {
         };
         self.refuse_dangerous(&name)?;
         if matches!(op, b'i' | b'o') {
-            self.to_mark()?;
+            self.since_mark()?;
             return self.push(Node::Object(None));
         }
         self.plain(Plain::Name(name))

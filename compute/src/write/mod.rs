@@ -58,12 +58,15 @@ impl BundleWriter {
         }
         let folder = self.folder.keep();
         if let Err(e) = std::fs::rename(&folder, &self.out) {
-            std::fs::remove_dir_all(&folder).and_then(|()| std::fs::rename(&old, &self.out)).unwrap_or_default();
+            std::fs::remove_dir_all(&folder)
+                .and_then(|()| std::fs::rename(&old, &self.out))
+                .unwrap_or_default();
             return Err(e).with_context(placing);
         }
         set_mode(&self.out);
         if old.exists() {
-            std::fs::remove_dir_all(&old).with_context(|| format!("could not remove the old bundle ({})", old.display()))?;
+            std::fs::remove_dir_all(&old)
+                .with_context(|| format!("could not remove the old bundle ({})", old.display()))?;
         }
         Ok(())
     }

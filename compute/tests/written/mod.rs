@@ -1,5 +1,5 @@
 //! Writes the files that the tests read: what torch.save, numpy and safetensors would write, byte by byte.
-#![allow(dead_code, missing_docs, reason = "each test file uses its own part")]
+#![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub enum Item<'a> {
     Turned(&'a Tensor),
     Int(i32),
     Text(&'a str),
-    Dict(Vec<(&'a str, Item<'a>)>),
+    Dict(Vec<(&'a str, Self)>),
 }
 
 #[derive(Default)]
@@ -58,7 +58,9 @@ impl Pickler {
 
     fn ints(&mut self, values: &[i64]) {
         self.pickle.push(b'(');
-        values.iter().for_each(|value| self.int(*value));
+        for value in values {
+            self.int(*value);
+        }
         self.pickle.push(b't');
     }
 
@@ -153,6 +155,44 @@ pub fn zip_of(members: &[(String, u16, u32, Vec<u8>)]) -> Vec<u8> {
     out.extend((members.len() as u16).to_le_bytes());
     out.extend((directory.len() as u32).to_le_bytes());
     out.extend(start.to_le_bytes());
+    out.extend([0, 0]);
+    out
+}
+
+/// The same archive with every size and place in zip64 fields, as archives beyond 4 GiB have them.
+pub fn zip64(members: &[(String, Vec<u8>)]) -> Vec<u8> {
+    let plain = zip(members);
+    let end = plain.len() - 22;
+    let directory = u32::from_le_bytes(plain[end + 16..end + 20].try_into().unwrap()) as usize;
+    let mut out = plain[..directory].to_vec();
+    let mut at = directory;
+    for (name, bytes) in members {
+        let entry = &plain[at..at + 46 + name.len()];
+        let header = u32::from_le_bytes(entry[42..46].try_into().unwrap());
+        let mut entry = entry.to_vec();
+        entry[20..28].fill(0xFF);
+        entry[30..32].copy_from_slice(&28u16.to_le_bytes());
+        entry[42..46].fill(0xFF);
+        entry.extend([1, 0, 24, 0]);
+        for value in [bytes.len() as u64, bytes.len() as u64, u64::from(header)] {
+            entry.extend(value.to_le_bytes());
+        }
+        out.extend(&entry);
+        at += 46 + name.len();
+    }
+    let record = out.len() as u64;
+    out.extend(b"PK\x06\x06");
+    out.extend(44u64.to_le_bytes());
+    out.extend([0; 12]);
+    let count = members.len() as u64;
+    for value in [count, count, record - directory as u64, directory as u64] {
+        out.extend(value.to_le_bytes());
+    }
+    out.extend(b"PK\x06\x07\0\0\0\0");
+    out.extend(record.to_le_bytes());
+    out.extend([1, 0, 0, 0]);
+    out.extend(b"PK\x05\x06\0\0\0\0");
+    out.extend([0xFF; 12]);
     out.extend([0, 0]);
     out
 }

@@ -80,9 +80,10 @@ pub fn load(folder: &Path, config: &ModelConfig, device: Device, kind: Kind) -> 
     let norm = norm(&checkpoint, "ln_final", d_model, config.final_norm, config.eps)?;
     let weight = checkpoint.tensor("unembed.W_U", "[d_model, d_vocab]", &[d_model, d_vocab])?;
     let weight = weight.f_transpose(0, 1)?; // [d_vocab, d_model]
-    let bias = match checkpoint.has("unembed.b_U") {
-        true => Some(checkpoint.tensor("unembed.b_U", "[d_vocab]", &[d_vocab])?),
-        false => None,
+    let bias = if checkpoint.has("unembed.b_U") {
+        Some(checkpoint.tensor("unembed.b_U", "[d_vocab]", &[d_vocab])?)
+    } else {
+        None
     };
     Ok((Decoder { embed, pos_embed: Some(pos_embed), blocks }, norm, Linear { weight, bias }))
 }
@@ -103,9 +104,10 @@ fn block(checkpoint: &Checkpoint, config: &ModelConfig, layer: i64) -> Result<Bl
             up: Linear { weight: up.f_transpose(0, 1)?, bias: Some(up_bias) },
             linear: None,
             activation: config.activation,
-            norm: match solu_norm {
-                true => Some(norm(checkpoint, &at("mlp.ln"), d_mlp, NormKind::Layer, config.eps)?),
-                false => None,
+            norm: if solu_norm {
+                Some(norm(checkpoint, &at("mlp.ln"), d_mlp, NormKind::Layer, config.eps)?)
+            } else {
+                None
             },
             down: Linear { weight: down.f_transpose(0, 1)?, bias: Some(down_bias) },
             post: None,

@@ -35,6 +35,7 @@ pub fn open(folder: &Path) -> Result<Source, SaeError> {
             return Err(cfg.unsupported("architecture", name, expected));
         }
     };
+    cfg.refuse_what_would_be_ignored()?;
     let transcoder = name.contains("transcoder");
     let subtracts = cfg.get("apply_b_dec_to_input").and_then(Value::as_bool).unwrap_or(!transcoder);
     if !subtracts || transcoder {
@@ -108,6 +109,18 @@ impl Config<'_> {
         match activation.as_deref() {
             Some("topk") if named == "standard" => "topk".to_owned(),
             _ => named,
+        }
+    }
+
+    /// Settings that change activations and are not read here.
+    fn refuse_what_would_be_ignored(&self) -> Result<(), SaeError> {
+        let activation = self.text("activation_fn_str").or_else(|| self.text("activation_fn"));
+        if let Some(other) = activation.filter(|name| !matches!(name.as_str(), "relu" | "topk")) {
+            return Err(self.unsupported("activation_fn", other, "relu, topk"));
+        }
+        match self.int("hook_head_index") {
+            Some(head) => Err(self.unsupported("hook_head_index", head.to_string(), "null")),
+            None => Ok(()),
         }
     }
 
