@@ -1,2 +1,23 @@
-//! Skeleton.
-fn main() { println!("{:?}", tch::Tensor::from_slice(&[1f32, 2.0]).sum(tch::Kind::Float)); }
+//! The `compute` command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use compute::{
+    args::{Cli, Command},
+    inspect, run,
+};
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compute: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,4 @@
-//! Skeleton.
+//! What the end-to-end tests share; the tests themselves are in `tests/tests`.
+
+pub mod browser;
+pub mod built;

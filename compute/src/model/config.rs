@@ -31,7 +31,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// Its name, as `model_type` has it.
+    /// Name in bundles and messages: Hugging Face's `model_type`, where it has one.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gpt2 => "gpt2",

@@ -107,6 +107,11 @@ impl Sae {
         &self.config
     }
 
+    /// Number of chosen features.
+    pub fn n_features(&self) -> usize {
+        self.features.as_ref().map_or(self.config.d_sae as usize, Vec::len)
+    }
+
     /// The chosen features' indices, or `None` for all.
     pub fn features(&self) -> Option<&[i64]> {
         self.features.as_deref()

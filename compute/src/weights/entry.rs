@@ -125,6 +125,8 @@ fn inflate(
 pub struct Entry {
     pub file: Arc<Opened>,
     pub kind: Kind,
+    /// Whether the integers are unsigned: torch computes with signed ones, so bits are read as such and widened.
+    pub unsigned: bool,
     pub shape: Vec<i64>,
     /// In elements; `None` where the tensor is contiguous, row by row.
     pub strides: Option<Vec<i64>>,
@@ -223,7 +225,7 @@ impl Reader<'_> {
         let bytes = &bytes[self.entry.offset as usize..];
         self.check_finite(bytes)?;
         let n = bytes.len() / self.entry.kind.elt_size_in_bytes();
-        let flat = self.torch(Tensor::f_from_data_size(bytes, &[n as i64], self.entry.kind))?;
+        let flat = self.widened(Tensor::f_from_data_size(bytes, &[n as i64], self.entry.kind))?;
         let whole = if let Some(strides) = &self.entry.strides {
             self.torch(flat.f_as_strided(&self.entry.shape, strides, 0))?
         } else {
@@ -259,7 +261,17 @@ impl Reader<'_> {
         let bytes = &mut bytes[..count * width];
         self.entry.file.fill(start + (first * width) as u64, bytes)?;
         self.check_finite(bytes)?;
-        self.torch(Tensor::f_from_data_size(bytes, shape, self.entry.kind))
+        self.widened(Tensor::f_from_data_size(bytes, shape, self.entry.kind))
+    }
+
+    /// Unsigned integers as 64-bit ones; everything else as it is.
+    fn widened(&self, tensor: Result<Tensor, tch::TchError>) -> Result<Tensor, WeightsError> {
+        let tensor = self.torch(tensor)?;
+        if !self.entry.unsigned {
+            return Ok(tensor);
+        }
+        let mask = (1i64 << (8 * self.entry.kind.elt_size_in_bytes())) - 1;
+        self.torch(self.torch(tensor.f_to_kind(Kind::Int64))?.f_bitwise_and(mask))
     }
 
     fn rows_and_row_len(&self) -> Result<(i64, usize), WeightsError> {

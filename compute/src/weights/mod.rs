@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | safetensors, sharded or single | `safetensors.rs` | the header, then positioned reads |
 //! | torch.save (zip) | `torch_file.rs`, `pickle.rs` | the pickle as plain data (nothing is ever executed), then positioned reads |
-//! | `.npz` | `npz.rs` | each member's `.npy` header, then positioned reads or inflation |
+//! | `.npz`, `.npy` | `npz.rs` | each member's `.npy` header, then positioned reads or inflation |
 //! | zip itself | `archive.rs` | the central directory, with limits |
 //!
 //! Bytes go to the device in pieces of [`PIECE_BYTES`], converted to the kind that is kept on the way, so
@@ -79,6 +79,10 @@ impl Weights {
                 return Ok(Self { path: path.to_owned(), entries, plain });
             }
             let entries = npz::entries(&opened, &members)?;
+            return Ok(Self { path: path.to_owned(), entries, plain: BTreeMap::new() });
+        }
+        if start.starts_with(b"\x93NUMPY") {
+            let entries = npz::single(&opened)?;
             return Ok(Self { path: path.to_owned(), entries, plain: BTreeMap::new() });
         }
         if start.first() == Some(&0x80) && start.get(1).is_some_and(|version| *version <= 5) {

@@ -28,6 +28,13 @@ pub fn entries(
     Ok(entries)
 }
 
+/// The one array of a bare `.npy` file, under the name `array`.
+pub fn single(file: &Arc<Opened>) -> Result<BTreeMap<String, Entry>, WeightsError> {
+    let name = "array";
+    let span = Span::Stored { start: 0, len: file.len };
+    Ok(BTreeMap::from([(name.to_owned(), entry(file, name, &span)?)]))
+}
+
 fn entry(file: &Arc<Opened>, name: &str, span: &Span) -> Result<Entry, WeightsError> {
     let bad = |reason: &str| file.malformed(NAME, format!("\"{name}\" {reason}"));
     let head = span.head(file, 12 + MAX_HEADER_BYTES as u64)?;
@@ -46,6 +53,7 @@ fn entry(file: &Arc<Opened>, name: &str, span: &Span) -> Result<Entry, WeightsEr
     let descr = descr.split(['\'', '"']).nth(1).unwrap_or_default().to_owned();
     let fortran = field(header, "fortran_order").is_some_and(|value| value.starts_with("True"));
     let shape = field(header, "shape").and_then(shape).ok_or_else(|| bad("has no shape"))?;
+    let unsigned = matches!(descr.as_str(), "<u2" | "<u4");
     let kind = kind(&descr).ok_or_else(|| WeightsError::Dtype {
         name: name.to_owned(),
         dtype: descr,
@@ -61,7 +69,7 @@ fn entry(file: &Arc<Opened>, name: &str, span: &Span) -> Result<Entry, WeightsEr
         let widths = shape.iter();
         widths.scan(1, |next, width| Some(std::mem::replace(next, *next * width))).collect()
     });
-    Ok(Entry { file: Arc::clone(file), kind, shape, strides, span: span.clone(), offset })
+    Ok(Entry { file: Arc::clone(file), kind, unsigned, shape, strides, span: span.clone(), offset })
 }
 
 /// What follows a key of the header, a Python dict written as text.
@@ -90,6 +98,8 @@ fn kind(descr: &str) -> Option<Kind> {
         "<i2" => Kind::Int16,
         "|i1" => Kind::Int8,
         "|u1" => Kind::Uint8,
+        "<u2" => Kind::Int16,
+        "<u4" => Kind::Int,
         "|b1" => Kind::Bool,
         _ => return None,
     })

@@ -48,6 +48,7 @@ pub fn entries(file: &Arc<Opened>) -> Result<BTreeMap<String, Entry>, WeightsErr
 }
 
 fn entry(file: &Arc<Opened>, name: &str, info: Info, data: u64) -> Result<Entry, WeightsError> {
+    let unsigned = matches!(info.dtype.as_str(), "U16" | "U32");
     let kind = kind(&info.dtype).ok_or_else(|| WeightsError::Dtype {
         name: name.to_owned(),
         dtype: info.dtype.clone(),
@@ -61,7 +62,7 @@ fn entry(file: &Arc<Opened>, name: &str, info: Info, data: u64) -> Result<Entry,
     }
     file.check(&format!("\"{name}\""), data, end)?;
     let span = Span::Stored { start: data + start, len: end - start };
-    Ok(Entry { file: Arc::clone(file), kind, shape: info.shape, strides: None, span, offset: 0 })
+    Ok(Entry { file: Arc::clone(file), kind, unsigned, shape: info.shape, strides: None, span, offset: 0 })
 }
 
 fn kind(dtype: &str) -> Option<Kind> {
@@ -71,8 +72,8 @@ fn kind(dtype: &str) -> Option<Kind> {
         "F16" => Kind::Half,
         "BF16" => Kind::BFloat16,
         "I64" => Kind::Int64,
-        "I32" => Kind::Int,
-        "I16" => Kind::Int16,
+        "U32" | "I32" => Kind::Int,
+        "U16" | "I16" => Kind::Int16,
         "I8" => Kind::Int8,
         "U8" => Kind::Uint8,
         "BOOL" => Kind::Bool,

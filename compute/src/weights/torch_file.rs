@@ -107,7 +107,7 @@ impl Walk<'_> {
         let (file, span) = (Arc::clone(self.file), span.clone());
         let strides = (!is_contiguous(shape, strides)).then(|| strides.to_vec());
         let offset = (offset * width) as u64;
-        Ok(Entry { file, kind, shape: shape.to_vec(), strides, span, offset })
+        Ok(Entry { file, kind, unsigned: false, shape: shape.to_vec(), strides, span, offset })
     }
 }
 

@@ -1,0 +1,188 @@
+//! The one pass over the corpus: forward, encode, keep what is active.
+//!
+//! Every row goes through the model once, for any number of features and both SAEs. What remains of it is the
+//! sparse activations, the sums that neurons' correlations need, and the last residuals that effects start from.
+//! No dense array is larger than one batch.
+
+mod neurons;
+mod resid;
+mod sparse;
+mod workers;
+
+use anyhow::Result;
+use tch::{Device, Kind, Tensor};
+
+pub use neurons::NeuronSums;
+pub use resid::Residuals;
+pub use sparse::{ByFeature, ByPosition};
+pub use workers::in_order;
+
+use crate::{
+    corpus::Rows,
+    model::{HookPoint, Hooks, Model, Preprocessing},
+    sae::Sae,
+};
+
+/// A model and the SAEs on one of its hook points.
+#[derive(Debug)]
+pub struct Subject {
+    /// The language model.
+    pub model: Model,
+    /// Hook point that both SAEs read.
+    pub hook: HookPoint,
+    /// What is done to its activations before the SAEs read them.
+    pub preprocessing: Preprocessing,
+    /// The SAE, with the chosen features only.
+    pub sae: Sae,
+    /// The second SAE, whole.
+    pub sae_b: Option<Sae>,
+    /// Where all of it computes.
+    pub device: Device,
+}
+
+/// What the pass leaves behind.
+#[derive(Debug)]
+pub struct Gathered {
+    /// Activations of the chosen features.
+    pub acts: ByPosition,
+    /// Activations of SAE B's features.
+    pub acts_b: Option<ByPosition>,
+    /// Sums for neurons' correlations.
+    pub neurons: NeuronSums,
+    /// Last residuals.
+    pub resid: Residuals,
+}
+
+/// Parts of the pass that a run may not need.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Whether any layout shows correlated neurons.
+    pub neurons: bool,
+    /// Whether anything shows effects, which need the last residuals and so the layers after the hook.
+    pub effects: bool,
+}
+
+/// Runs every row of `rows` through the model in batches of `batch_rows`.
+///
+/// Worker threads compute whole batches, this thread takes them in order, so that sums do not depend on the number
+/// of workers. `after_batch` is told the number of rows done.
+pub fn gather(
+    subject: &Subject,
+    rows: &Rows,
+    batch_rows: usize,
+    wanted: Wanted,
+    mut after_batch: impl FnMut(usize),
+) -> Result<Gathered> {
+    let n_features = subject.sae.n_features();
+    let d_in = subject.sae.config().d_in as usize;
+    let mut gathered = Gathered {
+        acts: ByPosition::new(n_features),
+        acts_b: subject.sae_b.as_ref().map(|b| ByPosition::new(b.n_features())),
+        neurons: NeuronSums::new(if wanted.neurons { n_features } else { 0 }, d_in),
+        resid: Residuals::new(subject.model.config().d_model as usize),
+    };
+    let n_batches = rows.n_rows().div_ceil(batch_rows);
+    in_order(subject, subject.device, n_batches, |subject, i| {
+        let end = ((i + 1) * batch_rows).min(rows.n_rows());
+        Batch::compute(subject, &rows.tensor(i * batch_rows..end), wanted)
+    }, |i, batch: Batch| {
+        let first = gathered.acts.n_positions();
+        gathered.acts.append(&batch.acts);
+        if let (Some(acts_b), Some(batch)) = (&mut gathered.acts_b, &batch.acts_b) {
+            acts_b.append(batch);
+        }
+        if wanted.neurons {
+            gathered.neurons.push(&batch.hook_acts, first, &gathered.acts.by_feature_since(first));
+        }
+        gathered.resid.push(&batch.resid)?;
+        after_batch(((i + 1) * batch_rows).min(rows.n_rows()));
+        Ok(())
+    })?;
+    Ok(gathered)
+}
+
+/// What a batch contributes.
+struct Batch {
+    acts: ByPosition,
+    acts_b: Option<ByPosition>,
+    /// `[n_pos, d_in]`; empty where no neurons are wanted.
+    hook_acts: Vec<f32>,
+    /// `[n_pos, d_model]`; empty where no effects are wanted.
+    resid: Vec<f32>,
+}
+
+impl Batch {
+    /// - `tokens`: `[batch, pos]`
+    fn compute(subject: &Subject, tokens: &Tensor, wanted: Wanted) -> Result<Self> {
+        let (acts, resid) = subject.forward(&tokens.to(subject.device), wanted.effects)?;
+        let mut batch = Self {
+            acts: sparse(&subject.sae, &acts)?,
+            acts_b: subject.sae_b.as_ref().map(|b| sparse(b, &acts)).transpose()?,
+            hook_acts: Vec::new(),
+            resid: Vec::new(),
+        };
+        if wanted.neurons {
+            to_host(&acts, &mut batch.hook_acts)?;
+        }
+        if wanted.effects {
+            to_host(&resid, &mut batch.resid)?;
+        }
+        Ok(batch)
+    }
+}
+
+/// Active features at each position.
+///
+/// - `acts`: `[n_pos, d_in]`
+fn sparse(sae: &Sae, acts: &Tensor) -> Result<ByPosition> {
+    let mut dense = Vec::new();
+    let mut found = ByPosition::new(sae.n_features());
+    found.push(to_host(&sae.encode(acts), &mut dense)?); // [n_pos, n_features]
+    Ok(found)
+}
+
+impl Subject {
+    /// Hook activations `[n_pos, d_in]` as the SAEs read them, and last residuals `[n_pos, d_model]`.
+    ///
+    /// - `tokens`: `[batch, pos]`
+    /// - `to_the_end`: whether the last residual is needed; if not, the forward stops at the hook
+    pub fn forward(&self, tokens: &Tensor, to_the_end: bool) -> Result<(Tensor, Tensor)> {
+        let mut capture = Capture { hook: &self.hook, acts: None, to_the_end };
+        let resid = self.model.forward(tokens, &mut capture)?;
+        let acts = capture.acts.ok_or_else(|| anyhow::anyhow!("the model has no {}", self.hook))?;
+        let acts = self.preprocessing.apply(&self.model, &self.hook, &acts)?;
+        let flat = |t: &Tensor| t.to_kind(Kind::Float).flatten(0, 1); // [batch * pos, width]
+        Ok((flat(&acts), flat(&resid)))
+    }
+}
+
+/// Keeps the activation at one hook point.
+struct Capture<'a> {
+    hook: &'a HookPoint,
+    acts: Option<Tensor>,
+    to_the_end: bool,
+}
+
+impl Hooks for Capture<'_> {
+    fn wants(&self, hook: &HookPoint) -> bool {
+        hook == self.hook
+    }
+
+    fn visit(&mut self, _hook: &HookPoint, acts: &Tensor) -> Option<Tensor> {
+        self.acts = Some(acts.shallow_clone());
+        None
+    }
+
+    fn done(&self) -> bool {
+        self.acts.is_some() && !self.to_the_end
+    }
+}
+
+/// Copies a tensor to `host`, which is resized to fit.
+pub fn to_host<'a>(tensor: &Tensor, host: &'a mut Vec<f32>) -> Result<&'a [f32]> {
+    let tensor = tensor.to_kind(Kind::Float).to(Device::Cpu).contiguous();
+    let n = tensor.numel();
+    host.resize(n, 0.0);
+    tensor.f_copy_data(host, n)?;
+    Ok(host)
+}

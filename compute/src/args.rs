@@ -1,0 +1,147 @@
+//! The command line, as typed; [`crate::plan`] checks what it means.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use shared::bundle::Encoding;
+
+use crate::sae::SaeFormat;
+
+/// Reads a language model, sparse autoencoders and a corpus; writes a bundle that the viewer opens.
+#[derive(Debug, Parser)]
+#[command(name = "compute", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compute a bundle.
+    Run(Box<RunArgs>),
+    /// Print what a bundle holds, with tokens as text.
+    Inspect(InspectArgs),
+}
+
+/// Number type of the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit brain floats: faster on GPUs, three digits.
+    Bf16,
+}
+
+/// How the bundle's files are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EncodingArg {
+    /// Compact binary, gzipped.
+    Postcard,
+    /// The same types as JSON, gzipped.
+    Json,
+}
+
+impl From<EncodingArg> for Encoding {
+    fn from(arg: EncodingArg) -> Self {
+        match arg {
+            EncodingArg::Postcard => Self::Postcard,
+            EncodingArg::Json => Self::Json,
+        }
+    }
+}
+
+/// Options of `compute run`.
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
+pub struct RunArgs {
+    /// Folder of the model: config.json, weights, tokenizer.json
+    #[arg(long, value_name = "FOLDER")]
+    pub model: PathBuf,
+    /// The SAE whose features are shown: a folder or a weight file
+    #[arg(long, value_name = "PATH")]
+    pub sae: PathBuf,
+    /// A second SAE on the same hook point, in which correlated features are looked up
+    #[arg(long, value_name = "PATH")]
+    pub sae_b: Option<PathBuf>,
+    /// The corpus: .txt, .jsonl, .jsonl.gz, or token ids as .npy or .safetensors
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Folder to write the bundle to; a bundle that is there is replaced
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// A prompt for the prompt-centric view; may be given several times
+    #[arg(long = "prompt", value_name = "TEXT")]
+    pub prompts: Vec<String>,
+    /// Features: `all`, ranges and single ones such as `0..256,300,310`
+    #[arg(long, default_value = "all")]
+    pub features: String,
+    /// Hook point that the SAE reads, such as blocks.0.mlp.hook_post; by default its own config says
+    #[arg(long)]
+    pub hook: Option<String>,
+    /// Tokens in a row; by default the SAE's context size, the model's, or the token array's, and at most 128 for text
+    #[arg(long)]
+    pub seq_len: Option<usize>,
+    /// Rows to use; by default all
+    #[arg(long, value_name = "N")]
+    pub sequences: Option<usize>,
+    /// Begin every row with the beginning-of-sequence token; by default as the SAE's config says
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub prepend_bos: Option<bool>,
+    /// Format of the SAE's files, where it is not recognised
+    #[arg(long, value_name = "FORMAT")]
+    pub sae_format: Option<SaeFormat>,
+    /// Subtract the mean over d_model from residual-stream activations; by default as the SAE's config says
+    #[arg(long, value_name = "BOOL")]
+    pub center_writing_weights: Option<bool>,
+    /// Subtract the value biases from hook_z; by default as the SAE's config says
+    #[arg(long, value_name = "BOOL")]
+    pub fold_value_biases: Option<bool>,
+    /// Seed of every random choice
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Keep rows of text in order
+    #[arg(long)]
+    pub no_shuffle: bool,
+    /// Layout (JSON) of a feature's page; by default tables, histograms and sequences
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
+    /// Layout (JSON, one column) of the prompt page
+    #[arg(long, value_name = "FILE")]
+    pub prompt_layout: Option<PathBuf>,
+    /// Where to compute: auto, cpu, or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Number type of the forward pass; SAEs are encoded in f32
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub dtype: Dtype,
+    /// Rows in a batch; by default about 2048 tokens
+    #[arg(long, value_name = "N")]
+    pub batch_rows: Option<usize>,
+    /// How the bundle's files are encoded
+    #[arg(long, value_enum, default_value_t = EncodingArg::Postcard)]
+    pub encoding: EncodingArg,
+    /// Compute no effects: the layers after the hook are not run
+    #[arg(long)]
+    pub no_effects: bool,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Options of `compute inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Folder of the bundle
+    pub bundle: PathBuf,
+    /// Print this feature
+    #[arg(long, value_name = "INDEX")]
+    pub feature: Option<u32>,
+    /// Print this prompt
+    #[arg(long, value_name = "NUMBER", conflicts_with = "feature")]
+    pub prompt: Option<u32>,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,93 @@
+//! The bytes that each token stands for.
+
+use std::path::Path;
+
+use shared::vocab::Vocab;
+use tokenizers::Tokenizer;
+
+use super::CorpusError;
+
+/// Reads the `tokenizer.json` at `path`.
+pub fn read_tokenizer(path: &Path) -> Result<Tokenizer, CorpusError> {
+    let wrong = |reason: String| CorpusError::Tokenizer { reason, path: path.to_owned() };
+    if !path.exists() {
+        return Err(wrong("no such file".to_owned()));
+    }
+    let mut tokenizer = Tokenizer::from_file(path).map_err(|e| wrong(e.to_string()))?;
+    // A tokenizer saved with truncation or padding would cut or fill documents.
+    tokenizer.with_padding(None);
+    tokenizer.with_truncation(None).map_err(|e| wrong(e.to_string()))?;
+    Ok(tokenizer)
+}
+
+/// The vocabulary's bytes for the ids below `d_vocab`; ids that the tokenizer lacks stand for nothing.
+pub fn vocab(tokenizer: Option<&Tokenizer>, d_vocab: usize) -> Vocab {
+    let byte_of = byte_level_alphabet();
+    let tokens = (0..d_vocab as u32).map(|id| {
+        let Some(tokenizer) = tokenizer else { return Vec::new() };
+        let special = tokenizer.get_added_tokens_decoder().get(&id).map(|t| t.content.clone());
+        if let Some(content) = special {
+            return content.into_bytes();
+        }
+        let token = tokenizer.id_to_token(id).unwrap_or_default();
+        if is_byte_level(tokenizer) {
+            byte_level_bytes(&token, &byte_of).unwrap_or_else(|| token.into_bytes())
+        } else {
+            sentence_piece_bytes(&token)
+        }
+    });
+    Vocab::of(tokens)
+}
+
+fn is_byte_level(tokenizer: &Tokenizer) -> bool {
+    serde_json::to_string(&tokenizer.get_decoder()).is_ok_and(|json| json.contains("\"ByteLevel\""))
+}
+
+/// The bytes behind GPT-2's printable alphabet, in which each byte is one character.
+///
+/// Printable Latin-1 stands for itself; the other bytes, in order, are the characters from U+0100 on.
+fn byte_level_alphabet() -> Vec<(char, u8)> {
+    let printable = |b: &u8| matches!(b, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    let shifted = (0..=255u8).filter(|b| !printable(b)).zip('\u{100}'..).map(|(b, c)| (c, b));
+    let mut alphabet: Vec<_> =
+        (0..=255u8).filter(printable).map(|b| (char::from(b), b)).chain(shifted).collect();
+    alphabet.sort_unstable();
+    alphabet
+}
+
+fn byte_level_bytes(token: &str, byte_of: &[(char, u8)]) -> Option<Vec<u8>> {
+    let byte = |c: char| byte_of.binary_search_by_key(&c, |e| e.0).ok().map(|i| byte_of[i].1);
+    token.chars().map(byte).collect()
+}
+
+/// SentencePiece: `▁` is a space, `<0xE2>` a byte.
+fn sentence_piece_bytes(token: &str) -> Vec<u8> {
+    let byte = token.strip_prefix("<0x").and_then(|t| t.strip_suffix('>'));
+    match byte.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+        Some(byte) => vec![byte],
+        None => token.replace('▁', " ").into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_level_tokens_are_the_bytes_they_stand_for() {
+        let alphabet = byte_level_alphabet();
+        assert_eq!(alphabet.len(), 256);
+        let bytes = |t| byte_level_bytes(t, &alphabet);
+        assert_eq!(bytes("Ġthe").unwrap(), b" the");
+        assert_eq!(bytes("âĢĶ").unwrap(), "—".as_bytes());
+        assert_eq!(bytes("Ċ").unwrap(), b"\n");
+        assert_eq!(bytes("日"), None);
+    }
+
+    #[test]
+    fn sentence_pieces_are_spaces_and_bytes() {
+        assert_eq!(sentence_piece_bytes("▁the"), b" the");
+        assert_eq!(sentence_piece_bytes("<0xE2>"), [0xe2]);
+        assert_eq!(sentence_piece_bytes("<0xEX>"), b"<0xEX>");
+    }
+}

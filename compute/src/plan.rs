@@ -1,0 +1,280 @@
+//! What a run will do: the command line, checked against the files' headers before any long work starts.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use shared::{
+    bundle::Encoding,
+    layout::{Layout, Needs},
+    manifest::{FeatureRange, Layouts},
+};
+use tch::{Device, Kind};
+
+use crate::{
+    args::{Dtype, RunArgs},
+    corpus::{self, CorpusKind, Rule},
+    device::device,
+    model::{HookPoint, ModelConfig, Preprocessing},
+    sae::{SaeConfig, SaeFormat},
+};
+
+/// A run, validated.
+#[derive(Debug)]
+pub struct Plan {
+    /// Folder of the model.
+    pub model: PathBuf,
+    /// What the model's config says.
+    pub model_config: ModelConfig,
+    /// The SAE.
+    pub sae: PathBuf,
+    /// What the SAE's files say.
+    pub sae_config: SaeConfig,
+    /// The second SAE, and what its files say.
+    pub sae_b: Option<(PathBuf, SaeConfig)>,
+    /// Format of both, where the command line says.
+    pub sae_format: Option<SaeFormat>,
+    /// The corpus.
+    pub data: PathBuf,
+    /// Where the bundle goes.
+    pub out: PathBuf,
+    /// Texts of the prompt view.
+    pub prompts: Vec<String>,
+    /// Features to compute, as ranges and one by one.
+    pub feature_ranges: Vec<FeatureRange>,
+    /// Features to compute, ascending.
+    pub features: Vec<u32>,
+    /// Hook point that the SAEs read.
+    pub hook: HookPoint,
+    /// Hook point that the SAE writes: another one for transcoders.
+    pub hook_out: HookPoint,
+    /// What is done to activations before the SAEs read them.
+    pub preprocessing: Preprocessing,
+    /// How text becomes rows.
+    pub rule: Rule,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Layouts to gather for.
+    pub layouts: Layouts,
+    /// The data that they show.
+    pub needs: Needs,
+    /// Whether effects are computed.
+    pub effects: bool,
+    /// Where to compute.
+    pub device: Device,
+    /// Number type of the forward pass.
+    pub kind: Kind,
+    /// Rows in a batch.
+    pub batch_rows: usize,
+    /// How files are encoded.
+    pub encoding: Encoding,
+    /// Whether to print nothing.
+    pub quiet: bool,
+}
+
+/// Row length for text where neither the reader nor the SAE names one.
+const DEFAULT_SEQ_LEN: usize = 128;
+/// Tokens in a batch by default: large enough for full matrix products, small enough for the caches.
+const BATCH_TOKENS: usize = 2048;
+
+impl Plan {
+    /// Checks `args` against the headers of the files that they name.
+    pub fn new(args: &RunArgs) -> Result<Self> {
+        let model_config = ModelConfig::read(&args.model)?;
+        let sae_config = SaeConfig::read(&args.sae, args.sae_format)?;
+        let hook = hook(args, &model_config, &sae_config)?;
+        let hook_out = match &sae_config.hook_out {
+            Some(name) => model_config.hook_point(name)?,
+            None => hook,
+        };
+        check_width(&args.sae, "reads", sae_config.d_in, &hook, &model_config)?;
+        check_width(&args.sae, "writes", sae_config.d_out, &hook_out, &model_config)?;
+        let sae_b = match &args.sae_b {
+            Some(path) => Some((path.clone(), SaeConfig::read(path, args.sae_format)?)),
+            None => None,
+        };
+        if let Some((path, b)) = &sae_b {
+            check_width(path, "reads", b.d_in, &hook, &model_config)?;
+        }
+        let feature_ranges = parse_features(&args.features, sae_config.d_sae as u32)?;
+        let features = feature_ranges.iter().flat_map(|r| r.start..r.end).collect();
+        let layouts = layouts(args)?;
+        let mut needs = layouts.feature.needs().and(&layouts.prompt.needs());
+        for (which, layout) in [("feature", &layouts.feature), ("prompt", &layouts.prompt)] {
+            if let Some(refusal) = needs.covers(&layout.needs()).first() {
+                let (component, option) = (refusal.component, refusal.option);
+                bail!("the two layouts contradict each other: the {which} layout's {component}.{option}: {}", refusal.reason);
+            }
+        }
+        if args.sae_b.is_none() {
+            needs.correlated_b_features = 0;
+        }
+        let rule = rule(args, &model_config, &sae_config, &needs)?;
+        let preprocessing = Preprocessing {
+            center_writing_weights: args
+                .center_writing_weights
+                .or(sae_config.center_writing_weights)
+                .unwrap_or_default(),
+            fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
+        };
+        check_out(&args.out)?;
+        let batch_rows = args.batch_rows.unwrap_or((BATCH_TOKENS / rule.seq_len).max(1));
+        ensure!(batch_rows > 0, "--batch-rows is 0, expected at least 1");
+        Ok(Self {
+            model: args.model.clone(),
+            model_config,
+            sae: args.sae.clone(),
+            sae_config,
+            sae_b,
+            sae_format: args.sae_format,
+            data: args.data.clone(),
+            out: args.out.clone(),
+            prompts: args.prompts.clone(),
+            feature_ranges,
+            features,
+            hook,
+            hook_out,
+            preprocessing,
+            rule,
+            seed: args.seed,
+            layouts,
+            needs,
+            effects: !args.no_effects,
+            device: device(&args.device)?,
+            kind: if args.dtype == Dtype::Bf16 { Kind::BFloat16 } else { Kind::Float },
+            batch_rows,
+            encoding: args.encoding.into(),
+            quiet: args.quiet,
+        })
+    }
+}
+
+fn hook(args: &RunArgs, model: &ModelConfig, sae: &SaeConfig) -> Result<HookPoint> {
+    let name = args.hook.as_deref().or(sae.hook.as_deref()).ok_or_else(|| {
+        anyhow!("the SAE does not say which hook point it reads: add --hook, such as --hook blocks.0.hook_resid_pre ({})", args.sae.display())
+    })?;
+    Ok(model.hook_point(name)?)
+}
+
+fn check_width(path: &Path, does: &str, width: i64, hook: &HookPoint, model: &ModelConfig) -> Result<()> {
+    let expected = model.hook_width(hook);
+    ensure!(
+        width == expected,
+        "the SAE {does} {width} neurons, {hook} of this model has {expected}: was it trained on another model or hook point? ({})",
+        path.display()
+    );
+    Ok(())
+}
+
+/// Parses `all` or a list of ranges and single features: sorted, merged, within the dictionary.
+fn parse_features(text: &str, d_sae: u32) -> Result<Vec<FeatureRange>> {
+    if text.trim() == "all" {
+        return Ok(vec![FeatureRange { start: 0, end: d_sae }]);
+    }
+    let mut ranges = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let number = |s: &str| {
+            s.trim().parse::<u32>().with_context(|| format!("could not read \"{part}\" in --features: expected all, 7 or 0..256"))
+        };
+        let (start, end) = match part.split_once("..") {
+            Some((start, end)) => (number(start)?, number(end)?),
+            None => (number(part)?, number(part)?.saturating_add(1)),
+        };
+        ensure!(start < end, "--features has the empty range {part}");
+        ensure!(end <= d_sae, "no feature {}: the SAE has 0 to {}", end - 1, d_sae - 1);
+        ranges.push(FeatureRange { start, end });
+    }
+    ranges.sort_by_key(|r| r.start);
+    let mut merged: Vec<FeatureRange> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    Ok(merged)
+}
+
+fn layouts(args: &RunArgs) -> Result<Layouts> {
+    let read = |path: &PathBuf| -> Result<Layout> {
+        let json = std::fs::read_to_string(path)
+            .with_context(|| format!("could not read the layout ({})", path.display()))?;
+        Layout::from_json(&json).map_err(|e| anyhow!("the layout is not valid: {e} ({})", path.display()))
+    };
+    let feature = args.layout.as_ref().map_or_else(|| Ok(Layout::default_feature()), read)?;
+    let prompt = args.prompt_layout.as_ref().map_or_else(|| Ok(default_prompt(&feature)), read)?;
+    prompt.validate_prompt().map_err(|e| anyhow!("{e}"))?;
+    Ok(Layouts { feature, prompt })
+}
+
+/// The default prompt layout, cut to what a feature layout gathers: a narrow layout asks for little data.
+fn default_prompt(feature: &Layout) -> Layout {
+    let mut prompt = Layout::default_prompt();
+    let gathered = feature.needs();
+    for column in &mut prompt.columns {
+        column.components.retain(|c| {
+            let alone = Layout { columns: vec![shared::layout::Column { components: vec![*c], width: None }], height: None };
+            gathered.covers(&alone.needs()).is_empty()
+        });
+    }
+    if prompt.components().next().is_none() {
+        prompt.columns = vec![feature.columns.iter().find(|c| !c.components.is_empty()).cloned().unwrap_or_default()];
+    }
+    prompt
+}
+
+fn rule(args: &RunArgs, model: &ModelConfig, sae: &SaeConfig, needs: &Needs) -> Result<Rule> {
+    ensure!(args.data.exists(), "could not read the corpus: no such file ({})", args.data.display());
+    let kind = CorpusKind::of(&args.data)?;
+    let n_ctx = model.n_ctx as usize;
+    let of_array = (kind == CorpusKind::Tokens).then(|| corpus::seq_len(&args.data)).flatten();
+    let of_sae = sae.context_size.map(|n| n as usize);
+    let seq_len = args.seq_len.or(of_array).or(of_sae).unwrap_or(DEFAULT_SEQ_LEN.min(n_ctx));
+    ensure!(seq_len >= 2, "--seq-len is {seq_len}, expected at least 2");
+    ensure!(seq_len <= n_ctx, "rows of {seq_len} tokens are longer than the model's context of {n_ctx}: try --seq-len {n_ctx}");
+    if let Some((before, after)) = needs.sequences.and_then(|s| s.buffer) {
+        let least = (before + after + 2) as usize;
+        ensure!(seq_len >= least, "rows of {seq_len} tokens are shorter than the layout's window: a buffer of ({before}, {after}) needs {least}");
+    }
+    let bos = args.prepend_bos.unwrap_or(kind != CorpusKind::Tokens && sae.prepend_bos.unwrap_or(false));
+    let bos_token = model.bos_token_id.map(|id| id as u32);
+    ensure!(!bos || bos_token.is_some(), "the model's config names no bos_token_id: use --prepend-bos false");
+    ensure!(args.sequences != Some(0), "--sequences is 0, expected at least 1");
+    Ok(Rule {
+        seq_len,
+        end_of_text: model.eos_token_id.or(model.bos_token_id).unwrap_or(0) as u32,
+        bos: bos_token.filter(|_| bos),
+        shuffle_seed: (!args.no_shuffle && kind != CorpusKind::Tokens).then_some(args.seed),
+        max_rows: args.sequences,
+    })
+}
+
+/// The bundle replaces nothing but another bundle, and its parent can be written.
+fn check_out(out: &Path) -> Result<()> {
+    let empty = || out.read_dir().is_ok_and(|mut entries| entries.next().is_none());
+    let replaceable = !out.exists() || out.join("manifest.json").exists() || empty();
+    ensure!(replaceable, "will not replace something that is not a bundle: choose another --out ({})", out.display());
+    let parent = crate::write::parent(out);
+    std::fs::create_dir_all(&parent)
+        .and_then(|()| tempfile::tempfile_in(&parent).map(drop))
+        .with_context(|| format!("could not write to the output's folder ({})", parent.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_sorted_and_merged() {
+        let range = |start, end| FeatureRange { start, end };
+        assert_eq!(parse_features("all", 9).unwrap(), [range(0, 9)]);
+        assert_eq!(parse_features("7, 0..3,2..4", 9).unwrap(), [range(0, 4), range(7, 8)]);
+    }
+
+    #[test]
+    fn features_outside_the_dictionary_are_refused_with_its_bounds() {
+        let message = |text| parse_features(text, 9).unwrap_err().to_string();
+        assert_eq!(message("3,9"), "no feature 9: the SAE has 0 to 8");
+        assert_eq!(message("5..5"), "--features has the empty range 5..5");
+        assert_eq!(message("x"), "could not read \"x\" in --features: expected all, 7 or 0..256");
+    }
+}

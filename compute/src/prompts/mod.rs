@@ -1,0 +1,131 @@
+//! Prompt-centric data: which features matter at each position of a given text.
+
+use anyhow::{Context, Result, ensure};
+use shared::{
+    decimals::Decimals,
+    prompt::{Metric, MetricScores, Prompt, PromptFeature, Score},
+    quantiles::Quantiles,
+};
+use tch::Tensor;
+use tokenizers::Tokenizer;
+
+use crate::{
+    activations::{ByFeature, Subject, Wanted, gather},
+    corpus::Rows,
+    plan::Plan,
+    run::feature_logits,
+    sequences::{Chosen, Window, effects, effects::Directions, place, row_acts},
+    stats::moments,
+};
+
+/// Features kept for each metric and position: what sae_vis shows.
+const N_BEST: usize = 10;
+/// Decimals of activations and loss effects, as sae_vis prints them.
+const DECIMALS: u8 = 3;
+
+/// Tokenizes the prompts of `plan`; fails where one is empty or longer than the model's context.
+pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u32>>> {
+    let encode = |text: &String| -> Result<Vec<u32>> {
+        let tokenizer = tokenizer.context("prompts need a tokenizer: put tokenizer.json beside the model")?;
+        let encoding = tokenizer.encode_fast(text.as_str(), false).map_err(|e| anyhow::anyhow!("{e}"))?;
+        let ids: Vec<u32> = plan.rule.bos.into_iter().chain(encoding.get_ids().iter().copied()).collect();
+        ensure!(!ids.is_empty(), "a --prompt is empty");
+        let n_ctx = plan.model_config.n_ctx as usize;
+        ensure!(ids.len() <= n_ctx, "a --prompt has {} tokens, the model's context {n_ctx}", ids.len());
+        Ok(ids)
+    };
+    plan.prompts.iter().map(encode).collect()
+}
+
+/// Computes one prompt.
+///
+/// - `directions`: of the chosen features in the residual stream, `[n, d_model]`
+/// - `corpus`: the features' activations there, for quantiles; of `n_positions` positions
+pub fn prompt(
+    (text, token_ids): (&str, &[u32]),
+    plan: &Plan,
+    subject: &Subject,
+    directions: &Tensor,
+    corpus: &ByFeature,
+    n_positions: usize,
+) -> Result<Prompt> {
+    let rows = Rows::from_array(token_ids.to_vec(), token_ids.len(), None);
+    let wanted = Wanted { neurons: false, effects: plan.effects };
+    let gathered = gather(subject, &rows, 1, wanted, |_| ())?;
+    let by_feature = gathered.acts.by_feature();
+    let active: Vec<usize> = (0..plan.features.len()).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
+
+    let options = shared::layout::SequencesOptions {
+        compute_buffer: true,
+        ..plan.needs.sequences.unwrap_or_default()
+    };
+    let window = Window { row: 0, position: 0, start: 0 };
+    let whole = Chosen { groups: Vec::new(), windows: vec![window], window_len: token_ids.len() as u32 };
+    let mut jobs = Vec::new();
+    let mut placed = Vec::with_capacity(active.len());
+    for (k, &i) in active.iter().enumerate() {
+        placed.push(place(k as u32, by_feature.of(i), &whole, &options, &rows, plan.effects, &mut jobs));
+    }
+    let index = Tensor::from_slice(&active.iter().map(|i| *i as i64).collect::<Vec<_>>()).to(subject.device);
+    let head = subject.model.head();
+    let directions = Directions::new(head, &directions.index_select(0, &index))?;
+    let n_hover = options.top_logits_hoverdata;
+    let outcomes = effects::ablate(head, &gathered.resid, &directions, &jobs, n_hover as usize, |_| ())?;
+
+    let mut ranked = Ranked::new(token_ids.len());
+    let mut features = Vec::with_capacity(active.len());
+    for (k, &i) in active.iter().enumerate() {
+        let feature = plan.features[i];
+        let (positions, acts) = by_feature.of(i);
+        let quantiles = moments::quantiles(corpus.of(i).1, n_positions);
+        for (&position, &act) in positions.iter().zip(acts) {
+            ranked.push(Metric::ActSize, position, feature, f64::from(act), DECIMALS);
+            let (quantile, precision) = Quantiles::locate(&quantiles, f64::from(act));
+            ranked.push(Metric::ActQuantile, position, feature, quantile, precision);
+        }
+        for (position, loss) in placed[k].losses(&outcomes) {
+            ranked.push(Metric::LossEffect, position + 1, feature, f64::from(loss), DECIMALS);
+        }
+        let logits = feature_logits(directions.logits(k));
+        features.push(PromptFeature {
+            feature,
+            acts: row_acts(&placed[k], &outcomes, n_hover),
+            token_logits: Decimals::cut_to_scale(token_ids.iter().map(|t| f64::from(logits[*t as usize]))),
+        });
+    }
+    Ok(Prompt { text: text.to_owned(), token_ids: token_ids.to_vec(), scores: ranked.best(), features })
+}
+
+/// All scores by metric and position.
+struct Ranked {
+    scores: Vec<MetricScores>,
+}
+
+impl Ranked {
+    fn new(n_positions: usize) -> Self {
+        let empty = |metric| MetricScores { metric, positions: vec![Vec::new(); n_positions] };
+        Self { scores: Metric::ALL.map(empty).to_vec() }
+    }
+
+    fn push(&mut self, metric: Metric, position: u32, feature: u32, value: f64, precision: u8) {
+        let scores = self.scores.iter_mut().find(|s| s.metric == metric);
+        if let Some(scores) = scores.and_then(|s| s.positions.get_mut(position as usize)) {
+            scores.push(Score { feature, value, precision });
+        }
+    }
+
+    /// The best of each, best first; features with equal scores in their order.
+    fn best(mut self) -> Vec<MetricScores> {
+        for MetricScores { metric, positions } in &mut self.scores {
+            let worse = |a: &Score, b: &Score| match metric {
+                Metric::ActSize | Metric::ActQuantile => b.value.total_cmp(&a.value),
+                Metric::LossEffect => a.value.total_cmp(&b.value),
+            };
+            for scores in positions {
+                scores.sort_by(worse);
+                scores.truncate(N_BEST);
+            }
+        }
+        self.scores
+    }
+}

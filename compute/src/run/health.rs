@@ -1,0 +1,122 @@
+//! How well the SAE fits the model: explained variance, and the loss with activations replaced.
+//!
+//! Measured on the first few thousand tokens: wrong activations (another model, another hook point, a missing
+//! centering) show at once, and are the commonest fault of every tool of this kind.
+
+use anyhow::Result;
+use shared::manifest::Health;
+use tch::{Kind, Tensor};
+
+use crate::{
+    activations::Subject,
+    corpus::Rows,
+    model::{HookPoint, Hooks},
+};
+
+/// Tokens on which health is measured, at most.
+const MEASURED_TOKENS: usize = 4096;
+
+/// What takes the place of the activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replacement {
+    Nothing,
+    Reconstruction,
+    Zero,
+}
+
+/// Measures a subject whose SAE has all its features; L0 and dead features are filled in from the pass.
+///
+/// - `hook_out`: where the SAE writes; the hook point that it reads, unless it is a transcoder
+pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: usize) -> Result<Health> {
+    let n_rows = (MEASURED_TOKENS / rows.seq_len()).clamp(1, rows.n_rows());
+    let mut losses = [0f64; 3];
+    let (mut error, mut sum, mut squares) = (0f64, None::<Tensor>, 0f64);
+    let mut n_positions = 0;
+    for start in (0..n_rows).step_by(batch_rows) {
+        let end = (start + batch_rows).min(n_rows);
+        let tokens = rows.tensor(start..end).to(subject.device);
+        n_positions += (end - start) * rows.seq_len();
+        let with = [Replacement::Nothing, Replacement::Reconstruction, Replacement::Zero];
+        for (total, with) in losses.iter_mut().zip(with) {
+            let mut splice = Splice { subject, hook_out, with, read: None, target: None, error: 0.0 };
+            let resid = subject.model.forward(&tokens, &mut splice)?;
+            *total += loss(subject, &resid, &tokens);
+            error += splice.error;
+            if let (Replacement::Nothing, Some(target)) = (with, splice.target) {
+                let target = target.to_kind(Kind::Double).flatten(0, 1); // [n_pos, d]
+                squares += target.square().sum(Kind::Double).double_value(&[]);
+                let batch = target.sum_dim_intlist(0, false, Kind::Double); // [d]
+                sum = Some(sum.map_or_else(|| batch.shallow_clone(), |s| s + &batch));
+            }
+        }
+    }
+    let n = n_positions as f64;
+    let mean_square = sum.map_or(0.0, |s| (s / n).square().sum(Kind::Double).double_value(&[]));
+    let variance = squares - n * mean_square;
+    let n_predicted = (n_rows * (rows.seq_len() - 1)) as f64;
+    let finite = |v: f64| v.is_finite().then_some(v);
+    Ok(Health {
+        n_measured: n_positions as u64,
+        explained_variance: finite(1.0 - error / variance),
+        loss: finite(losses[0] / n_predicted),
+        loss_reconstructed: finite(losses[1] / n_predicted),
+        loss_zeroed: finite(losses[2] / n_predicted),
+        ..Health::default()
+    })
+}
+
+/// Sum over all tokens but each row's first of the loss, nats.
+///
+/// - `resid`: `[batch, pos, d_model]`; `tokens`: `[batch, pos]`
+fn loss(subject: &Subject, resid: &Tensor, tokens: &Tensor) -> f64 {
+    let n = tokens.size()[1] - 1;
+    let logits = subject.model.head().logits(&resid.narrow(1, 0, n)); // [batch, pos - 1, d_vocab]
+    let log_probs = logits.log_softmax(-1, Kind::Float);
+    let next = tokens.narrow(1, 1, n).unsqueeze(-1); // [batch, pos - 1, 1]
+    -log_probs.gather(-1, &next, false).sum(Kind::Double).double_value(&[])
+}
+
+/// Replaces what the SAE writes, and measures its error.
+struct Splice<'a> {
+    subject: &'a Subject,
+    hook_out: HookPoint,
+    with: Replacement,
+    /// Activations that the SAE read.
+    read: Option<Tensor>,
+    /// Activations that its output should equal.
+    target: Option<Tensor>,
+    /// Σ |output − target|².
+    error: f64,
+}
+
+impl Hooks for Splice<'_> {
+    fn wants(&self, hook: &HookPoint) -> bool {
+        *hook == self.subject.hook || *hook == self.hook_out
+    }
+
+    fn visit(&mut self, hook: &HookPoint, acts: &Tensor) -> Option<Tensor> {
+        let subject = self.subject;
+        let prepared = subject.preprocessing.apply(&subject.model, hook, acts).ok()?;
+        if *hook == subject.hook {
+            self.read = Some(prepared.shallow_clone());
+        }
+        if *hook != self.hook_out {
+            return None;
+        }
+        let output = match self.with {
+            Replacement::Nothing => {
+                self.target = Some(prepared);
+                return None;
+            }
+            Replacement::Zero => return Some(acts.zeros_like()),
+            Replacement::Reconstruction => {
+                let read = self.read.as_ref()?.to_kind(Kind::Float);
+                subject.sae.decode(&subject.sae.encode(&read), &read)
+            }
+        };
+        let difference = output - prepared.to_kind(Kind::Float);
+        self.error = difference.square().sum(Kind::Double).double_value(&[]);
+        // What preprocessing took away is put back.
+        Some((acts + difference).to_kind(acts.kind()))
+    }
+}

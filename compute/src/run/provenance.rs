@@ -1,0 +1,117 @@
+//! Where a bundle's numbers come from: the manifest.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use shared::manifest::{
+    BlockInfo, DatasetInfo, FileInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo, SchemaVersion,
+};
+use tch::{Device, Kind};
+
+use super::rows_per_chunk;
+use crate::{corpus::Rows, plan::Plan, sae::SaeConfig};
+
+/// The manifest of a run whose files are written.
+pub fn manifest(
+    plan: &Plan,
+    rows: &Rows,
+    health: Health,
+    blocks: Vec<BlockInfo>,
+    files: &[FileInfo],
+) -> Result<Manifest> {
+    let config = &plan.model_config;
+    let sae_b = match &plan.sae_b {
+        Some((path, config)) => Some(sae_info(plan, path, config)?),
+        None => None,
+    };
+    Ok(Manifest {
+        schema: SchemaVersion { major: MAJOR, minor: MINOR },
+        tool: format!("sae-vis compute {}", env!("CARGO_PKG_VERSION")),
+        model: ModelInfo {
+            name: name(&plan.model),
+            family: config.family.name().to_owned(),
+            n_layers: config.n_layers as u32,
+            d_model: config.d_model as u32,
+            d_vocab: config.d_vocab as u32,
+            sha256: sha256(&plan.model)?,
+        },
+        sae: sae_info(plan, &plan.sae, &plan.sae_config)?,
+        sae_b,
+        dataset: DatasetInfo {
+            name: name(&plan.data),
+            n_rows: rows.n_rows() as u32,
+            seq_len: rows.seq_len() as u32,
+            prepend_bos: plan.rule.bos.is_some(),
+            shuffled: plan.rule.shuffle_seed.is_some(),
+            sha256: rows.sha256(),
+        },
+        run: RunInfo {
+            device: if plan.device == Device::Cpu { "cpu" } else { "cuda" }.to_owned(),
+            dtype: if plan.kind == Kind::BFloat16 { "bf16" } else { "f32" }.to_owned(),
+            batch_rows: plan.batch_rows as u32,
+            seed: plan.seed,
+            center_writing_weights: plan.preprocessing.center_writing_weights,
+            fold_value_biases: plan.preprocessing.fold_value_biases,
+        },
+        features: plan.feature_ranges.clone(),
+        layouts: plan.layouts.clone(),
+        health,
+        n_prompts: plan.prompts.len() as u32,
+        encoding: plan.encoding,
+        rows_per_chunk: rows_per_chunk(rows) as u32,
+        blocks,
+        files: files.to_vec(),
+    })
+}
+
+fn sae_info(plan: &Plan, path: &Path, config: &SaeConfig) -> Result<SaeInfo> {
+    Ok(SaeInfo {
+        name: name(path),
+        architecture: config.architecture.name().to_owned(),
+        format: config.format.name().to_owned(),
+        hook: plan.hook.to_string(),
+        d_in: config.d_in as u32,
+        d_sae: config.d_sae as u32,
+        sha256: sha256(path)?,
+    })
+}
+
+/// The last part of a path: a bundle tells what was read, not where its author keeps it.
+fn name(path: &Path) -> String {
+    let last = path.canonicalize().ok().and_then(|p| p.file_name().map(|n| n.to_string_lossy().into_owned()));
+    last.unwrap_or_else(|| path.display().to_string())
+}
+
+/// SHA-256 of a weight file, or of all weight files of a folder in the order of their names.
+fn sha256(path: &Path) -> Result<String> {
+    const WEIGHTS: [&str; 5] = ["safetensors", "pth", "pt", "npz", "bin"];
+    let reading = || format!("could not read the weights ({})", path.display());
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        let entries: Vec<PathBuf> = path
+            .read_dir()
+            .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
+            .with_context(reading)?;
+        let is_weights = |p: &PathBuf| p.extension().is_some_and(|e| WEIGHTS.iter().any(|w| e == *w));
+        files = entries.into_iter().filter(is_weights).collect();
+        files.sort();
+    }
+    let mut hash = Sha256::new();
+    let mut part = vec![0u8; 1 << 20];
+    for file in files {
+        let mut file = File::open(file).with_context(reading)?;
+        loop {
+            let n = file.read(&mut part).with_context(reading)?;
+            if n == 0 {
+                break;
+            }
+            hash.update(&part[..n]);
+        }
+    }
+    Ok(format!("{:x}", hash.finalize()))
+}

@@ -1,0 +1,420 @@
+//! What ablating a feature does to the next token, with all later layers held fixed.
+//!
+//! With `x` the last residual, `x' = x - a d` without the feature, and `G` the head without its norm's division
+//! (`G(x) = ((x - mean) w) W_U`, linear), the logits are `G(x) / s_x + c`. So the ablated logits
+//! `(G(x) - a G(d)) / s_{x'} + c` need no product of their own: one `G(x)` for each distinct position, one `G(d)` for
+//! each feature, and `s_{x'}` from three dot products. What is left for a (position, feature) pair is one read of
+//! two vectors of `d_vocab`: their combination, its log-sum-exp and its extreme entries are found in that read.
+//!
+//! Source: semantics of sae_vis 0.2 with the model's own norm, bias and soft-cap.
+
+use anyhow::Result;
+use pulp::Arch;
+use tch::Tensor;
+
+use super::exp::exp;
+use crate::{
+    activations::{Residuals, in_order, to_host},
+    model::Head,
+};
+
+/// A feature to ablate at a position, and the token after it.
+#[derive(Debug, Clone, Copy)]
+pub struct Job {
+    /// Position, as in [`Residuals`].
+    pub position: u32,
+    /// Feature, as an index into [`Directions`].
+    pub feature: u32,
+    /// Its activation there.
+    pub act: f32,
+    /// The token after the position.
+    pub token_id: u32,
+}
+
+/// Directions of features in the residual stream, as ablation needs them.
+#[derive(Debug)]
+pub struct Directions {
+    /// `[n, d_model]`, less their mean where the head's norm subtracts it.
+    centred: Vec<f32>,
+    /// `G(d)`: `[n, d_vocab]`.
+    logits: Vec<f32>,
+    d_model: usize,
+    d_vocab: usize,
+}
+
+/// Effects of all jobs, in nats.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    n_hover: usize,
+    /// Place of each job in the columns below.
+    places: Vec<u32>,
+    loss: Vec<f32>,
+    prob_change: Vec<f32>,
+    boosted: Vec<(u32, f32)>,
+    suppressed: Vec<(u32, f32)>,
+}
+
+/// Effect of one job.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome<'a> {
+    /// Loss with the feature less loss without it.
+    pub loss: f32,
+    /// Probability of the token with the feature less without it.
+    pub prob_change: f32,
+    /// Tokens with the largest rise of log-probability, largest first.
+    pub boosted: &'a [(u32, f32)],
+    /// Tokens with the largest fall, largest first.
+    pub suppressed: &'a [(u32, f32)],
+}
+
+/// A chunk's logits take about this much memory.
+const CHUNK_BYTES: usize = 4 << 20;
+/// Logits handled at once: three arrays of this length fit the first-level cache.
+const LANES: usize = 1024;
+
+impl Directions {
+    /// Directions `[n, d_model]` on the head's device.
+    pub fn new(head: &Head, directions: &Tensor) -> Result<Self> {
+        let (mut centred, mut logits) = (Vec::new(), Vec::new());
+        to_host(&head.centred(directions), &mut centred)?;
+        let unnormalised = head.unnormalised(directions); // [n, d_vocab]
+        let width = |t: &Tensor| t.size().last().copied().unwrap_or_default() as usize;
+        let (d_model, d_vocab) = (width(directions), width(&unnormalised));
+        to_host(&unnormalised, &mut logits)?;
+        Ok(Self { centred, logits, d_model, d_vocab })
+    }
+
+    /// `G(d)` of feature `i`, over the vocabulary.
+    pub fn logits(&self, i: usize) -> &[f32] {
+        &self.logits[i * self.d_vocab..(i + 1) * self.d_vocab]
+    }
+}
+
+impl Outcomes {
+    /// Effect of job `j`.
+    pub fn of(&self, j: usize) -> Outcome<'_> {
+        let place = self.places[j] as usize;
+        let list = place * self.n_hover..(place + 1) * self.n_hover;
+        Outcome {
+            loss: self.loss[place],
+            prob_change: self.prob_change[place],
+            boosted: &self.boosted[list.clone()],
+            suppressed: &self.suppressed[list],
+        }
+    }
+}
+
+/// The head's constants, on the host.
+struct HeadConstants {
+    constant: Vec<f32>,
+    soft_cap: Option<f32>,
+    eps: f64,
+    d_model: usize,
+}
+
+/// Logits of a chunk of distinct positions.
+struct Chunk {
+    positions: Vec<u32>,
+    /// Last residuals, less their mean where the norm subtracts it: `[n, d_model]`.
+    centred: Vec<f32>,
+    /// `G(x)`: `[n, d_vocab]`.
+    logits: Vec<f32>,
+    /// Scale of the norm and log-sum-exp of the logits, by position.
+    scales: Vec<(f32, f64)>,
+}
+
+/// Ablates the features of all `jobs`.
+///
+/// - `n_hover`: tokens in each hover list
+/// - `after_chunk` is told the number of jobs done
+pub fn ablate(
+    head: &Head,
+    resid: &Residuals,
+    directions: &Directions,
+    jobs: &[Job],
+    n_hover: usize,
+    mut after_chunk: impl FnMut(usize),
+) -> Result<Outcomes> {
+    let mut order: Vec<u32> = (0..jobs.len() as u32).collect();
+    order.sort_unstable_by_key(|&j| (jobs[j as usize].position, j));
+    let mut outcomes = Outcomes { n_hover, places: vec![0; jobs.len()], ..Outcomes::default() };
+    for (place, &j) in order.iter().enumerate() {
+        outcomes.places[j as usize] = place as u32;
+    }
+    let mut constant = Vec::new();
+    to_host(&head.constant(), &mut constant)?;
+    let constants = HeadConstants {
+        constant,
+        soft_cap: head.soft_cap().map(|cap| cap as f32),
+        eps: head.eps(),
+        d_model: directions.d_model,
+    };
+    let n_positions = (CHUNK_BYTES / (4 * directions.d_vocab.max(1))).clamp(8, 1024);
+    let chunks = chunks(&order, jobs, n_positions);
+    in_order(
+        head,
+        head.device(),
+        chunks.len(),
+        |head, i| {
+            let jobs: Vec<Job> = order[chunks[i].clone()].iter().map(|&j| jobs[j as usize]).collect();
+            let chunk = Chunk::compute(head, resid, &jobs, &constants)?;
+            Ok(chunk.ablate(&jobs, directions, &constants, n_hover))
+        },
+        |i, part: Outcomes| {
+            outcomes.loss.extend(part.loss);
+            outcomes.prob_change.extend(part.prob_change);
+            outcomes.boosted.extend(part.boosted);
+            outcomes.suppressed.extend(part.suppressed);
+            after_chunk(chunks[i].end);
+            Ok(())
+        },
+    )?;
+    Ok(outcomes)
+}
+
+/// Cuts jobs, in order of position, into chunks of at most `n_positions` distinct positions.
+fn chunks(order: &[u32], jobs: &[Job], n_positions: usize) -> Vec<std::ops::Range<usize>> {
+    let mut chunks: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut distinct = n_positions;
+    let mut last = None;
+    for (place, &j) in order.iter().enumerate() {
+        let position = jobs[j as usize].position;
+        if last != Some(position) {
+            if distinct == n_positions {
+                chunks.push(place..place);
+                distinct = 0;
+            }
+            distinct += 1;
+            last = Some(position);
+        }
+        if let Some(chunk) = chunks.last_mut() {
+            chunk.end = place + 1;
+        }
+    }
+    chunks
+}
+
+impl Chunk {
+    /// Logits at the positions of `jobs`, which are in order of position.
+    fn compute(head: &Head, resid: &Residuals, jobs: &[Job], constants: &HeadConstants) -> Result<Self> {
+        let mut positions: Vec<u32> = jobs.iter().map(|j| j.position).collect();
+        positions.dedup();
+        let x = Tensor::from_slice(&resid.read(&positions)?)
+            .view([positions.len() as i64, constants.d_model as i64])
+            .to(head.device());
+        let (mut centred, mut logits, mut scales) = (Vec::new(), Vec::new(), Vec::new());
+        to_host(&head.centred(&x), &mut centred)?;
+        to_host(&head.unnormalised(&x), &mut logits)?; // [n_pos, d_vocab]
+        to_host(&head.scale(&x), &mut scales)?; // [n_pos]
+        let arch = Arch::new();
+        let scaled = |(&scale, logits): (&f32, &[f32])| {
+            let sum = arch.dispatch(
+                #[inline(always)]
+                || log_sum_exp(logits, 1.0 / scale, constants),
+            );
+            (scale, sum)
+        };
+        let scales = scales.iter().zip(logits.chunks(constants.constant.len())).map(scaled).collect();
+        Ok(Self { positions, centred, logits, scales })
+    }
+
+    /// Effects of `jobs`, in their order.
+    fn ablate(&self, jobs: &[Job], directions: &Directions, constants: &HeadConstants, n_hover: usize) -> Outcomes {
+        let arch = Arch::new();
+        let (mut boosted, mut suppressed) = (vec![(0, 0f32); n_hover], vec![(0, 0f32); n_hover]);
+        let mut outcomes = Outcomes { n_hover, ..Outcomes::default() };
+        for job in jobs {
+            let pair = Pair::new(job, self, directions, constants);
+            let (loss, prob_change) = arch.dispatch(
+                #[inline(always)]
+                || pair.ablate(&mut boosted, &mut suppressed),
+            );
+            outcomes.loss.push(loss);
+            outcomes.prob_change.push(prob_change);
+            outcomes.boosted.extend_from_slice(&boosted);
+            outcomes.suppressed.extend_from_slice(&suppressed);
+        }
+        outcomes
+    }
+}
+
+/// Logits of `lanes.len()` tokens: `z = ca·a + cb·b + constant`, soft-capped.
+#[inline(always)]
+fn combine(lanes: &mut [f32], a: &[f32], b: &[f32], (ca, cb): (f32, f32), c: &[f32], cap: Option<f32>) {
+    for (((z, a), b), c) in lanes.iter_mut().zip(a).zip(b).zip(c) {
+        *z = ca * a + cb * b + c;
+    }
+    if let Some(cap) = cap {
+        lanes.iter_mut().for_each(|z| *z = cap * (*z / cap).tanh());
+    }
+}
+
+/// Running log-sum-exp over chunks of lanes.
+#[derive(Clone, Copy)]
+struct LogSumExp {
+    max: f32,
+    sum: f64,
+}
+
+impl LogSumExp {
+    const EMPTY: Self = Self { max: f32::NEG_INFINITY, sum: 0.0 };
+
+    #[inline(always)]
+    fn push(&mut self, lanes: &[f32]) {
+        let max = maximum(lanes);
+        if max > self.max {
+            self.sum *= f64::from(self.max - max).exp();
+            self.max = max;
+        }
+        let mut sums = [0f32; 16];
+        let mut groups = lanes.chunks_exact(16);
+        for group in &mut groups {
+            for (sum, z) in sums.iter_mut().zip(group) {
+                *sum += exp(z - self.max);
+            }
+        }
+        let rest: f32 = groups.remainder().iter().map(|z| exp(z - self.max)).sum();
+        self.sum += f64::from(sums.iter().sum::<f32>() + rest);
+    }
+
+    fn value(self) -> f64 {
+        f64::from(self.max) + self.sum.ln()
+    }
+}
+
+/// The largest lane, found sixteen at a time.
+#[inline(always)]
+fn maximum(lanes: &[f32]) -> f32 {
+    let mut best = [f32::NEG_INFINITY; 16];
+    let mut groups = lanes.chunks_exact(16);
+    for group in &mut groups {
+        for (best, z) in best.iter_mut().zip(group) {
+            *best = if *z > *best { *z } else { *best };
+        }
+    }
+    groups.remainder().iter().chain(&best).copied().fold(f32::NEG_INFINITY, f32::max)
+}
+
+#[inline(always)]
+fn log_sum_exp(logits: &[f32], inverse_scale: f32, constants: &HeadConstants) -> f64 {
+    let mut lanes = [0f32; LANES];
+    let mut total = LogSumExp::EMPTY;
+    for (x, c) in logits.chunks(LANES).zip(constants.constant.chunks(LANES)) {
+        let lanes = &mut lanes[..x.len()];
+        combine(lanes, x, x, (inverse_scale, 0.0), c, constants.soft_cap);
+        total.push(lanes);
+    }
+    total.value()
+}
+
+/// One (position, feature) pair.
+struct Pair<'a> {
+    x_logits: &'a [f32],
+    d_logits: &'a [f32],
+    /// 1 / s_x, 1 / s_{x'}.
+    inverse_scales: (f32, f32),
+    act: f32,
+    log_sum_exp: f64,
+    token_id: usize,
+    constants: &'a HeadConstants,
+}
+
+impl<'a> Pair<'a> {
+    fn new(job: &Job, chunk: &'a Chunk, directions: &'a Directions, constants: &'a HeadConstants) -> Self {
+        let (p, d, v) = (
+            chunk.positions.partition_point(|&p| p < job.position),
+            constants.d_model,
+            constants.constant.len(),
+        );
+        let f = job.feature as usize;
+        let x = &chunk.centred[p * d..(p + 1) * d];
+        let ablated: f64 = x
+            .iter()
+            .zip(&directions.centred[f * d..(f + 1) * d])
+            .map(|(x, d)| f64::from(x - job.act * d).powi(2))
+            .sum();
+        let scale = (ablated / d as f64 + constants.eps).sqrt();
+        let (scale_x, log_sum_exp) = chunk.scales[p];
+        Self {
+            x_logits: &chunk.logits[p * v..(p + 1) * v],
+            d_logits: directions.logits(f),
+            inverse_scales: (1.0 / scale_x, (1.0 / scale) as f32),
+            act: job.act,
+            log_sum_exp,
+            token_id: job.token_id as usize,
+            constants,
+        }
+    }
+
+    /// Loss effect and change of probability of the token; fills the hover lists.
+    #[inline(always)]
+    fn ablate(&self, boosted: &mut [(u32, f32)], suppressed: &mut [(u32, f32)]) -> (f32, f32) {
+        let (with, without) = self.inverse_scales;
+        boosted.fill((0, f32::NEG_INFINITY));
+        suppressed.fill((0, f32::INFINITY));
+        let (mut z, mut change) = ([0f32; LANES], [0f32; LANES]);
+        let mut total = LogSumExp::EMPTY;
+        let (mut token_without, mut token_change) = (0f32, 0f32);
+        for start in (0..self.x_logits.len()).step_by(LANES) {
+            let end = (start + LANES).min(self.x_logits.len());
+            let (x, d) = (&self.x_logits[start..end], &self.d_logits[start..end]);
+            let c = &self.constants.constant[start..end];
+            let (z, change) = (&mut z[..end - start], &mut change[..end - start]);
+            combine(z, x, d, (without, -self.act * without), c, self.constants.soft_cap);
+            if self.constants.soft_cap.is_some() {
+                combine(change, x, d, (with, 0.0), c, self.constants.soft_cap);
+                change.iter_mut().zip(z.iter()).for_each(|(change, z)| *change -= z);
+            } else {
+                // The difference of the two combinations, written out: subtracting them would lose digits.
+                for ((change, x), d) in change.iter_mut().zip(x).zip(d) {
+                    *change = (with - without) * x + self.act * without * d;
+                }
+            }
+            total.push(z);
+            keep_extremes(change, start, boosted, suppressed);
+            if (start..end).contains(&self.token_id) {
+                (token_without, token_change) = (z[self.token_id - start], change[self.token_id - start]);
+            }
+        }
+        // lp - lp' = (z - z') - (lse - lse')
+        let shift = (self.log_sum_exp - total.value()) as f32;
+        boosted.iter_mut().chain(suppressed.iter_mut()).for_each(|entry| entry.1 -= shift);
+        let loss = -(token_change - shift);
+        let log_prob_without = f64::from(token_without) - total.value();
+        let prob_without = log_prob_without.exp();
+        let prob_change = prob_without * f64::from(-loss).exp_m1();
+        (loss, prob_change as f32)
+    }
+}
+
+/// Enters the largest and smallest of `values` into sorted lists. Most chunks hold none: one comparison each.
+#[inline(always)]
+fn keep_extremes(values: &[f32], first: usize, largest: &mut [(u32, f32)], smallest: &mut [(u32, f32)]) {
+    let mut group_start = first;
+    for group in values.chunks(64) {
+        let high = maximum(group);
+        let low = group.iter().fold(f32::INFINITY, |low, v| if *v < low { *v } else { low });
+        let exceeds = largest.last().is_some_and(|e| high > e.1) || smallest.last().is_some_and(|e| low < e.1);
+        if exceeds {
+            for (i, &v) in group.iter().enumerate() {
+                insert(largest, (group_start + i) as u32, v, |a, b| a > b);
+                insert(smallest, (group_start + i) as u32, v, |a, b| a < b);
+            }
+        }
+        group_start += group.len();
+    }
+}
+
+#[inline(always)]
+fn insert(list: &mut [(u32, f32)], token_id: u32, v: f32, before: impl Fn(f32, f32) -> bool) {
+    let n = list.len();
+    if n == 0 || !before(v, list[n - 1].1) {
+        return;
+    }
+    let mut at = n - 1;
+    while at > 0 && before(v, list[at - 1].1) {
+        list[at] = list[at - 1];
+        at -= 1;
+    }
+    list[at] = (token_id, v);
+}

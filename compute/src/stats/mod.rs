@@ -1,0 +1,5 @@
+//! Numbers of single features over all positions: moments, quantiles, correlations, tables.
+
+pub mod correlations;
+pub mod moments;
+pub mod top;

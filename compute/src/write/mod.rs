@@ -1,0 +1,94 @@
+//! Writes a bundle as a folder: into a temporary one beside it, which takes its place when all is there.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use shared::{
+    bundle::{Encoding, encode},
+    manifest::{FileInfo, Manifest},
+};
+use tempfile::TempDir;
+
+/// A bundle in the making. Dropped before [`BundleWriter::finish`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct BundleWriter {
+    folder: TempDir,
+    out: PathBuf,
+    encoding: Encoding,
+    files: Vec<FileInfo>,
+}
+
+impl BundleWriter {
+    /// Begins a bundle that will be at `out`.
+    pub fn new(out: &Path, encoding: Encoding) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix(".sae-vis-partial-")
+            .tempdir_in(parent(out))
+            .with_context(|| format!("could not write to the output's folder ({})", parent(out).display()))?;
+        Ok(Self { folder, out: out.to_owned(), encoding, files: Vec::new() })
+    }
+
+    /// Encodes a value and writes it at `path`.
+    pub fn add<T: Serialize>(&mut self, path: String, value: &T) -> Result<()> {
+        let encoded = encode(value, path, self.encoding)?;
+        self.add_encoded(encoded)
+    }
+
+    /// Writes a file that is encoded already.
+    pub fn add_encoded(&mut self, (info, bytes): (FileInfo, Vec<u8>)) -> Result<()> {
+        self.write(&info.path, &bytes)?;
+        self.files.push(info);
+        Ok(())
+    }
+
+    /// Files written so far.
+    pub fn files(&self) -> &[FileInfo] {
+        &self.files
+    }
+
+    /// Writes the manifest and puts the bundle in its place, where it replaces one that was there.
+    pub fn finish(self, manifest: &Manifest) -> Result<()> {
+        self.write("manifest.json", &manifest.to_json()?)?;
+        let placing = || format!("could not put the bundle in its place ({})", self.out.display());
+        // The old bundle goes into the temporary folder's place, and with it, only once the new one is whole.
+        let old = self.folder.path().with_extension("old");
+        if self.out.exists() {
+            std::fs::rename(&self.out, &old).with_context(placing)?;
+        }
+        let folder = self.folder.keep();
+        if let Err(e) = std::fs::rename(&folder, &self.out) {
+            std::fs::remove_dir_all(&folder).and_then(|()| std::fs::rename(&old, &self.out)).unwrap_or_default();
+            return Err(e).with_context(placing);
+        }
+        set_mode(&self.out);
+        if old.exists() {
+            std::fs::remove_dir_all(&old).with_context(|| format!("could not remove the old bundle ({})", old.display()))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.path().join(path);
+        let writing = || format!("could not write the bundle ({})", path.display());
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).with_context(writing)?;
+        }
+        std::fs::write(&path, bytes).with_context(writing)
+    }
+}
+
+/// Folder in which `out` lies.
+pub fn parent(out: &Path) -> PathBuf {
+    match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Lets others read the bundle: temporary folders are made for their owner alone, and web servers are others.
+fn set_mode(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    // Some file systems have no modes; the bundle is whole all the same.
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap_or_default();
+}

@@ -1,0 +1,35 @@
+//! The corpus: rows of token ids, stored once, in chunks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    bundle::Checked,
+    error::{Invalid, ensure},
+};
+
+/// Consecutive rows of the corpus.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CorpusChunk {
+    /// First row.
+    pub first_row: u32,
+    /// Tokens in every row.
+    pub seq_len: u32,
+    /// Token ids, row after row.
+    pub token_ids: Vec<u32>,
+}
+
+impl CorpusChunk {
+    /// Token ids of `row`; `None` where the row is not in this chunk.
+    pub fn row(&self, row: u32) -> Option<&[u32]> {
+        let i = row.checked_sub(self.first_row)? as usize;
+        let len = self.seq_len as usize;
+        self.token_ids.get(i.checked_mul(len)?..(i + 1).checked_mul(len)?)
+    }
+}
+
+impl Checked for CorpusChunk {
+    fn validate(&self) -> Result<(), Invalid> {
+        let whole = self.seq_len > 0 && self.token_ids.len().is_multiple_of(self.seq_len as usize);
+        ensure(whole, || format!("{} token ids do not fill rows of {}", self.token_ids.len(), self.seq_len))
+    }
+}

@@ -1,0 +1,155 @@
+//! Prompts: which features matter at each position of a given text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    bundle::Checked,
+    decimals::Decimals,
+    error::{Invalid, ensure},
+    sequence::{RowActs, TokenView},
+};
+
+/// The prompts of a bundle; file `i` of the folder holds prompt `i`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PromptIndex {
+    /// Texts, in the order given.
+    pub texts: Vec<String>,
+}
+
+/// One prompt with its best features and their activations and effects on it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The text.
+    pub text: String,
+    /// Its tokens.
+    pub token_ids: Vec<u32>,
+    /// Best features by metric and position.
+    pub scores: Vec<MetricScores>,
+    /// Every computed feature that is active on the prompt, ascending.
+    pub features: Vec<PromptFeature>,
+}
+
+/// By what features are ranked at a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Activation at the position.
+    ActSize,
+    /// Quantile of that activation among all positions of the corpus.
+    ActQuantile,
+    /// Loss effect on the token at the position, of ablating the feature one position before; most negative first.
+    LossEffect,
+}
+
+impl Metric {
+    /// All metrics, in the order shown.
+    pub const ALL: [Self; 3] = [Self::ActSize, Self::ActQuantile, Self::LossEffect];
+
+    /// Name in links, files and sae_vis.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ActSize => "act_size",
+            Self::ActQuantile => "act_quantile",
+            Self::LossEffect => "loss_effect",
+        }
+    }
+
+    /// Title before a score.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::ActSize => "Activation Size",
+            Self::ActQuantile => "Activation Quantile",
+            Self::LossEffect => "Loss Effect",
+        }
+    }
+
+    /// The metric called `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.name() == name)
+    }
+}
+
+/// The best features at every position under one metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricScores {
+    /// The metric.
+    pub metric: Metric,
+    /// For each position the best features, best first; empty where none is active.
+    pub positions: Vec<Vec<Score>>,
+}
+
+/// A feature's score at a position.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The feature.
+    pub feature: u32,
+    /// Activation, quantile in [0, 1], or loss effect in nats.
+    pub value: f64,
+    /// Decimals with which `value` is known; shown by [`Score::text`].
+    pub precision: u8,
+}
+
+impl Score {
+    /// The score as sae_vis prints it: `3.004`, `99.979%`, `-0.021`.
+    pub fn text(&self, metric: Metric) -> String {
+        let decimals = usize::from(self.precision.min(12));
+        match metric {
+            Metric::ActSize => format!("{:.decimals$}", self.value),
+            Metric::ActQuantile => format!("{:.*}%", decimals.saturating_sub(2), self.value * 100.0),
+            Metric::LossEffect => format!("{:+.decimals$}", self.value),
+        }
+    }
+}
+
+/// A feature's activations, effects and logits on a prompt.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PromptFeature {
+    /// The feature.
+    pub feature: u32,
+    /// Activations and effects; the prompt is row 0.
+    pub acts: RowActs,
+    /// The feature's logit for the token at each position.
+    pub token_logits: Decimals,
+}
+
+impl Prompt {
+    /// The prompt's tokens under `feature`; `None` where the feature is not active on it.
+    pub fn tokens(&self, feature: u32) -> Option<Vec<TokenView>> {
+        let i = self.features.binary_search_by_key(&feature, |f| f.feature).ok()?;
+        let found = self.features.get(i)?;
+        let mut tokens = found.acts.tokens(0, 0, &self.token_ids);
+        for (i, token) in tokens.iter_mut().enumerate() {
+            token.logit = found.token_logits.get(i);
+        }
+        Some(tokens)
+    }
+
+    /// The best features at `position` under `metric`.
+    pub fn scores_at(&self, metric: Metric, position: usize) -> &[Score] {
+        let scores = self.scores.iter().find(|s| s.metric == metric);
+        scores.and_then(|s| s.positions.get(position)).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Checked for PromptIndex {
+    fn validate(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+impl Checked for Prompt {
+    fn validate(&self) -> Result<(), Invalid> {
+        let n = self.token_ids.len();
+        for s in &self.scores {
+            ensure(s.positions.len() == n, || {
+                format!("{} has {} positions, the prompt {n}", s.metric.name(), s.positions.len())
+            })?;
+        }
+        let ascending = self.features.is_sorted_by(|a, b| a.feature < b.feature);
+        ensure(ascending, || "features are not in ascending order".into())?;
+        self.features.iter().try_for_each(|f| {
+            f.acts.validate()?;
+            f.token_logits.validate("token logits", n)
+        })
+    }
+}

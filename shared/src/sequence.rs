@@ -1,0 +1,263 @@
+//! Examples: windows of corpus rows with a feature's activations and effects on them.
+//!
+//! Only what is not zero is stored. [`RowActs`] holds a feature's activations on whole rows, sparse; an effect
+//! belongs to an active position and acts on the token after it. [`Sequences`] adds the windows and their
+//! token ids, so that a feature's page needs no corpus file; the rest of a row comes from the corpus when a
+//! reader expands it. Columns, not structs: they are a third of the size and decode several times faster.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    decimals::Decimals,
+    error::{Invalid, ensure},
+};
+
+/// The examples of one feature, in groups.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Sequences {
+    /// Groups in the order shown; their examples follow one another in the columns below.
+    pub groups: Vec<Group>,
+    /// Corpus row of each example.
+    pub rows: Vec<u32>,
+    /// Position of each example in its row: the token shown in bold.
+    pub positions: Vec<u32>,
+    /// First position of each example's window.
+    pub starts: Vec<u32>,
+    /// Number of tokens of every window.
+    pub window_len: u32,
+    /// Token ids of all windows, one after another, `window_len` each.
+    pub token_ids: Vec<u32>,
+    /// The feature's logit for each distinct token id of `token_ids`, ascending by id.
+    pub token_logits: Decimals,
+    /// Activations on the whole of every row that has an example, and effects inside the windows.
+    pub acts: RowActs,
+}
+
+/// A group of examples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// How its examples were chosen.
+    pub kind: GroupKind,
+    /// Number of examples.
+    pub n_examples: u32,
+}
+
+/// How the examples of a group were chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum GroupKind {
+    /// The positions with the largest activation, largest first.
+    Top,
+    /// Random positions whose activation lies in an interval.
+    Interval {
+        /// Lower bound, excluded.
+        low: f32,
+        /// Upper bound, included.
+        high: f32,
+        /// Positions in the interval over all positions, in [0, 1].
+        share: f64,
+    },
+}
+
+/// A feature's activations on some rows: sparse, row by row.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RowActs {
+    /// Rows, ascending.
+    pub rows: Vec<u32>,
+    /// Number of active positions in each row.
+    pub n_active: Vec<u32>,
+    /// Active positions, ascending within a row, rows one after another.
+    pub positions: Vec<u32>,
+    /// Activation at each of `positions`, positive.
+    pub acts: Decimals,
+    /// What ablating the feature at some of `positions` does to the token after.
+    pub effects: Effects,
+}
+
+/// Effects of ablating a feature at single positions, in nats, as columns.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Effects {
+    /// Which entries of [`RowActs::positions`] have an effect stored, ascending.
+    pub at: Vec<u32>,
+    /// Loss with the feature less loss without it, at the next token: negative = the feature helps.
+    pub loss: Decimals,
+    /// Probability of the next token with the feature less without it.
+    pub prob_change: Decimals,
+    /// Number of tokens in each hover list.
+    pub n_hover: u32,
+    /// Distinct token ids of the hover lists, ascending.
+    pub hover_tokens: Vec<u32>,
+    /// Next tokens that the feature makes most likely: indices into `hover_tokens`, `n_hover` an effect.
+    pub boosted: Vec<u32>,
+    /// Their log-probability with the feature less without it, largest first.
+    pub boosted_by: Decimals,
+    /// Next tokens that the feature makes least likely, as in `boosted`.
+    pub suppressed: Vec<u32>,
+    /// Their log-probability with the feature less without it, smallest first.
+    pub suppressed_by: Decimals,
+}
+
+/// One example, as the page draws it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Corpus row.
+    pub row: u32,
+    /// Position of the bold token.
+    pub position: u32,
+    /// Tokens of the window in order.
+    pub tokens: Vec<TokenView>,
+}
+
+/// One token under a feature.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenView {
+    /// Position in the row.
+    pub position: u32,
+    /// Token.
+    pub token_id: u32,
+    /// Activation of the feature here; 0 where inactive.
+    pub act: f64,
+    /// The feature's logit for this token; `None` outside the stored windows.
+    pub logit: Option<f64>,
+    /// What ablating the feature one position before does to this token; `None` where it was inactive there.
+    pub effect: Option<EffectView>,
+}
+
+/// What ablating a feature at one position does to the token after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectView {
+    /// Loss with the feature less loss without, nats.
+    pub loss_effect: f64,
+    /// Probability with the feature less without.
+    pub prob_change: f64,
+    /// Tokens made more likely, with the change of log-probability in nats.
+    pub boosted: Vec<(u32, f64)>,
+    /// Tokens made less likely.
+    pub suppressed: Vec<(u32, f64)>,
+}
+
+impl Sequences {
+    /// All examples of group `g`.
+    pub fn group_examples(&self, g: usize) -> Vec<Example> {
+        let before: usize = self.groups.iter().take(g).map(|g| g.n_examples as usize).sum();
+        let n = self.groups.get(g).map_or(0, |g| g.n_examples as usize);
+        let distinct = self.distinct_token_ids();
+        (before..before + n).filter_map(|i| self.example(i, &distinct)).collect()
+    }
+
+    /// The token ids of the windows without repetition, ascending: the keys of `token_logits`.
+    pub fn distinct_token_ids(&self) -> Vec<u32> {
+        let mut ids = self.token_ids.clone();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    fn example(&self, i: usize, distinct: &[u32]) -> Option<Example> {
+        let (row, position, start) = (*self.rows.get(i)?, *self.positions.get(i)?, *self.starts.get(i)?);
+        let len = self.window_len as usize;
+        let ids = self.token_ids.get(i * len..(i + 1) * len)?;
+        let mut tokens = self.acts.tokens(row, start, ids);
+        for token in &mut tokens {
+            let key = distinct.binary_search(&token.token_id).ok();
+            token.logit = key.and_then(|k| self.token_logits.get(k));
+        }
+        Some(Example { row, position, tokens })
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
+        let n: u64 = self.groups.iter().map(|g| u64::from(g.n_examples)).sum();
+        for (what, len) in
+            [("rows", self.rows.len()), ("positions", self.positions.len()), ("starts", self.starts.len())]
+        {
+            ensure(len as u64 == n, || format!("{n} examples have {len} {what}"))?;
+        }
+        let n_tokens = n * u64::from(self.window_len);
+        ensure(self.token_ids.len() as u64 == n_tokens, || {
+            format!("windows have {} token ids, expected {n_tokens}", self.token_ids.len())
+        })?;
+        let inside = self.starts.iter().zip(&self.positions).all(|(&start, &position)| {
+            position.checked_sub(start).is_some_and(|offset| offset < self.window_len)
+        });
+        ensure(inside, || "an example's position lies outside its window".into())?;
+        self.token_logits.validate("token logits", self.distinct_token_ids().len())?;
+        self.acts.validate()
+    }
+}
+
+impl RowActs {
+    /// The tokens `ids` of `row` from position `start` on, with activations and effects, without logits.
+    pub fn tokens(&self, row: u32, start: u32, ids: &[u32]) -> Vec<TokenView> {
+        let entries = self.entries(row);
+        let at = |position: u32| {
+            let found = self.positions.get(entries.clone())?.binary_search(&position).ok()?;
+            Some(entries.start + found)
+        };
+        let token = |(i, &token_id): (usize, &u32)| {
+            let position = start + i as u32;
+            let act = at(position).and_then(|e| self.acts.get(e)).unwrap_or(0.0);
+            let effect = position.checked_sub(1).and_then(at).and_then(|e| self.effects.of_entry(e));
+            TokenView { position, token_id, act, logit: None, effect }
+        };
+        ids.iter().enumerate().map(token).collect()
+    }
+
+    /// Where `row`'s entries stand in `positions`; empty for a row that is not stored.
+    fn entries(&self, row: u32) -> std::ops::Range<usize> {
+        let Ok(r) = self.rows.binary_search(&row) else { return 0..0 };
+        let start: usize = self.n_active.iter().take(r).map(|n| *n as usize).sum();
+        start..start + self.n_active.get(r).map_or(0, |n| *n as usize)
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
+        ensure(self.rows.is_sorted_by(|a, b| a < b), || "rows with activations do not ascend".into())?;
+        ensure(self.rows.len() == self.n_active.len(), || {
+            format!("{} rows have {} counts", self.rows.len(), self.n_active.len())
+        })?;
+        let n: u64 = self.n_active.iter().map(|n| u64::from(*n)).sum();
+        ensure(self.positions.len() as u64 == n, || {
+            format!("{n} active positions are counted, {} stored", self.positions.len())
+        })?;
+        self.acts.validate("activations", self.positions.len())?;
+        self.effects.validate(self.positions.len())
+    }
+}
+
+impl Effects {
+    /// The effect stored for entry `e` of [`RowActs::positions`].
+    fn of_entry(&self, e: usize) -> Option<EffectView> {
+        let i = self.at.binary_search(&u32::try_from(e).ok()?).ok()?;
+        Some(EffectView {
+            loss_effect: self.loss.get(i)?,
+            prob_change: self.prob_change.get(i)?,
+            boosted: self.hover(i, &self.boosted, &self.boosted_by),
+            suppressed: self.hover(i, &self.suppressed, &self.suppressed_by),
+        })
+    }
+
+    fn hover(&self, i: usize, tokens: &[u32], by: &Decimals) -> Vec<(u32, f64)> {
+        let n = self.n_hover as usize;
+        let entry = |k: usize| Some((*self.hover_tokens.get(*tokens.get(k)? as usize)?, by.get(k)?));
+        (i * n..(i + 1) * n).filter_map(entry).collect()
+    }
+
+    fn validate(&self, n_entries: usize) -> Result<(), Invalid> {
+        let n = self.at.len();
+        let in_range = self.at.last().is_none_or(|e| (*e as usize) < n_entries);
+        ensure(in_range && self.at.is_sorted_by(|a, b| a < b), || "effects are out of order".into())?;
+        self.loss.validate("loss effects", n)?;
+        self.prob_change.validate("probability changes", n)?;
+        let n_listed = (n as u64).saturating_mul(u64::from(self.n_hover));
+        for (what, tokens, by) in [
+            ("boosted tokens", &self.boosted, &self.boosted_by),
+            ("suppressed tokens", &self.suppressed, &self.suppressed_by),
+        ] {
+            ensure(tokens.len() as u64 == n_listed, || {
+                format!("{what} are {}, expected {n_listed}", tokens.len())
+            })?;
+            let known = tokens.iter().all(|t| (*t as usize) < self.hover_tokens.len());
+            ensure(known, || format!("{what} point outside their dictionary"))?;
+            by.validate(what, tokens.len())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! The commands as typed.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Developer commands of sae-vis. They fetch what they need into the ignored folder `.tools`.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One developer command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Set up, build, run the demo model and serve its page.
+    Demo(DemoArgs),
+    /// Everything that must hold: format, lints, docs, unit, end-to-end and browser tests.
+    #[command(alias = "ci")]
+    Test,
+    /// Write the page and a bundle into a folder, ready for any static host.
+    Site(SiteArgs),
+    /// Photograph the demo's pages into www/screenshots.
+    Screenshots,
+}
+
+/// Options of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Stop before serving.
+    #[arg(long)]
+    pub no_serve: bool,
+    /// Port on 127.0.0.1; where it is taken, the next free one.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+}
+
+/// Options of `site`.
+#[derive(Debug, clap::Args)]
+pub struct SiteArgs {
+    /// Folder to write: new, empty, or written by this command before.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Bundle to show, a folder that `compute run` wrote; without it, the demo's.
+    #[arg(long, value_name = "DIR")]
+    pub bundle: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn ci_is_another_name_for_test() {
+        assert!(matches!(Args::parse_from(["xtask", "ci"]).command, Command::Test));
+    }
+}

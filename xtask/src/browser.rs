@@ -1,0 +1,73 @@
+//! Finds a Chromium and its driver.
+
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Names under which distributions install the browser.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+
+/// A browser and the WebDriver server that drives it.
+#[derive(Debug, Clone)]
+pub struct Chromium {
+    /// The browser's executable.
+    pub browser: PathBuf,
+    /// The `chromedriver` executable; its version must be the browser's.
+    pub driver: PathBuf,
+}
+
+/// Why no browser can be driven.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum MissingBrowser {
+    /// No Chromium or Chrome on `PATH`.
+    #[error(
+        "no Chromium found on PATH: run `cargo xtask test`, which installs it, or install the packages chromium and chromium-driver"
+    )]
+    Browser,
+    /// A browser without its driver.
+    #[error(
+        "no chromedriver found on PATH: run `cargo xtask test`, which installs it, or install the package chromium-driver"
+    )]
+    Driver,
+}
+
+impl Chromium {
+    /// Looks on `PATH`.
+    pub fn find() -> Result<Self, MissingBrowser> {
+        let browser = BROWSERS.iter().find_map(|name| on_path(name)).ok_or(MissingBrowser::Browser)?;
+        let driver = on_path("chromedriver").ok_or(MissingBrowser::Driver)?;
+        Ok(Self { browser, driver })
+    }
+}
+
+/// The executable that a shell would start for `name`.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
+}
+
+#[cfg(unix)]
+fn is_executable(file: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(file: &std::path::Path) -> bool {
+    file.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_does_not_exist_is_not_on_the_path() {
+        assert_eq!(on_path("no-program-has-this-name"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shell_is_on_the_path() {
+        assert!(on_path("sh").is_some());
+    }
+}

@@ -1,0 +1,115 @@
+//! The server as a client sees it, over a socket.
+
+use super::*;
+use std::{io::Write as _, net::TcpStream};
+
+/// A folder with a page, a file to cut ranges from, and a secret beside it.
+fn site() -> (tempfile::TempDir, Served) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("site");
+    std::fs::create_dir_all(root.join("bundle")).unwrap();
+    std::fs::write(root.join("index.html"), "<p>page").unwrap();
+    std::fs::write(root.join("app.wasm"), vec![0_u8; 100_000]).unwrap();
+    std::fs::write(root.join("bundle/data.bin"), "0123456789").unwrap();
+    std::fs::write(folder.path().join("secret.txt"), "secret").unwrap();
+    let served = Served::start(&root, 0).unwrap();
+    (folder, served)
+}
+
+/// Sends a raw request and gives back the answer's head and body.
+fn ask(served: &Served, method: &str, target: &str, headers: &str) -> (String, Vec<u8>) {
+    let mut socket = TcpStream::connect(served.address).unwrap();
+    write!(socket, "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    let cut = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    (String::from_utf8(answer[..cut].to_vec()).unwrap(), answer[cut + 4..].to_vec())
+}
+
+#[test]
+fn a_folder_gives_its_index_page() {
+    let (_folder, served) = site();
+    let (head, body) = ask(&served, "GET", "/?bundle=elsewhere", "");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains("Content-Type: text/html; charset=utf-8"), "{head}");
+    assert!(head.contains("Cache-Control: no-cache"), "{head}");
+    assert_eq!(body, b"<p>page");
+}
+
+#[test]
+fn a_large_file_comes_with_its_length_and_media_type() {
+    let (_folder, served) = site();
+    let (head, body) = ask(&served, "GET", "/app.wasm", "");
+    assert!(head.contains("Content-Type: application/wasm"), "{head}");
+    assert!(head.contains("Content-Length: 100000"), "{head}");
+    assert_eq!(body.len(), 100_000);
+}
+
+#[test]
+fn head_gives_the_length_without_the_body() {
+    let (_folder, served) = site();
+    let (head, body) = ask(&served, "HEAD", "/bundle/data.bin", "");
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("Content-Length: 10"), "{head}");
+    assert!(body.is_empty());
+}
+
+#[test]
+fn a_range_gives_just_those_bytes() {
+    let (_folder, served) = site();
+    let (head, body) = ask(&served, "GET", "/bundle/data.bin", "Range: bytes=3-5\r\n");
+    assert!(head.starts_with("HTTP/1.1 206") && head.contains("Content-Range: bytes 3-5/10"), "{head}");
+    assert_eq!(body, b"345");
+    let (head, _) = ask(&served, "GET", "/bundle/data.bin", "Range: bytes=10-\r\n");
+    assert!(head.starts_with("HTTP/1.1 416") && head.contains("Content-Range: bytes */10"), "{head}");
+}
+
+#[test]
+fn nothing_outside_the_folder_is_served() {
+    let (_folder, served) = site();
+    for target in [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/bundle/../../secret.txt",
+        "/bundle/..%2f..%2fsecret.txt",
+        "/..%5csecret.txt",
+        "//etc/hostname",
+        "/%2fetc/hostname",
+        "http://x/../secret.txt",
+        "/missing",
+        "/bundle",
+    ] {
+        let (head, body) = ask(&served, "GET", target, "");
+        assert!(head.starts_with("HTTP/1.1 404"), "{target}: {head}");
+        assert!(!String::from_utf8_lossy(&body).contains("secret"), "{target}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_folder_is_not_followed() {
+    let (folder, served) = site();
+    std::os::unix::fs::symlink(folder.path().join("secret.txt"), folder.path().join("site/link.txt"))
+        .unwrap();
+    let (head, _) = ask(&served, "GET", "/link.txt", "");
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+}
+
+#[test]
+fn other_methods_are_refused() {
+    let (_folder, served) = site();
+    let (head, _) = ask(&served, "POST", "/index.html", "Content-Length: 0\r\n");
+    assert!(head.starts_with("HTTP/1.1 405"), "{head}");
+}
+
+#[test]
+fn a_taken_port_gives_the_next() {
+    let (folder, first) = site();
+    let second = Served::start(&folder.path().join("site"), first.address.port()).unwrap();
+    assert!(second.address.port() > first.address.port());
+}
+
+#[test]
+fn a_missing_folder_is_an_error_that_names_it() {
+    let error = Served::start(Path::new("no/such/folder"), 0).unwrap_err();
+    assert_eq!(error.to_string(), "nothing to serve (no/such/folder)");
+}
