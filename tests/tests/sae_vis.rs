@@ -1,5 +1,7 @@
 //! The demo's numbers against those of sae_vis 0.2.21 itself; see `fixtures/sae_vis/README.md`.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
 use std::{fs::File, path::Path, sync::OnceLock};
 
 use clap::Parser;

@@ -158,7 +158,7 @@ fn answer(connection: &TcpStream, root: &Path) -> io::Result<()> {
     };
     let mut head = format!("Content-Type: {}\r\nAccept-Ranges: bytes\r\n", target::mime_type(&path));
     if status.starts_with("206") {
-        head += &format!("Content-Range: bytes {start}-{}/{n_bytes}\r\n", end - 1);
+        head.extend(["Content-Range: bytes ", &format!("{start}-{}/{n_bytes}", end - 1), "\r\n"]);
     }
     send_head(connection, status, end - start, &head)?;
     if method == "GET" {

@@ -95,17 +95,14 @@ pub enum CorpusKind {
 impl CorpusKind {
     /// By the file's name.
     pub fn of(path: &Path) -> Result<Self, CorpusError> {
-        let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
-        if name.ends_with(".txt") {
-            Ok(Self::Text)
-        } else if name.ends_with(".jsonl") {
-            Ok(Self::JsonLines { gz: false })
-        } else if name.ends_with(".jsonl.gz") {
-            Ok(Self::JsonLines { gz: true })
-        } else if name.ends_with(".npy") || name.ends_with(".safetensors") {
-            Ok(Self::Tokens)
-        } else {
-            Err(CorpusError::Format { path: path.to_owned() })
+        let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        let inner = path.file_stem().and_then(|stem| extension(Path::new(stem)));
+        match (inner.as_deref(), extension(path).as_deref()) {
+            (_, Some("txt")) => Ok(Self::Text),
+            (_, Some("jsonl")) => Ok(Self::JsonLines { gz: false }),
+            (Some("jsonl"), Some("gz")) => Ok(Self::JsonLines { gz: true }),
+            (_, Some("npy" | "safetensors")) => Ok(Self::Tokens),
+            _ => Err(CorpusError::Format { path: path.to_owned() }),
         }
     }
 }

@@ -119,7 +119,7 @@ fn example_line(example: &ExampleView) -> String {
     for token in &example.tokens {
         if token.position == example.position {
             act = token.act;
-            text.push_str(&format!("[[{}]]", token.token));
+            text.extend(["[[", &token.token, "]]"]);
         } else {
             text.push_str(&token.token);
         }

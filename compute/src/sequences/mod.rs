@@ -4,6 +4,7 @@ mod choose;
 mod columns;
 pub mod effects;
 mod exp;
+mod kernel;
 
 pub use choose::{Chosen, Window, choose};
 pub use columns::{Placed, place, row_acts, sequences};

@@ -54,7 +54,10 @@ mod tests {
     fn moments_are_those_of_the_active_values() {
         // By hand: central moments 2.25, 3 and 11.0625, so skewness 3 / 1.5³ and kurtosis 11.0625 / 1.5⁴ - 3.
         let s = stats(&[1.0, 2.0, 2.0, 5.0], 8);
-        assert_eq!((s.n_active, s.density, s.max, s.mean), (4, 0.5, 5.0, 2.5));
+        assert_eq!(s.n_active, 4);
+        for (got, expected) in [(s.density, 0.5), (f64::from(s.max), 5.0), (s.mean, 2.5)] {
+            assert!((got - expected).abs() < 1e-12, "{got}");
+        }
         assert!((s.std - 1.5).abs() < 1e-12);
         assert!((s.skewness - 8.0 / 9.0).abs() < 1e-12, "{}", s.skewness);
         assert!((s.kurtosis - (11.0625 / 5.0625 - 3.0)).abs() < 1e-9, "{}", s.kurtosis);
@@ -63,9 +66,8 @@ mod tests {
     #[test]
     fn quantiles_count_the_zeros() {
         let values = quantiles(&[3.0, 1.0], 5);
-        assert_eq!(values[0], 0.0);
-        assert_eq!(values[500], 0.0);
+        assert!(values[..=500].iter().all(|v| *v <= 0.0));
         assert!((values[750] - 1.0).abs() < 1e-12);
-        assert_eq!(values[GRID_LEN - 1], 3.0);
+        assert!((values[GRID_LEN - 1] - 3.0).abs() < 1e-12);
     }
 }

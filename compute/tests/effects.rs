@@ -1,0 +1,70 @@
+//! Effects against their definition, written out: the head applied to the residual with and without the feature.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+
+use compute::{
+    activations::Residuals,
+    model::Model,
+    sequences::effects::{Directions, Job, ablate},
+};
+use tch::{Device, Kind, Tensor};
+
+/// A tiny model of each norm, with and without the head's soft-cap.
+const FAMILIES: [&str; 4] = ["gpt2", "llama", "gemma", "gemma2"];
+
+#[test]
+fn effects_are_the_difference_of_the_heads_log_probabilities() {
+    let _no_grad = tch::no_grad_guard();
+    for family in FAMILIES {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models").join(family);
+        let model = Model::load(&folder, Device::Cpu, Kind::Float).unwrap();
+        let d_model = model.config().d_model;
+        let d_vocab = model.config().d_vocab;
+        tch::manual_seed(3);
+        let x = Tensor::randn([6, d_model], (Kind::Float, Device::Cpu)) * 3.0 + 0.5;
+        let d = Tensor::randn([4, d_model], (Kind::Float, Device::Cpu)) + 0.2;
+        let mut resid = Residuals::new(d_model as usize);
+        resid.push(&Vec::<f32>::try_from(x.reshape([-1])).unwrap()).unwrap();
+        let jobs: Vec<Job> = (0..24u32)
+            .map(|i| Job {
+                position: i * 7 % 6,
+                feature: i % 4,
+                act: 0.1 + i as f32 / 4.0,
+                token_id: i * 13 % d_vocab as u32,
+            })
+            .collect();
+        let directions = Directions::new(model.head(), &d).unwrap();
+        let outcomes = ablate(model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap();
+        for (j, job) in jobs.iter().enumerate() {
+            let log_probs =
+                |x: &Tensor| model.head().logits(x).to_kind(Kind::Double).log_softmax(-1, Kind::Double);
+            let with = x.get(i64::from(job.position));
+            let without = &with - d.get(i64::from(job.feature)) * f64::from(job.act);
+            let (lp, lp_ablated) = (log_probs(&with), log_probs(&without));
+            let contribution = Vec::<f64>::try_from(&lp - &lp_ablated).unwrap();
+            let token = [i64::from(job.token_id)];
+            let prob = lp.exp().double_value(&token) - lp_ablated.exp().double_value(&token);
+
+            let got = outcomes.of(j);
+            let close = |what: &str, got: f32, expected: f64| {
+                let tolerance = 2e-5 * (1.0 + expected.abs());
+                assert!(
+                    (f64::from(got) - expected).abs() < tolerance,
+                    "{family} {what}: {got}, expected {expected}"
+                );
+            };
+            close("loss", got.loss, -contribution[job.token_id as usize]);
+            close("probability", got.prob_change, prob);
+            let mut sorted = contribution.clone();
+            sorted.sort_by(f64::total_cmp);
+            for k in 0..5 {
+                close("boosted", got.boosted[k].1, sorted[sorted.len() - 1 - k]);
+                close("boosted token", got.boosted[k].1, contribution[got.boosted[k].0 as usize]);
+                close("suppressed", got.suppressed[k].1, sorted[k]);
+                close("suppressed token", got.suppressed[k].1, contribution[got.suppressed[k].0 as usize]);
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! `compute` as a program: what it writes, that it writes the same again, and what it says of wrong input.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use compute::inspect::Bundle;
+use shared::{
+    feature::{Feature, FeatureBlock},
+    prompt::{Metric, Prompt},
+};
+use tempfile::TempDir;
+use tests::run::{compute, demo, demo_args};
+
+/// Runs `compute run` on a few rows of the demo into a new folder, with `more` arguments; the last of two equal
+/// options wins.
+fn run(temp: &TempDir, name: &str, more: &[&str]) -> PathBuf {
+    let out = temp.path().join(name);
+    let output = compute("run", &args(&out, more)).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+fn args(out: &Path, more: &[&str]) -> Vec<String> {
+    let mut args = demo_args(out);
+    args.extend(["--sequences", "64", "--features", "0..40"].map(str::to_owned));
+    for pair in more.chunks(2) {
+        match args.iter().position(|a| a == pair[0]) {
+            Some(at) if pair.len() == 2 && pair[0] != "--prompt" => args[at + 1] = pair[1].to_owned(),
+            _ => args.extend(pair.iter().map(ToString::to_string)),
+        }
+    }
+    args
+}
+
+/// All files of a folder, by path.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn features(bundle: &Path) -> Vec<Feature> {
+    let bundle = Bundle::open(bundle).unwrap();
+    let blocks = 0..bundle.manifest.blocks.len();
+    let block = |i| bundle.file::<FeatureBlock>(&bundle.manifest.encoding.block_path(i)).unwrap();
+    blocks.flat_map(|i| block(i).features).collect()
+}
+
+#[test]
+fn the_same_inputs_and_seed_give_the_same_bytes() {
+    let temp = tempfile::tempdir().unwrap();
+    let sae_b = demo("sae-mlp-b").display().to_string();
+    let more = ["--sae-b", &sae_b, "--prompt", "def __init__(self):", "--seed", "5"];
+    let (first, second) = (run(&temp, "a", &more), run(&temp, "b", &more));
+    assert!(files(&first) == files(&second));
+    assert!(files(&first).len() >= 7);
+    let other = run(&temp, "c", &["--seed", "6"]);
+    assert!(features(&first) != features(&other), "the seed chooses the random examples");
+}
+
+#[test]
+fn another_batch_size_agrees_within_float_tolerance() {
+    let temp = tempfile::tempdir().unwrap();
+    let (a, b) = (run(&temp, "a", &["--batch-rows", "16"]), run(&temp, "b", &["--batch-rows", "7"]));
+    let close = |a: f64, b: f64| (a - b).abs() <= 1e-4 * (1.0 + a.abs().max(b.abs()));
+    for (a, b) in features(&a).iter().zip(&features(&b)) {
+        assert_eq!(a.stats.n_active, b.stats.n_active);
+        assert!(
+            close(f64::from(a.stats.max), f64::from(b.stats.max))
+                && close(a.stats.kurtosis, b.stats.kurtosis)
+        );
+        let rows = |f: &Feature| f.tables.correlated_neurons.clone().unwrap();
+        for (a, b) in rows(a).iter().zip(&rows(b)) {
+            assert!(close(f64::from(a.pearson), f64::from(b.pearson)));
+        }
+        let (a, b) = (a.sequences.as_ref().unwrap(), b.sequences.as_ref().unwrap());
+        assert_eq!(a.groups.len(), b.groups.len());
+        let (a, b) = (a.group_examples(0), b.group_examples(0));
+        for (a, b) in a.iter().zip(&b).filter(|(a, b)| (a.row, a.position) == (b.row, b.position)) {
+            for (a, b) in a.tokens.iter().zip(&b.tokens) {
+                assert!(close(a.act, b.act));
+                let loss = |t: &shared::sequence::TokenView| t.effect.as_ref().map_or(0.0, |e| e.loss_effect);
+                assert!(close(loss(a), loss(b)));
+            }
+        }
+    }
+}
+
+#[test]
+fn json_bundles_hold_the_same_features_as_postcard_bundles() {
+    let temp = tempfile::tempdir().unwrap();
+    let (a, b) = (run(&temp, "a", &[]), run(&temp, "b", &["--encoding", "json"]));
+    assert!(b.join("vocab.json.gz").exists());
+    assert!(features(&a) == features(&b));
+}
+
+#[test]
+fn text_makes_the_rows_that_the_token_array_has() {
+    let temp = tempfile::tempdir().unwrap();
+    let text = demo("corpus.jsonl.gz").display().to_string();
+    let a = run(&temp, "a", &[]);
+    let b = run(&temp, "b", &["--data", &text, "--no-shuffle"]);
+    let hash = |bundle: &Path| Bundle::open(bundle).unwrap().manifest.dataset.sha256;
+    assert_eq!(hash(&a), hash(&b));
+    let shuffled = run(&temp, "c", &["--data", &text]);
+    assert_ne!(hash(&a), hash(&shuffled));
+}
+
+#[test]
+fn chosen_features_are_those_of_a_whole_run() {
+    let temp = tempfile::tempdir().unwrap();
+    let (all, few) = (run(&temp, "a", &[]), run(&temp, "b", &["--features", "7,3..5"]));
+    let few = features(&few);
+    assert_eq!(few.iter().map(|f| f.feature).collect::<Vec<_>>(), [3, 4, 7]);
+    let all = features(&all);
+    for few in &few {
+        let of_all = all.iter().find(|f| f.feature == few.feature).unwrap();
+        // A matrix product of another shape rounds otherwise, so numbers agree to float tolerance.
+        assert_eq!(few.stats.n_active, of_all.stats.n_active);
+        assert!(
+            (few.stats.max - of_all.stats.max).abs() < 1e-5
+                && (few.stats.std - of_all.stats.std).abs() < 1e-6
+        );
+        let places = |f: &Feature| f.sequences.as_ref().map(|s| (s.rows.clone(), s.positions.clone()));
+        assert_eq!(places(few), places(of_all));
+        let logits = |f: &Feature| {
+            f.logits_table.as_ref().map(|t| t.top.iter().map(|e| e.token_id).collect::<Vec<_>>())
+        };
+        assert_eq!(logits(few), logits(of_all));
+    }
+}
+
+#[test]
+fn a_prompt_scores_what_its_own_tokens_show() {
+    let temp = tempfile::tempdir().unwrap();
+    let bundle =
+        Bundle::open(&run(&temp, "a", &["--features", "0..400", "--prompt", "def __init__(self, name):"]))
+            .unwrap();
+    let prompt: Prompt = bundle.file(&bundle.manifest.encoding.prompt_path(0)).unwrap();
+    let mut n_scores = 0;
+    for position in 0..prompt.token_ids.len() {
+        for score in prompt.scores_at(Metric::ActSize, position) {
+            let token = &prompt.tokens(score.feature).unwrap()[position];
+            assert!((token.act - score.value).abs() < 1e-4);
+            n_scores += 1;
+        }
+        for score in prompt.scores_at(Metric::LossEffect, position) {
+            let token = &prompt.tokens(score.feature).unwrap()[position];
+            assert!((token.effect.as_ref().unwrap().loss_effect - score.value).abs() < 1e-4);
+            assert!(prompt.tokens(score.feature).unwrap()[position - 1].act > 0.0);
+        }
+    }
+    assert!(n_scores > 5 && prompt.scores_at(Metric::LossEffect, 0).is_empty());
+}
+
+#[test]
+fn a_new_bundle_replaces_an_old_one_but_nothing_else() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = run(&temp, "a", &[]);
+    fs::write(out.join("left-over"), "x").unwrap();
+    run(&temp, "a", &[]);
+    assert!(!out.join("left-over").exists());
+    let precious = temp.path().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("thesis.txt"), "x").unwrap();
+    refused(&precious, &[], "will not replace something that is not a bundle");
+    assert!(precious.join("thesis.txt").exists());
+}
+
+/// Runs with wrong input: one line that says `expected`, a non-zero exit, and nothing left behind.
+fn refused(out: &Path, more: &[&str], expected: &str) {
+    let before = files(out.parent().unwrap()).len();
+    let output = compute("run", &args(out, more)).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{more:?} was accepted");
+    assert!(said.contains(expected), "{more:?}: {said}");
+    assert_eq!(said.trim_end().lines().count(), 1, "{more:?}: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(files(out.parent().unwrap()).len(), before, "{more:?} left something behind");
+}
+
+#[test]
+fn wrong_input_gives_one_clear_line_and_leaves_nothing() {
+    let temp = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = temp.path().join(name);
+        fs::write(&path, content).unwrap();
+        path.display().to_string()
+    };
+    let out = temp.path().join("bundle");
+    let (no_layout, bad_layout) = (write("a.json", "{\"columns\": []}"), write("b.json", "{\"columns\": 3}"));
+    let bins = "{\"columns\": [{\"components\": [{\"type\": \"acts_histogram\", \"n_bins\": 0}]}]}";
+    let (empty, short) = (write("empty.jsonl", ""), write("short.txt", "Two words"));
+    let (not_json, no_format) =
+        (write("bad.jsonl", "{\"text\": \"a\"}\n{\"txt\": 1}\n"), write("corpus.doc", ""));
+    let (bins, resid) = (write("c.json", bins), demo("sae-resid").display().to_string());
+    for (more, expected) in [
+        (["--model", "nowhere"], "(nowhere"),
+        (["--sae", "nowhere"], "(nowhere"),
+        (["--data", "nowhere.jsonl"], "no such file (nowhere.jsonl)"),
+        (["--data", &no_format], "could not tell the corpus's format"),
+        (["--data", &empty], "the corpus is empty: 0 tokens do not fill one row of 128"),
+        (["--data", &short], "do not fill one row of 128; try a smaller --seq-len"),
+        (["--data", &not_json], "line 2 of the corpus is not an object with a string \"text\""),
+        (["--hook", "blocks.0.mlp.hook_pots"], "did you mean \"blocks.0.mlp.hook_post\"?"),
+        (
+            ["--hook", "blocks.0.hook_resid_pre"],
+            "the SAE reads 512 neurons, blocks.0.hook_resid_pre of this model has 128",
+        ),
+        (["--sae-b", &resid], "the SAE reads 128 neurons, blocks.0.mlp.hook_post of this model has 512"),
+        (["--features", "0..5000"], "no feature 4999: the SAE has 0 to 2047"),
+        (["--features", "x"], "could not read \"x\" in --features"),
+        (["--layout", &no_layout], "the layout has no component"),
+        (["--layout", &bad_layout], "the layout is not valid"),
+        (["--layout", &bins], "acts_histogram.n_bins is 0, expected 1 to 1000"),
+        (["--seq-len", "4096"], "longer than the model's context of 128"),
+        (["--seq-len", "64"], "rows have 128 tokens, --seq-len is 64"),
+        (["--sequences", "0"], "--sequences is 0"),
+        (["--batch-rows", "0"], "--batch-rows is 0"),
+        (["--device", "tpu"], "unknown device \"tpu\""),
+        (["--out", "/proc/bundle"], "could not write"),
+        (["--prompt", ""], "a --prompt is empty"),
+    ] {
+        refused(&out, &more, expected);
+    }
+}
+
+#[test]
+fn inspect_prints_what_the_bundle_holds() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = run(&temp, "a", &["--prompt", "def f(x):"]).display().to_string();
+    let say = |more: &[&str]| {
+        let mut args = vec![out.clone()];
+        args.extend(more.iter().map(ToString::to_string));
+        let output = compute("inspect", &args).unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert!(say(&[]).0.contains("features  40"));
+    assert!(say(&["--feature", "4"]).0.contains("[[ __]]"), "the bold token in double brackets, as text");
+    let json: serde_json::Value = serde_json::from_str(&say(&["--feature", "4", "--json"]).0).unwrap();
+    let example = &json["groups"][0]["examples"][0];
+    assert_eq!(example["tokens"][5]["position"], example["position"]);
+    assert_eq!(example["tokens"][5]["act"], json["quantiles"].as_array().unwrap()[2350]);
+    assert!(say(&["--prompt", "0"]).0.contains("act_size"));
+    assert!(say(&["--feature", "40"]).1.contains("bundle has no feature 40: it holds 40 between 0 and 39"));
+    assert!(say(&["--prompt", "1"]).1.contains("bundle has no prompt 1: it has 1, numbered from 0"));
+}
