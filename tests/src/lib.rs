@@ -2,4 +2,5 @@
 
 pub mod browser;
 pub mod built;
+pub mod generate;
 pub mod run;

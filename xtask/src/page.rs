@@ -62,7 +62,12 @@ fn assemble(project: &Project, wasm: &Path) -> Result<Page> {
         fs::remove_dir_all(&out).with_context(|| format!("could not clear {}", out.display()))?;
     }
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(wasm).typescript(false).web(true)?;
+    bindgen
+        .input_path(wasm)
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .web(true)?;
     bindgen.generate(&out).with_context(|| format!("wasm-bindgen refused {}", wasm.display()))?;
 
     let mut page = Page::new();

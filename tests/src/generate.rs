@@ -1,0 +1,210 @@
+//! Synthetic bundles: valid, of any number of features, quick to make, and full of awkward text.
+//!
+//! They need no model. Browser tests and budgets run on them, and the viewer is developed against them. The
+//! numbers hang together as those of a real bundle do (density, histogram, intervals and examples agree), but
+//! mean nothing.
+
+mod feature;
+mod prompt;
+mod text;
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::Context;
+use serde_json::json;
+use shared::{
+    bundle::{Encoding, encode},
+    corpus::CorpusChunk,
+    feature::{Feature, FeatureBlock},
+    index::FeatureIndex,
+    layout::Layout,
+    manifest::{BlockInfo, FileInfo, MAJOR, MINOR, Manifest},
+    prompt::PromptIndex,
+};
+
+use prompt::Known;
+use text::Text;
+
+const N_ROWS: usize = 512;
+const SEQ_LEN: usize = 128;
+const ROWS_PER_CHUNK: usize = 64;
+const D_VOCAB: usize = 1500;
+const D_IN: usize = 512;
+const FEATURES_PER_BLOCK: u32 = 32;
+/// Features beyond these appear in no prompt, so that large bundles stay quick to make.
+const N_PROMPT_FEATURES: u32 = 512;
+const ENCODING: Encoding = Encoding::Postcard;
+
+/// The text as features see it.
+struct Corpus {
+    /// Row after row.
+    token_ids: Vec<u32>,
+    /// Where each token of the vocabulary stands.
+    positions_of: Vec<Vec<usize>>,
+    /// Features of the bundle.
+    n_features: usize,
+}
+
+/// A small generator of random numbers (splitmix64): the same bytes from the same seed, everywhere.
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Uniform in [0, 1).
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Uniform in `0..n`.
+    fn below(&mut self, n: usize) -> usize {
+        (self.unit() * n as f64) as usize
+    }
+
+    /// About normal: the sum of twelve uniform numbers less six.
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
+    }
+}
+
+/// Files of the bundle, written as they come.
+struct Writer<'a> {
+    folder: &'a Path,
+    files: Vec<FileInfo>,
+}
+
+impl Writer<'_> {
+    fn write<T: serde::Serialize>(&mut self, value: &T, path: String) -> anyhow::Result<()> {
+        let (info, bytes) = encode(value, path, ENCODING)?;
+        let file = self.folder.join(&info.path);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(&file, bytes).with_context(|| format!("could not write {}", file.display()))?;
+        self.files.push(info);
+        Ok(())
+    }
+}
+
+/// Writes a bundle of features `0..n_features` to `folder`.
+pub fn generate(folder: &Path, n_features: u32, seed: u64) -> anyhow::Result<()> {
+    let mut rng = Rng(seed);
+    let text = Text::generate(N_ROWS, SEQ_LEN, D_VOCAB, &mut rng);
+    let mut positions_of = vec![Vec::new(); text.vocab.len()];
+    for (p, t) in text.token_ids.iter().enumerate() {
+        positions_of[*t as usize].push(p);
+    }
+    let corpus = Corpus { token_ids: text.token_ids.clone(), positions_of, n_features: n_features as usize };
+    let mut writer = Writer { folder, files: Vec::new() };
+    writer.write(&text.vocab, ENCODING.vocab_path())?;
+    for (i, rows) in corpus.token_ids.chunks(ROWS_PER_CHUNK * SEQ_LEN).enumerate() {
+        let first_row = (i * ROWS_PER_CHUNK) as u32;
+        let chunk = CorpusChunk { first_row, seq_len: SEQ_LEN as u32, token_ids: rows.to_vec() };
+        writer.write(&chunk, ENCODING.corpus_path(i))?;
+    }
+    let (index, known) = write_features(&mut writer, &corpus, n_features, seed)?;
+    writer.write(&index, ENCODING.index_path())?;
+    let mut texts = Vec::new();
+    for (i, line) in [3, 0, 6, 10].into_iter().enumerate() {
+        let prompt = prompt::prompt(&text.lines[line], &text.vocab, &known, &mut rng);
+        texts.push(prompt.text.clone());
+        writer.write(&prompt, ENCODING.prompt_path(i))?;
+    }
+    let n_prompts = texts.len();
+    writer.write(&PromptIndex { texts }, ENCODING.prompt_index_path())?;
+    let n_dead = index.max.iter().filter(|m| **m == 0.0).count();
+    let manifest = manifest(writer.files, n_features, n_prompts, n_dead, text.vocab.len(), seed)?;
+    fs::write(folder.join("manifest.json"), manifest.to_json()?)?;
+    Ok(())
+}
+
+fn write_features(
+    writer: &mut Writer<'_>,
+    corpus: &Corpus,
+    n_features: u32,
+    seed: u64,
+) -> anyhow::Result<(FeatureIndex, Vec<Known>)> {
+    let mut index = FeatureIndex::default();
+    let mut known = Vec::new();
+    let mut block = FeatureBlock::default();
+    for f in 0..n_features {
+        let mut rng = Rng(seed ^ (u64::from(f) + 1).wrapping_mul(0xd6e8_feb8_6659_fd93));
+        let acts = feature::acts(f, corpus, &mut rng);
+        let logits = feature::logits(corpus.positions_of.len(), &mut rng);
+        let shown = feature::feature(f, &acts, &logits, corpus, &mut rng);
+        let by_token: BTreeMap<u32, f32> = acts.iter().map(|(p, a)| (corpus.token_ids[*p], *a)).collect();
+        let mut triggers: Vec<(u32, f32)> = by_token.into_iter().collect();
+        triggers.sort_by(|a, b| b.1.total_cmp(&a.1));
+        enter(&mut index, &shown, &triggers);
+        if f < N_PROMPT_FEATURES {
+            let quantiles = shown.quantiles.values();
+            known.push(Known { feature: f, triggers, quantiles, logits });
+        }
+        block.features.push(shown);
+        if block.features.len() as u32 == FEATURES_PER_BLOCK || f + 1 == n_features {
+            let path = ENCODING.block_path((f / FEATURES_PER_BLOCK) as usize);
+            writer.write(&std::mem::take(&mut block), path)?;
+        }
+    }
+    Ok((index, known))
+}
+
+fn enter(index: &mut FeatureIndex, f: &Feature, triggers: &[(u32, f32)]) {
+    index.features.push(f.feature);
+    index.density.push(f.stats.density as f32);
+    index.max.push(f.stats.max);
+    index.mean.push(f.stats.mean as f32);
+    index.std.push(f.stats.std as f32);
+    index.skewness.push(f.stats.skewness as f32);
+    index.kurtosis.push(f.stats.kurtosis as f32);
+    index.active_tokens.push(triggers.iter().take(5).map(|(t, _)| *t).collect());
+    let top = f.logits_table.as_ref().map(|t| t.top.iter().take(5).map(|l| l.token_id).collect());
+    index.logit_tokens.push(top.unwrap_or_default());
+}
+
+fn manifest(
+    files: Vec<FileInfo>,
+    n_features: u32,
+    n_prompts: usize,
+    n_dead: usize,
+    d_vocab: usize,
+    seed: u64,
+) -> anyhow::Result<Manifest> {
+    let sae = |name: &str, d_sae: u32| {
+        json!({ "name": name, "architecture": "standard", "format": "synthetic", "hook": "blocks.1.mlp.hook_post",
+                "d_in": D_IN, "d_sae": d_sae, "sha256": "0".repeat(64) })
+    };
+    let blocks: Vec<BlockInfo> = (0..n_features.div_ceil(FEATURES_PER_BLOCK))
+        .map(|b| BlockInfo {
+            first: b * FEATURES_PER_BLOCK,
+            last: ((b + 1) * FEATURES_PER_BLOCK).min(n_features) - 1,
+        })
+        .collect();
+    Ok(serde_json::from_value(json!({
+        "schema": { "major": MAJOR, "minor": MINOR },
+        "tool": concat!("tests::generate ", env!("CARGO_PKG_VERSION")),
+        "model": { "name": "synthetic", "family": "gpt2", "n_layers": 2, "d_model": 128, "d_vocab": d_vocab,
+                   "sha256": "0".repeat(64) },
+        "sae": sae("sae-a", n_features),
+        "sae_b": sae("sae-b", 4 * n_features),
+        "dataset": { "name": "synthetic lines", "n_rows": N_ROWS, "seq_len": SEQ_LEN, "prepend_bos": false,
+                     "shuffled": true, "sha256": "0".repeat(64) },
+        "run": { "device": "cpu", "dtype": "f32", "batch_rows": 32, "seed": seed,
+                 "center_writing_weights": false },
+        "features": [{ "start": 0, "end": n_features }],
+        "layouts": { "feature": Layout::default_feature(), "prompt": Layout::default_prompt() },
+        "health": { "l0": 9.25, "n_dead": n_dead, "n_measured": N_ROWS * SEQ_LEN, "explained_variance": 0.871,
+                    "loss": 3.412, "loss_reconstructed": 3.561, "loss_zeroed": 5.207 },
+        "n_prompts": n_prompts,
+        "encoding": ENCODING,
+        "rows_per_chunk": ROWS_PER_CHUNK,
+        "blocks": blocks,
+        "files": files,
+    }))?)
+}

@@ -1,0 +1,224 @@
+//! One synthetic feature: active on a few tokens, everywhere, or nowhere.
+
+use std::collections::BTreeMap;
+
+use shared::{
+    decimals::Decimals,
+    feature::{AlignedNeuron, Correlated, Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
+    histogram::Histogram,
+    quantiles::{Quantiles, grid},
+    sequence::{Group, GroupKind, RowActs, Sequences},
+};
+
+use super::{Corpus, D_IN, Rng, SEQ_LEN};
+
+const BUFFER: usize = 5;
+const N_TOP: usize = 20;
+const N_INTERVALS: usize = 10;
+const N_PER_INTERVAL: usize = 5;
+const N_HOVER: u32 = 5;
+
+/// Activations by position in the corpus (row · `SEQ_LEN` + position).
+pub(super) type Acts = BTreeMap<usize, f32>;
+
+/// Where and how strongly feature `f` is active.
+pub(super) fn acts(f: u32, corpus: &Corpus, rng: &mut Rng) -> Acts {
+    let mut acts = Acts::new();
+    let scale = 0.5 + 6.0 * rng.unit() as f32;
+    if f % 13 == 5 {
+        return acts;
+    }
+    if f % 17 == 3 {
+        for p in 0..corpus.token_ids.len() {
+            if rng.unit() < 0.3 {
+                acts.insert(p, scale * (0.01 + 0.3 * (rng.unit() * rng.unit()) as f32));
+            }
+        }
+        return acts;
+    }
+    for strength in [1.0f32, 0.4, 0.25].iter().take(1 + rng.below(3)) {
+        let anywhere = rng.below(corpus.token_ids.len());
+        for &p in &corpus.positions_of[corpus.token_ids[anywhere] as usize] {
+            let share = 0.15 + 0.85 * rng.unit() as f32;
+            acts.insert(p, scale * strength * share);
+            if rng.unit() < 0.3 && !(p + 1).is_multiple_of(SEQ_LEN) {
+                acts.entry(p + 1).or_insert(scale * strength * share * 0.2);
+            }
+        }
+    }
+    acts
+}
+
+/// The feature's logit for every token.
+pub(super) fn logits(d_vocab: usize, rng: &mut Rng) -> Vec<f32> {
+    let mut logits: Vec<f32> = (0..d_vocab).map(|_| 0.3 * rng.normal() as f32).collect();
+    for _ in 0..6 {
+        let token = rng.below(d_vocab);
+        logits[token] += 1.0 + 1.5 * rng.unit() as f32;
+    }
+    logits
+}
+
+/// All that the page of feature `f` shows.
+pub(super) fn feature(f: u32, acts: &Acts, logits: &[f32], corpus: &Corpus, rng: &mut Rng) -> Feature {
+    let values: Vec<f32> = acts.values().copied().collect();
+    let stats = stats(&values, corpus.token_ids.len());
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+    let entry = |&t: &usize| TokenLogit { token_id: t as u32, logit: logits[t] };
+    Feature {
+        feature: f,
+        stats,
+        quantiles: quantiles(&values, corpus.token_ids.len()),
+        tables: tables(corpus, rng),
+        acts_histogram: Histogram::of(&values, 50),
+        logits_histogram: Histogram::of(logits, 50),
+        logits_table: Some(LogitsTable {
+            top: order.iter().take(10).map(entry).collect(),
+            bottom: order.iter().rev().take(10).map(entry).collect(),
+        }),
+        sequences: Some(sequences(acts, &stats, logits, corpus, rng)),
+    }
+}
+
+fn stats(values: &[f32], n_positions: usize) -> Stats {
+    if values.is_empty() {
+        return Stats::default();
+    }
+    let n = values.len() as f64;
+    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+    let moment = |k: i32| values.iter().map(|v| (f64::from(*v) - mean).powi(k)).sum::<f64>() / n;
+    let std = moment(2).sqrt();
+    let over = |m: f64, k: i32| if std > 0.0 { m / std.powi(k) } else { 0.0 };
+    Stats {
+        n_active: values.len() as u64,
+        density: n / n_positions as f64,
+        max: values.iter().copied().fold(0.0, f32::max),
+        mean,
+        std,
+        skewness: over(moment(3), 3),
+        kurtosis: if std > 0.0 { over(moment(4), 4) - 3.0 } else { 0.0 },
+    }
+}
+
+fn quantiles(values: &[f32], n_positions: usize) -> Quantiles {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let n_zeros = n_positions - sorted.len();
+    let at = |i: usize| i.checked_sub(n_zeros).map_or(0.0, |k| f64::from(sorted[k]));
+    let value = |q: f64| {
+        let x = q * (n_positions - 1) as f64;
+        let (i, part) = (x.floor() as usize, x.fract());
+        at(i) + part * (at((i + 1).min(n_positions - 1)) - at(i))
+    };
+    Quantiles::of(&grid().into_iter().map(value).collect::<Vec<_>>())
+}
+
+fn tables(corpus: &Corpus, rng: &mut Rng) -> FeatureTables {
+    let mut correlated = |n: usize| {
+        let mut strength = 1.0;
+        let row = |_| {
+            strength *= 0.4 + 0.6 * rng.unit() as f32;
+            let index = rng.below(n) as u32;
+            Correlated { index, pearson: strength, cosine: strength * 0.97 }
+        };
+        Some((0..3).map(row).collect())
+    };
+    let (correlated_neurons, correlated_features) = (correlated(D_IN), correlated(corpus.n_features));
+    let correlated_b_features = correlated(4 * corpus.n_features);
+    let mut value = 0.5;
+    let neuron_alignment = Some(
+        (0..3)
+            .map(|_| {
+                value *= 0.6 + 0.35 * rng.unit() as f32;
+                AlignedNeuron { neuron: rng.below(D_IN) as u32, value, l1_share: value / 30.0 }
+            })
+            .collect(),
+    );
+    FeatureTables { neuron_alignment, correlated_neurons, correlated_features, correlated_b_features }
+}
+
+fn sequences(acts: &Acts, stats: &Stats, logits: &[f32], corpus: &Corpus, rng: &mut Rng) -> Sequences {
+    let fits = |p: usize| (BUFFER + 1..SEQ_LEN - BUFFER).contains(&(p % SEQ_LEN));
+    let mut candidates: Vec<(usize, f32)> =
+        acts.iter().filter(|(p, _)| fits(**p)).map(|(p, a)| (*p, *a)).collect();
+    candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    let mut chosen: Vec<usize> = candidates.iter().take(N_TOP).map(|c| c.0).collect();
+    let mut groups = vec![Group { kind: GroupKind::Top, n_examples: chosen.len() as u32 }];
+    if stats.max > 0.0 {
+        for i in (0..N_INTERVALS).rev() {
+            let low = stats.max * i as f32 / N_INTERVALS as f32;
+            let high = stats.max * (i + 1) as f32 / N_INTERVALS as f32;
+            let inside = |a: f32| a > low && a <= high;
+            let pool: Vec<usize> = candidates.iter().filter(|c| inside(c.1)).map(|c| c.0).collect();
+            let share = acts.values().filter(|a| inside(**a)).count() as f64 / corpus.token_ids.len() as f64;
+            let step = pool.len().div_ceil(N_PER_INTERVAL).max(1);
+            let picked = pool.iter().step_by(step).copied();
+            let before = chosen.len();
+            chosen.extend(picked);
+            let n_examples = (chosen.len() - before) as u32;
+            groups.push(Group { kind: GroupKind::Interval { low, high, share }, n_examples });
+        }
+    }
+    let token_ids: Vec<u32> =
+        chosen.iter().flat_map(|p| &corpus.token_ids[p - BUFFER..=p + BUFFER]).copied().collect();
+    let mut sequences = Sequences {
+        groups,
+        rows: chosen.iter().map(|p| (p / SEQ_LEN) as u32).collect(),
+        positions: chosen.iter().map(|p| (p % SEQ_LEN) as u32).collect(),
+        starts: chosen.iter().map(|p| (p % SEQ_LEN - BUFFER) as u32).collect(),
+        window_len: 2 * BUFFER as u32 + 1,
+        token_ids,
+        ..Sequences::default()
+    };
+    let distinct = sequences.distinct_token_ids();
+    sequences.token_logits =
+        Decimals::cut_to_scale(distinct.iter().map(|t| f64::from(logits[*t as usize])).collect::<Vec<_>>());
+    let in_window = |p: usize| chosen.iter().any(|c| p + BUFFER >= *c && p < c + BUFFER);
+    let mut rows: Vec<usize> = chosen.iter().map(|p| p / SEQ_LEN).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    sequences.acts = row_acts(&rows, acts, in_window, logits.len(), rng);
+    sequences
+}
+
+/// The activations on `rows`, with an effect wherever `has_effect`.
+pub(super) fn row_acts(
+    rows: &[usize],
+    acts: &Acts,
+    has_effect: impl Fn(usize) -> bool,
+    d_vocab: usize,
+    rng: &mut Rng,
+) -> RowActs {
+    let mut found = RowActs::default();
+    let (mut values, mut loss, mut change, mut lists) = (vec![], vec![], vec![], vec![]);
+    for &row in rows {
+        let before = values.len();
+        for (&p, &act) in acts.range(row * SEQ_LEN..(row + 1) * SEQ_LEN) {
+            if has_effect(p) {
+                found.effects.at.push(values.len() as u32);
+                let effect = 0.05 * f64::from(act) * (rng.normal() - 0.7);
+                loss.push(effect);
+                change.push((-effect * 0.4).clamp(-0.9, 0.9));
+                lists.push((0..2 * N_HOVER).map(|_| rng.below(d_vocab) as u32).collect::<Vec<_>>());
+            }
+            values.push(f64::from(act));
+            found.positions.push((p % SEQ_LEN) as u32);
+        }
+        found.rows.push(row as u32);
+        found.n_active.push((values.len() - before) as u32);
+    }
+    found.acts = Decimals::cut_to_scale(values);
+    let e = &mut found.effects;
+    (e.loss, e.prob_change, e.n_hover) = (Decimals::cut(loss, 6), Decimals::cut(change, 7), N_HOVER);
+    e.hover_tokens = lists.iter().flatten().copied().collect();
+    e.hover_tokens.sort_unstable();
+    e.hover_tokens.dedup();
+    let n = N_HOVER as usize;
+    let key = |t: &u32| e.hover_tokens.partition_point(|h| h < t) as u32;
+    e.boosted = lists.iter().flat_map(|l| l[..n].iter().map(key)).collect();
+    e.suppressed = lists.iter().flat_map(|l| l[n..].iter().map(key)).collect();
+    let by = |sign: f64| Decimals::cut((0..lists.len() * n).map(|i| sign * 0.4 / (1 + i % n) as f64), 5);
+    (e.boosted_by, e.suppressed_by) = (by(1.0), by(-1.0));
+    found
+}

@@ -1,0 +1,97 @@
+//! A histogram: bars as one path a colour, two axes, and a line at a marked value.
+
+use leptos::prelude::*;
+use shared::histogram::Histogram;
+
+use crate::{
+    format::{short_count, trimmed},
+    scale::{BOTTOM, HEIGHT, LEFT, Plot, RIGHT, TOP, WIDTH},
+};
+
+/// What the bars' colour says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Activations: from pale to full as tokens are.
+    Acts,
+    /// Logits: one colour below zero, another above.
+    Logits,
+}
+
+/// Draws `histogram`; `None` draws an empty frame of the same size.
+#[component]
+pub fn HistogramPlot(
+    /// Counts.
+    histogram: Option<Histogram>,
+    /// Colours.
+    tone: Tone,
+    /// What is counted, for those who do not see it.
+    label: &'static str,
+    /// Value to mark.
+    #[prop(into)]
+    mark: Signal<Option<f64>>,
+) -> impl IntoView {
+    let Some(histogram) = histogram else {
+        return view! { <div class="histogram histogram-empty" aria-hidden="true"></div> }.into_any();
+    };
+    let plot = Plot::of(&histogram);
+    let n: u64 = histogram.counts.iter().map(|n| u64::from(*n)).sum();
+    let description = format!(
+        "{label}: {n} values from {} to {}",
+        trimmed(histogram.min.into()),
+        trimmed(histogram.max.into())
+    );
+    let bars = match tone {
+        Tone::Acts => view! { <path class="bars bars-acts" d=plot.bars(&histogram, |_| true) /> }.into_any(),
+        Tone::Logits => view! {
+            <path class="bars bars-negative" d=plot.bars(&histogram, |v| v < 0.0) />
+            <path class="bars bars-positive" d=plot.bars(&histogram, |v| v >= 0.0) />
+        }
+        .into_any(),
+    };
+    let view_box = format!("0 0 {WIDTH} {HEIGHT}");
+    view! {
+        <svg class="histogram" viewBox=view_box role="img" aria-label=description>
+            {axes(&plot)}
+            {bars}
+            <line class="axis" x1=LEFT x2=RIGHT y1=BOTTOM y2=BOTTOM />
+            {move || mark.get().map(|value| mark_line(&plot, value))}
+        </svg>
+    }
+    .into_any()
+}
+
+fn axes(plot: &Plot) -> impl IntoView + use<> {
+    let x = plot.x_ticks.iter().map(|&t| {
+        let x = format!("{:.2}", plot.x.at(t));
+        view! {
+            <line class="grid" x1=x.clone() x2=x.clone() y1=TOP y2=BOTTOM />
+            <text class="tick" x=x y=BOTTOM + 14.0 text-anchor="middle">{trimmed(t)}</text>
+        }
+    });
+    let y = plot.y_ticks.iter().map(|&t| {
+        let y = plot.y.at(t as f64);
+        view! {
+            <line class="grid" x1=LEFT x2=RIGHT y1=format!("{y:.2}") y2=format!("{y:.2}") />
+            <text class="tick" x=LEFT - 6.0 y=format!("{:.2}", y + 3.5) text-anchor="end">{short_count(t)}</text>
+        }
+    });
+    (x.collect_view(), y.collect_view())
+}
+
+fn mark_line(plot: &Plot, value: f64) -> impl IntoView + use<> {
+    let at = plot.x.at(value).clamp(LEFT, RIGHT);
+    let anchor = if at < LEFT + 26.0 {
+        "start"
+    } else if at > RIGHT - 26.0 {
+        "end"
+    } else {
+        "middle"
+    };
+    let x = format!("{at:.2}");
+    view! {
+        <g class="mark" data-mark=value>
+            <line x1=x.clone() x2=x.clone() y1=TOP - 3.0 y2=BOTTOM />
+            <text x=x y=TOP - 7.0 text-anchor=anchor>{format!("{value:.3}")}</text>
+        </g>
+    }
+}

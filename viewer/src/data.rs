@@ -1,0 +1,218 @@
+//! The bundle as the page reads it: fetched file by file, decoded once, kept.
+//!
+//! Opening reads the manifest alone; the vocabulary and the first block come side by side after it, the index
+//! when a page asks. Whatever is asked for twice is fetched once.
+
+mod files;
+mod source;
+
+use std::{future::Future, sync::Arc};
+
+use futures_util::future::try_join;
+use send_wrapper::SendWrapper;
+use shared::{
+    BundleError,
+    bundle::{Checked, decode},
+    corpus::CorpusChunk,
+    feature::{Feature, FeatureBlock},
+    index::FeatureIndex,
+    manifest::Manifest,
+    prompt::{Prompt, PromptIndex},
+    vocab::Vocab,
+};
+use thiserror::Error;
+
+use files::{Files, Pending};
+pub use source::Source;
+
+/// Decoded blocks kept, so that going back and forth is instant and memory stays bounded.
+const KEPT_BLOCKS: usize = 24;
+/// Decoded corpus chunks kept.
+const KEPT_CHUNKS: usize = 8;
+/// Decoded prompts kept.
+const KEPT_PROMPTS: usize = 8;
+
+/// Why something cannot be shown.
+#[derive(Debug, Clone, Error)]
+pub enum DataError {
+    /// No answer at all.
+    #[error("could not fetch: {reason}; is it being served, and may this page read from that host? ({url})")]
+    Unreachable {
+        /// What the browser said.
+        reason: String,
+        /// What was fetched.
+        url: String,
+    },
+    /// No bundle where one was expected.
+    #[error(
+        "no bundle here: the host answered {status}; put a bundle's folder beside this page as `bundle`, or name \
+         one with ?bundle=URL ({url})"
+    )]
+    NoBundle {
+        /// HTTP status.
+        status: u16,
+        /// Where a manifest was looked for.
+        url: String,
+    },
+    /// A file of the bundle is not there.
+    #[error("could not fetch: the host answered {status}; is the whole bundle on the host? ({url})")]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// What was fetched.
+        url: String,
+    },
+    /// A file is there, but wrong.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+/// An open bundle.
+pub struct Bundle {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    source: Source,
+    kept: SendWrapper<Kept>,
+}
+
+/// Decoded files. The page has one thread, which the wrapper checks.
+struct Kept {
+    vocab: Files<Vocab>,
+    blocks: Files<FeatureBlock>,
+    chunks: Files<CorpusChunk>,
+    index: Files<FeatureIndex>,
+    prompts: Files<Prompt>,
+    prompt_index: Files<PromptIndex>,
+}
+
+/// A feature with what is needed to show it. Cheap to clone.
+#[derive(Clone)]
+pub struct Shown {
+    /// The bundle it is of.
+    pub bundle: Arc<Bundle>,
+    /// Token texts.
+    pub vocab: Arc<Vocab>,
+    block: Arc<FeatureBlock>,
+    at: usize,
+}
+
+impl Shown {
+    /// The feature.
+    pub fn feature(&self) -> &Feature {
+        &self.block.features[self.at]
+    }
+}
+
+impl Bundle {
+    /// Reads the manifest at `source`.
+    pub async fn open(source: Source) -> Result<Arc<Self>, DataError> {
+        let json = source.manifest().await?;
+        let manifest = Manifest::from_json(&json)?;
+        let kept = Kept {
+            vocab: Files::keeping(1),
+            blocks: Files::keeping(KEPT_BLOCKS),
+            chunks: Files::keeping(KEPT_CHUNKS),
+            index: Files::keeping(1),
+            prompts: Files::keeping(KEPT_PROMPTS),
+            prompt_index: Files::keeping(1),
+        };
+        Ok(Arc::new(Self { manifest, source, kept: SendWrapper::new(kept) }))
+    }
+
+    /// Token texts.
+    pub fn vocab(self: &Arc<Self>) -> Pending<Vocab> {
+        self.read(&self.kept.vocab, 0, self.manifest.encoding.vocab_path())
+    }
+
+    /// The table over all features.
+    pub fn index(self: &Arc<Self>) -> Pending<FeatureIndex> {
+        self.read(&self.kept.index, 0, self.manifest.encoding.index_path())
+    }
+
+    /// The list of prompts.
+    pub fn prompt_index(self: &Arc<Self>) -> Pending<PromptIndex> {
+        self.read(&self.kept.prompt_index, 0, self.manifest.encoding.prompt_index_path())
+    }
+
+    /// Prompt `i`.
+    pub fn prompt(self: &Arc<Self>, i: u32) -> Pending<Prompt> {
+        let i = i as usize;
+        self.read(&self.kept.prompts, i, self.manifest.encoding.prompt_path(i))
+    }
+
+    /// Everything that `feature`'s page shows.
+    pub async fn feature(self: Arc<Self>, feature: u32) -> Result<Shown, DataError> {
+        let block = self.manifest.block_of(feature)?;
+        let (block, vocab) = try_join(self.block(block), self.vocab()).await?;
+        match block.features.binary_search_by_key(&feature, |f| f.feature) {
+            Ok(at) => Ok(Shown { bundle: self, vocab, block, at }),
+            Err(_) => {
+                let have = "its block holds others; run `compute` again".to_owned();
+                Err(BundleError::Missing { what: format!("feature {feature}"), have }.into())
+            }
+        }
+    }
+
+    /// All token ids of corpus row `row`.
+    pub async fn row(self: Arc<Self>, row: u32) -> Result<Vec<u32>, DataError> {
+        let i = (row / self.manifest.rows_per_chunk) as usize;
+        let path = self.manifest.encoding.corpus_path(i);
+        let chunk = self.read(&self.kept.chunks, i, path.clone()).await?;
+        let missing = || BundleError::Invalid { reason: format!("row {row} is missing"), path };
+        Ok(chunk.row(row).ok_or_else(missing)?.to_vec())
+    }
+
+    /// Fetches the block of `feature` if it is not there yet, so that a later visit need not wait.
+    pub fn prefetch(self: &Arc<Self>, feature: u32) {
+        if let Ok(block) = self.manifest.block_of(feature) {
+            let pending = self.block(block);
+            // An error is not lost: it is shown when the feature is asked for.
+            in_background(async { drop(pending.await) });
+        }
+    }
+
+    /// The feature of the bundle `by` steps after `feature` (before it where negative), going round at the ends.
+    pub fn neighbour(&self, feature: u32, by: i64) -> Option<u32> {
+        let ranges = || self.manifest.features.iter();
+        let before: i64 = ranges().map(|r| i64::from(feature.clamp(r.start, r.end) - r.start)).sum();
+        let n = self.manifest.n_features() as i64;
+        // A feature that the bundle lacks stands between two: going back from it skips none.
+        let from = if by < 0 || self.manifest.has_feature(feature) { before } else { before - 1 };
+        self.nth(u32::try_from((from + by).rem_euclid(n.max(1))).ok()?)
+    }
+
+    /// The feature of the bundle that has `n` others before it.
+    pub fn nth(&self, mut n: u32) -> Option<u32> {
+        for r in &self.manifest.features {
+            if n < r.end - r.start {
+                return Some(r.start + n);
+            }
+            n -= r.end - r.start;
+        }
+        None
+    }
+
+    /// Where the bundle lies.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    fn block(self: &Arc<Self>, i: usize) -> Pending<FeatureBlock> {
+        self.read(&self.kept.blocks, i, self.manifest.encoding.block_path(i))
+    }
+
+    fn read<T: Checked + 'static>(self: &Arc<Self>, files: &Files<T>, i: usize, path: String) -> Pending<T> {
+        let bundle = Arc::clone(self);
+        files.get(i, async move {
+            bundle.manifest.file(&path)?;
+            let bytes = bundle.source.file(&path).await?;
+            Ok(Arc::new(decode(&bundle.manifest, &path, &bytes)?))
+        })
+    }
+}
+
+/// Runs work whose result nobody waits for.
+#[allow(clippy::disallowed_methods, reason = "the one place: its callers say why no error is lost")]
+pub fn in_background(work: impl Future<Output = ()> + 'static) {
+    leptos::task::spawn_local(work);
+}

@@ -1,0 +1,57 @@
+//! The page that opens a bundle: it shows what each feature of a sparse autoencoder means.
+//!
+//! Read in this order: [`route`] (what a link carries), [`data`] (fetching and decoding), [`state`] (the rest),
+//! [`pages`], [`panels`] (one per component of a layout), [`components`] (know nothing of SAEs), [`mod@format`] and
+//! [`scale`] (pure).
+//!
+//! # Hooks for tests and scripts
+//! | hook | where |
+//! |---|---|
+//! | `main[data-ready="feature/8"]` | set when feature 8 has been drawn; `features`, `about`, `prompt/0/act_quantile/5` |
+//! | `h1[data-feature="8"]` | the feature's heading; `[data-dead]` beside it where it is dead |
+//! | `[data-stat="density"]` | its numbers: `density`, `active`, `max`, `mean`, `std`, `skewness`, `kurtosis` |
+//! | `[data-panel="…"]` | `feature-tables`, `acts-histogram`, `logits-table`, `logits-histogram`, `sequences` |
+//! | `table[data-table="…"]` | `neuron-alignment`, `correlated-neurons`, `correlated-features`, `correlated-b-features` |
+//! | `[data-logits="positive"]`, `[data-token-logit]` | the sides and rows of the logits table |
+//! | `[data-group="0"]` | a group of sequences; 0 = top activations |
+//! | `[data-line][data-row][data-position]` | an example; `[data-expand]` shows its `[data-whole-row]` |
+//! | `[data-token-id][data-row][data-position]` | a token of a sequence; `data-joined` where it is part of a character |
+//! | `[role=tooltip][data-tooltip]` | the token card; `[data-figure="activation"]` (`logit`, `loss-effect`, `prob-change`), `[data-list="boosted"]` (`suppressed`) |
+//! | `g.mark[data-mark]` | the line in a histogram, with its value |
+//! | `[data-previous]`, `[data-next]`, `[data-random]`, `#feature-index` | the chooser |
+//! | `[data-theme-toggle]` | the theme; `html[data-theme]` |
+//! | `[role=alert][data-error]` | an error |
+
+pub mod components;
+pub mod data;
+pub mod format;
+pub mod pages;
+pub mod panels;
+pub mod route;
+pub mod scale;
+pub mod state;
+pub mod theme;
+
+use leptos::{ev, prelude::*};
+
+use pages::frame::Frame;
+use route::Route;
+use state::Session;
+
+/// The whole page.
+#[component]
+pub fn App() -> impl IntoView {
+    let session = Session::new();
+    provide_context(session);
+    if let Some(boot) = document().get_element_by_id("boot") {
+        boot.remove();
+    }
+    let changes = window_event_listener(ev::hashchange, move |_| {
+        let route = Route::from_fragment(&window().location().hash().unwrap_or_default());
+        if session.route.get_untracked() != route {
+            session.route.set(route);
+        }
+    });
+    on_cleanup(move || changes.remove());
+    view! { <Frame /> }
+}

@@ -1,0 +1,5 @@
+//! One file per page, and the frame around them.
+
+pub mod about;
+pub mod feature;
+pub mod frame;

@@ -1,0 +1,175 @@
+//! One feature: the chooser, its numbers, and the layout's components.
+
+use std::sync::Arc;
+
+use leptos::{html, prelude::*};
+use wasm_bindgen::JsCast as _;
+
+use crate::{
+    components::error_note::ErrorNote,
+    data::{Bundle, Shown},
+    format::{count, percent, significant},
+    panels::LayoutColumns,
+    route::Route,
+    state::{Marks, Session, use_bundle},
+};
+
+/// The Feature page. It stays while the feature changes: the old one is shown until the new one is decoded.
+#[component]
+pub fn FeaturePage() -> impl IntoView {
+    let Some(session) = use_context::<Session>() else { return ().into_any() };
+    let bundle = use_bundle();
+    let wanted = Memo::new(move |before: Option<&u32>| match session.route.get() {
+        Route::Feature(feature) => feature,
+        // On the way to another page: nothing changes here any more.
+        _ => before.copied().unwrap_or(0),
+    });
+    let found = {
+        let bundle = bundle.clone();
+        LocalResource::new(move || {
+            let feature = wanted.get();
+            let shown = Arc::clone(&bundle).feature(feature);
+            async move { (feature, shown.await) }
+        })
+    };
+    let neighbours = bundle.clone();
+    Effect::new(move || {
+        session.close_card();
+        let Some((feature, Ok(_))) = found.get() else { return };
+        if feature != wanted.get() {
+            return;
+        }
+        document().set_title(&format!("Feature {feature} · sae-vis"));
+        session.painted(format!("feature/{feature}"));
+        for by in [1, -1] {
+            if let Some(next) = neighbours.neighbour(feature, by) {
+                neighbours.prefetch(next);
+            }
+        }
+    });
+    let late = move || found.get().is_none_or(|(feature, _)| feature != wanted.get());
+    let body = move || {
+        found.get().map(|(_, shown)| match shown {
+            Ok(shown) => view! { <FeatureBody shown /> }.into_any(),
+            Err(e) => {
+                let retry = Callback::new(move |()| found.refetch());
+                view! { <ErrorNote message=e.to_string() retry /> }.into_any()
+            }
+        })
+    };
+    view! {
+        <Chooser bundle wanted />
+        <div class="body" class:late=late aria-busy=move || late().to_string()>
+            {move || late().then(|| view! { <p class="late-note" role="status">"Loading feature "{wanted.get()}"…"</p> })}
+            {body}
+        </div>
+    }
+    .into_any()
+}
+
+/// Index input, previous, next and random.
+#[component]
+fn Chooser(bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl IntoView {
+    let input = NodeRef::<html::Input>::new();
+    let neighbour = |by: i64| {
+        let bundle = bundle.clone();
+        move || bundle.neighbour(wanted.get(), by).map(|f| Route::Feature(f).fragment())
+    };
+    let (previous, next) = (neighbour(-1), neighbour(1));
+    let random = {
+        let bundle = bundle.clone();
+        move |_| go_random(&bundle)
+    };
+    let jump = move |e: web_sys::SubmitEvent| {
+        e.prevent_default();
+        let Some(input) = input.get_untracked() else { return };
+        if let (Ok(feature), Some(session)) = (input.value().trim().parse(), use_session()) {
+            session.go(Route::Feature(feature));
+            input.select();
+        }
+    };
+    let n = bundle.manifest.n_features() as u64;
+    view! {
+        <nav class="chooser" aria-label="Feature">
+            <a class="icon-button" href=previous data-previous title="Previous feature (k)" aria-label="Previous feature">
+                <span aria-hidden="true">"←"</span>
+            </a>
+            <form on:submit=jump>
+                <label class="visually-hidden" for="feature-index">"Feature index"</label>
+                <input
+                    id="feature-index"
+                    class="index-input"
+                    node_ref=input
+                    inputmode="numeric"
+                    pattern="[0-9]*"
+                    autocomplete="off"
+                    title="Feature index (g)"
+                    prop:value=move || wanted.get().to_string()
+                    on:focus=move |_| { if let Some(input) = input.get_untracked() { input.select(); } }
+                />
+            </form>
+            <a class="icon-button" href=next data-next title="Next feature (j)" aria-label="Next feature">
+                <span aria-hidden="true">"→"</span>
+            </a>
+            <button type="button" class="button" data-random title="Random feature (r)" on:click=random>"Random"</button>
+            <span class="chooser-count">"of "{count(n)}" features"</span>
+        </nav>
+    }
+}
+
+fn use_session() -> Option<Session> {
+    use_context::<Session>()
+}
+
+/// Goes to a feature of the bundle by chance.
+pub fn go_random(bundle: &Bundle) {
+    let n = bundle.manifest.n_features() as f64;
+    if let (Some(feature), Some(session)) = (bundle.nth((js_sys::Math::random() * n) as u32), use_session()) {
+        session.go(Route::Feature(feature));
+    }
+}
+
+/// Puts the cursor into the index input.
+pub fn focus_index() {
+    let input = document().get_element_by_id("feature-index");
+    if let Some(input) = input.and_then(|i| i.dyn_into::<web_sys::HtmlInputElement>().ok()) {
+        let focused = input.focus().is_ok();
+        debug_assert!(focused, "the input can be focused");
+        input.select();
+    }
+}
+
+/// Title, numbers and components of one feature.
+#[component]
+fn FeatureBody(shown: Shown) -> impl IntoView {
+    let f = shown.feature();
+    let index = f.feature;
+    let layout = shown.bundle.manifest.layouts.feature.clone();
+    let numbers = numbers(&shown);
+    let dead = f.stats.n_active == 0;
+    view! {
+        <header class="feature-head">
+            <h1 data-feature=index>"Feature "{index}</h1>
+            {dead.then(|| view! { <span class="badge" data-dead>"dead"</span> })}
+            <dl class="numbers">{numbers}</dl>
+        </header>
+        <LayoutColumns shown layout marks=Marks::new(None, None) />
+    }
+}
+
+fn numbers(shown: &Shown) -> impl IntoView + use<> {
+    let s = shown.feature().stats;
+    let dash = |text: String| if s.n_active == 0 { "–".to_owned() } else { text };
+    [
+        ("density", percent(s.density, 3)),
+        ("active", format!("{} positions", count(s.n_active))),
+        ("max", dash(format!("{:.3}", s.max))),
+        ("mean", dash(significant(s.mean))),
+        ("std", dash(significant(s.std))),
+        ("skewness", dash(format!("{:.2}", s.skewness))),
+        ("kurtosis", dash(format!("{:.2}", s.kurtosis))),
+    ]
+    .into_iter()
+    .map(|(name, value)| view! { <div><dt>{name}</dt><dd data-stat=name>{value}</dd></div> })
+    .collect_view()
+}

@@ -1,0 +1,180 @@
+//! What stands around every page: opening the bundle, the bar at the top, keys, and help.
+
+use std::sync::Arc;
+
+use leptos::{ev, prelude::*};
+use wasm_bindgen::JsCast as _;
+
+use crate::{
+    components::error_note::ErrorNote,
+    data::{Bundle, Source},
+    pages::{
+        about::AboutPage,
+        feature::{FeaturePage, focus_index, go_random},
+    },
+    panels::token_card::TokenCard,
+    route::Route,
+    state::{Opened, Session},
+    theme::ThemeToggle,
+};
+
+/// Keys and what they do, as the help shows them.
+const KEYS: [(&str, &str); 8] = [
+    ("j  →", "next feature"),
+    ("k  ←", "previous feature"),
+    ("g", "go to an index"),
+    ("r", "random feature"),
+    ("Tab, arrows", "from token to token"),
+    ("Enter", "show the whole row of a token"),
+    ("?", "this help"),
+    ("Esc", "close"),
+];
+
+/// Opens the bundle and shows the page that the address names.
+#[component]
+pub fn Frame() -> impl IntoView {
+    let Some(session) = use_context::<Session>() else { return ().into_any() };
+    let source = Source::of_address();
+    let opening = source.address().to_owned();
+    let opened = LocalResource::new(move || Bundle::open(source.clone()));
+    let content = move || match opened.get() {
+        None => view! { <p class="late-note" role="status">"Opening "{opening.clone()}"…"</p> }.into_any(),
+        Some(Ok(bundle)) => view! { <Pages bundle /> }.into_any(),
+        Some(Err(e)) => {
+            let retry = Callback::new(move |()| opened.refetch());
+            view! { <ErrorNote message=e.to_string() retry /> }.into_any()
+        }
+    };
+    let about = move || opened.get().and_then(Result::ok).map(|b| bundle_name(&b));
+    view! {
+        <header class="bar">
+            <a class="brand" href=Route::Features.fragment()>"sae-vis"</a>
+            <Links session />
+            <span class="bundle-name" title=about>{about}</span>
+            <button type="button" class="icon-button" popovertarget="help" aria-label="Help" title="Help (?)">"?"</button>
+            <ThemeToggle />
+        </header>
+        <main data-ready=move || session.ready.get()>{content}</main>
+        <Help />
+        <TokenCard />
+    }
+    .into_any()
+}
+
+fn bundle_name(bundle: &Bundle) -> String {
+    let m = &bundle.manifest;
+    format!("{} · {} · {}", m.model.name, m.sae.name, m.sae.hook)
+}
+
+#[component]
+fn Links(session: Session) -> impl IntoView {
+    let link = move |name: &'static str, route: Route, here: fn(&Route) -> bool| {
+        let current = move || session.route.with(here).then_some("page");
+        view! { <a href=route.fragment() aria-current=current>{name}</a> }
+    };
+    view! {
+        <nav class="pages" aria-label="Pages">
+            {link("Features", Route::Features, |r| matches!(r, Route::Features | Route::Feature(_)))}
+            {link("About", Route::About, |r| matches!(r, Route::About))}
+        </nav>
+    }
+}
+
+/// Which page is shown. Pages stay while only their own part of the address changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Feature,
+    About,
+    Unknown(String),
+}
+
+#[component]
+fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
+    let Some(session) = use_context::<Session>() else { return ().into_any() };
+    provide_context(Opened(bundle.clone()));
+    listen_to_keys(session, bundle);
+    let kind = Memo::new(move |_| match session.route.get() {
+        Route::Feature(_) | Route::Features | Route::Prompt { .. } => Kind::Feature,
+        Route::About => Kind::About,
+        Route::Unknown(fragment) => Kind::Unknown(fragment),
+    });
+    (move || match kind.get() {
+        Kind::Feature => view! { <FeaturePage /> }.into_any(),
+        Kind::About => view! { <AboutPage /> }.into_any(),
+        Kind::Unknown(fragment) => {
+            let message =
+                format!("no page at {fragment}: try #/ for the features or #/feature/0 for the first");
+            view! { <ErrorNote message /> }.into_any()
+        }
+    })
+    .into_any()
+}
+
+fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
+    let keys = window_event_listener(ev::keydown, move |e| {
+        let typing = e
+            .target()
+            .and_then(|t| t.dyn_into::<web_sys::Element>().ok())
+            .is_some_and(|element| element.matches("input, textarea, select").unwrap_or(false));
+        if e.key() == "Escape" {
+            session.close_card();
+            return;
+        }
+        if typing || e.ctrl_key() || e.meta_key() || e.alt_key() {
+            return;
+        }
+        let step = |by: i64| {
+            if let Route::Feature(feature) = session.route.get_untracked()
+                && let Some(next) = bundle.neighbour(feature, by)
+            {
+                session.go(Route::Feature(next));
+            }
+        };
+        match e.key().as_str() {
+            "j" | "ArrowRight" => step(1),
+            "k" | "ArrowLeft" => step(-1),
+            "g" => focus_index(),
+            "r" => go_random(&bundle),
+            "?" => toggle_help(),
+            _ => return,
+        }
+        e.prevent_default();
+    });
+    let clicks = window_event_listener(ev::click, move |_| {
+        if session.pinned.get_untracked() {
+            session.close_card();
+        }
+    });
+    on_cleanup(move || {
+        keys.remove();
+        clicks.remove();
+    });
+}
+
+fn toggle_help() {
+    let help = document().get_element_by_id("help");
+    if let Some(help) = help.and_then(|h| h.dyn_into::<web_sys::HtmlElement>().ok()) {
+        let open = help.matches(":popover-open").unwrap_or(false);
+        let done = if open { help.hide_popover() } else { help.show_popover() };
+        if let Err(e) = done {
+            leptos::logging::warn!("the help: {e:?}");
+        }
+    }
+}
+
+#[component]
+fn Help() -> impl IntoView {
+    let keys = KEYS.map(|(key, does)| view! { <div><dt><kbd>{key}</kbd></dt><dd>{does}</dd></div> });
+    view! {
+        <div id="help" class="help" popover="auto" role="dialog" aria-label="Help">
+            <h2>"Keys"</h2>
+            <dl class="keys">{keys.into_iter().collect_view()}</dl>
+            <h2>"Colours"</h2>
+            <ul class="legend">
+                <li><span class="token active f6">"some"</span>" "<span class="token active f20">"most"</span>" activation, up to the feature's largest"</li>
+                <li><span class="token helps u16">"helps"</span>" the feature makes this token likelier (lower loss)"</li>
+                <li><span class="token hurts u16">"hurts"</span>" the feature makes this token less likely"</li>
+            </ul>
+        </div>
+    }
+}

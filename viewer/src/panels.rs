@@ -1,0 +1,70 @@
+//! One file per component of a layout, and the token card that they share.
+//!
+//! Panels know the schema. Each gets the feature it shows and the options its layout asks for; what the bundle
+//! does not hold is said in the panel's place.
+
+pub mod acts_histogram;
+pub mod feature_tables;
+pub mod logits_histogram;
+pub mod logits_table;
+pub mod sequence_line;
+pub mod sequences;
+pub mod token_card;
+
+use leptos::prelude::*;
+use shared::layout::{Column, Component, Layout};
+
+use crate::{data::Shown, state::Marks};
+use acts_histogram::ActsHistogram;
+use feature_tables::FeatureTables;
+use logits_histogram::LogitsHistogram;
+use logits_table::LogitsTable;
+use sequences::Sequences;
+
+/// The columns of `layout`, showing one feature.
+#[component]
+pub fn LayoutColumns(
+    /// The feature.
+    shown: Shown,
+    /// Which components, where.
+    layout: Layout,
+    /// Values marked in its histograms.
+    marks: Marks,
+) -> impl IntoView {
+    let columns = layout.columns.iter().map(|column| column_view(column, &shown, marks)).collect_view();
+    let height = layout.height.map(|px| format!("{px}px"));
+    view! {
+        <div class="columns" class:columns-fixed=height.is_some() style:max-height=height>
+            {columns}
+        </div>
+    }
+}
+
+fn column_view(column: &Column, shown: &Shown, marks: Marks) -> impl IntoView + use<> {
+    let has_sequences = column.components.iter().any(|c| matches!(c, Component::Sequences(_)));
+    let kind = match column.components.first() {
+        _ if has_sequences => "column column-sequences",
+        Some(Component::FeatureTables(_)) => "column column-tables",
+        _ => "column column-plots",
+    };
+    let components =
+        column.components.iter().map(|c| component_view(*c, shown.clone(), marks)).collect_view();
+    let width = column.width.map(|px| format!("{px}px"));
+    view! { <div class=kind class:column-sized=width.is_some() style:width=width>{components}</div> }
+}
+
+fn component_view(component: Component, shown: Shown, marks: Marks) -> AnyView {
+    match component {
+        Component::FeatureTables(options) => view! { <FeatureTables shown options /> }.into_any(),
+        Component::ActsHistogram(_) => view! { <ActsHistogram shown marks /> }.into_any(),
+        Component::LogitsTable(options) => view! { <LogitsTable shown options marks /> }.into_any(),
+        Component::LogitsHistogram(_) => view! { <LogitsHistogram shown marks /> }.into_any(),
+        Component::Sequences(options) => view! { <Sequences shown options marks /> }.into_any(),
+    }
+}
+
+/// A component that the bundle holds no data for.
+pub(crate) fn not_stored(what: &'static str) -> AnyView {
+    view! { <p class="note">{format!("This bundle stores no {what}: a layout must ask for it when `compute` runs.")}</p> }
+        .into_any()
+}

@@ -1,0 +1,36 @@
+//! The feature's logits over the vocabulary.
+
+use leptos::prelude::*;
+
+use crate::{
+    components::histogram::{HistogramPlot, Tone},
+    data::Shown,
+    panels::not_stored,
+    state::Marks,
+};
+
+/// The logits histogram.
+#[component]
+pub fn LogitsHistogram(
+    /// The feature.
+    shown: Shown,
+    /// Values to mark.
+    marks: Marks,
+) -> impl IntoView {
+    let histogram = shown.feature().logits_histogram.clone();
+    let missing = histogram.is_none().then(|| not_stored("logits histogram"));
+    view! {
+        <section class="panel" data-panel="logits-histogram">
+            <h2 class="visually-hidden">"LOGITS"</h2>
+            <div class="plot">
+                <HistogramPlot
+                    histogram=histogram
+                    tone=Tone::Logits
+                    label="Logits over the vocabulary"
+                    mark=Signal::derive(move || marks.shown_logit())
+                />
+                {missing}
+            </div>
+        </section>
+    }
+}

@@ -1,0 +1,67 @@
+//! Tokens that the feature's direction makes least and most likely, side by side.
+
+use leptos::prelude::*;
+use shared::{feature::TokenLogit, layout::LogitsTableOptions, vocab::Vocab};
+
+use crate::{
+    components::token_chip::{Side, token_chip},
+    data::Shown,
+    format::signed,
+    panels::not_stored,
+    state::Marks,
+};
+
+/// The logits table. Pointing at a token marks its logit in the histogram.
+#[component]
+pub fn LogitsTable(
+    /// The feature.
+    shown: Shown,
+    /// Number of rows.
+    options: LogitsTableOptions,
+    /// Values to mark.
+    marks: Marks,
+) -> impl IntoView {
+    let Some(table) = &shown.feature().logits_table else {
+        return view! { <section class="panel" data-panel="logits-table">{not_stored("logits table")}</section> }
+            .into_any();
+    };
+    let n_rows = options.n_rows as usize;
+    // One scale for both sides, so that equal colour is equal size.
+    let first = |side: &[TokenLogit]| side.first().map_or(0.0, |t| t.logit.abs());
+    let scale = f64::from(first(&table.top).max(first(&table.bottom)));
+    let list = |title, hook, side, tokens: &[TokenLogit]| {
+        let rows =
+            tokens.iter().take(n_rows).map(|t| row(&shown.vocab, *t, side, scale, marks)).collect_view();
+        view! {
+            <div class="logits-side" data-logits=hook>
+                <h2>{title}</h2>
+                <ol>{rows}</ol>
+            </div>
+        }
+    };
+    view! {
+        <section class="panel logits-table" data-panel="logits-table" on:pointerleave=move |_| marks.logit.set(None)>
+            {list("NEGATIVE LOGITS", "negative", Side::Negative, &table.bottom)}
+            {list("POSITIVE LOGITS", "positive", Side::Positive, &table.top)}
+        </section>
+    }
+    .into_any()
+}
+
+fn row(vocab: &Vocab, entry: TokenLogit, side: Side, scale: f64, marks: Marks) -> impl IntoView + use<> {
+    let logit = f64::from(entry.logit);
+    let strength = if scale > 0.0 { logit.abs() / scale } else { 0.0 };
+    let mark = move || marks.logit.set(Some(logit));
+    view! {
+        <li
+            tabindex="0"
+            data-token-logit=entry.logit
+            on:pointerenter=move |_| mark()
+            on:focus=move |_| mark()
+            on:blur=move |_| marks.logit.set(None)
+        >
+            {token_chip(vocab, entry.token_id, side, strength)}
+            <span class="number">{signed(logit, 2)}</span>
+        </li>
+    }
+}

@@ -1,0 +1,141 @@
+//! One example: its window in one line with the bold token in the middle, and on demand its whole row.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use shared::{
+    sequence::{Example, RowActs, TokenView},
+    vocab::Vocab,
+};
+
+use crate::{
+    components::{
+        error_note::ErrorNote,
+        tokens::{TokenSpan, token_spans},
+    },
+    data::Shown,
+};
+
+/// How strongly tokens are coloured: what full background and full underline stand for.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// Largest activation of the feature.
+    pub act: f64,
+    /// Largest loss effect, in nats.
+    pub effect: f64,
+}
+
+/// No underline is full below this, in nats: a feature without effects is not painted as if it had some.
+const MIN_EFFECT: f64 = 0.01;
+
+impl Scale {
+    /// The scale of a feature whose largest activation is `max`, over the effects stored in `acts`.
+    pub fn of(max: f32, acts: &RowActs) -> Self {
+        let effect = acts.effects.loss.values().fold(MIN_EFFECT, |m, v| m.max(v.abs()));
+        Self { act: f64::from(max), effect }
+    }
+}
+
+/// The spans of `tokens` in corpus row `row`; the one at `bold` is bold.
+pub fn spans(
+    tokens: &[TokenView],
+    row: u32,
+    bold: Option<u32>,
+    vocab: &Vocab,
+    scale: Scale,
+) -> Vec<TokenSpan> {
+    let ids: Vec<u32> = tokens.iter().map(|t| t.token_id).collect();
+    let mut spans: Vec<TokenSpan> = tokens
+        .iter()
+        .map(|t| {
+            let text = vocab.text(t.token_id);
+            TokenSpan {
+                escaped: text.as_bytes() != vocab.bytes_of(t.token_id),
+                text,
+                token_id: t.token_id,
+                row,
+                position: t.position,
+                fill: if scale.act > 0.0 { t.act / scale.act } else { 0.0 },
+                underline: t.effect.as_ref().map_or(0.0, |e| e.loss_effect / scale.effect),
+                bold: bold == Some(t.position),
+                tab_stop: false,
+                joined: None,
+            }
+        })
+        .collect();
+    for joined in vocab.joined_characters(&ids) {
+        for span in &mut spans[joined.tokens] {
+            span.joined = Some(joined.text.clone());
+        }
+    }
+    spans
+}
+
+/// An example of a feature.
+#[component]
+pub fn SequenceLine(
+    /// The feature.
+    shown: Shown,
+    /// The example.
+    example: Example,
+    /// Colours.
+    scale: Scale,
+    /// Whether the Tab key stops at its bold token.
+    tab_stop: bool,
+) -> impl IntoView {
+    let open = RwSignal::new(false);
+    let (row, position) = (example.row, example.position);
+    let mut before = spans(&example.tokens, row, Some(position), &shown.vocab, scale);
+    let at = before.iter().position(|s| s.bold).unwrap_or(0);
+    let mut after = before.split_off(at);
+    if let Some(bold) = after.first_mut() {
+        bold.tab_stop = tab_stop;
+    }
+    let label = move || if open.get() { "Hide the whole row" } else { "Show the whole row" };
+    view! {
+        <li class="line" data-line data-row=row data-position=position>
+            <div class="window">
+                <span class="before"><span>{token_spans(before)}</span></span>
+                <span class="after">{token_spans(after)}</span>
+            </div>
+            <button
+                type="button"
+                class="expand"
+                tabindex="-1"
+                data-expand
+                title=label
+                aria-label=label
+                aria-expanded=move || open.get().to_string()
+                on:click=move |_| open.update(|o| *o = !*o)
+            ></button>
+            {move || open.get().then(|| view! { <WholeRow shown=shown.clone() row position scale /> })}
+        </li>
+    }
+}
+
+/// All tokens of a corpus row, fetched when first asked for.
+#[component]
+fn WholeRow(shown: Shown, row: u32, position: u32, scale: Scale) -> impl IntoView {
+    let bundle = shown.bundle.clone();
+    let ids = LocalResource::new(move || Arc::clone(&bundle).row(row));
+    let content = move || {
+        ids.get().map(|found| match found {
+            Err(e) => {
+                let retry = Callback::new(move |()| ids.refetch());
+                view! { <ErrorNote message=e.to_string() retry /> }.into_any()
+            }
+            Ok(ids) => {
+                let Some(sequences) = &shown.feature().sequences else { return ().into_any() };
+                let tokens = sequences.acts.tokens(row, 0, &ids);
+                let spans = spans(&tokens, row, Some(position), &shown.vocab, scale);
+                view! { <p class="whole-row-text">{token_spans(spans)}</p> }.into_any()
+            }
+        })
+    };
+    view! {
+        <div class="whole-row" data-whole-row=row>
+            <p class="whole-row-head">"Row "{row}</p>
+            {content}
+        </div>
+    }
+}

@@ -1,0 +1,148 @@
+//! The card of a token: what the feature does there. A native popover that stays in the window and, unless
+//! pinned, follows the pointer.
+
+use leptos::{html, prelude::*};
+
+use crate::{
+    components::token_chip::{Side, token_chip},
+    format::{percent, signed},
+    state::{Hover, Session},
+};
+
+/// Space between a token and its card, and between a card and the window's edge, in CSS pixels.
+const GAP: f64 = 8.0;
+
+/// The one card of the page.
+#[component]
+pub fn TokenCard() -> impl IntoView {
+    let Some(session) = use_context::<Session>() else { return ().into_any() };
+    let node = NodeRef::<html::Div>::new();
+    Effect::new(move || {
+        let Some(element) = node.get() else { return };
+        let hover = session.hover.get();
+        // Content is drawn in this turn, the next frame is painted after it: measured between the two, the
+        // card never shows at its old place.
+        request_animation_frame(move || place(&element, hover.as_ref()));
+    });
+    view! {
+        <div
+            class="token-card"
+            id="token-card"
+            popover="manual"
+            role="tooltip"
+            data-tooltip
+            class:pinned=move || session.pinned.get()
+            node_ref=node
+        >
+            {move || session.hover.get().map(|hover| content(&hover))}
+        </div>
+    }
+    .into_any()
+}
+
+fn place(element: &web_sys::HtmlElement, hover: Option<&Hover>) {
+    let open = element.matches(":popover-open").unwrap_or(false);
+    let Some(hover) = hover else {
+        if open {
+            report(&element.hide_popover());
+        }
+        return;
+    };
+    if !open {
+        report(&element.show_popover());
+    }
+    let size = |v: Result<wasm_bindgen::JsValue, _>| v.ok().and_then(|v| v.as_f64()).unwrap_or(0.0);
+    let (window_width, window_height) = (size(window().inner_width()), size(window().inner_height()));
+    let (width, height) = (f64::from(element.offset_width()), f64::from(element.offset_height()));
+    let [left, top, right, bottom] = hover.place;
+    let x = f64::midpoint(left, right) - width / 2.0;
+    let x = x.min(window_width - width - GAP).max(GAP);
+    let (above, below) = (top - GAP - height, bottom + GAP);
+    let fits_below = below + height <= window_height - GAP;
+    let y = if (hover.below && fits_below) || above < GAP { below } else { above };
+    let y = y.min(window_height - height - GAP).max(GAP);
+    let style = element.style();
+    report(&style.set_property("left", &format!("{x:.0}px")));
+    report(&style.set_property("top", &format!("{y:.0}px")));
+}
+
+/// A popover or a style that the browser refuses is worth a line in its console, no more.
+fn report(result: &Result<(), wasm_bindgen::JsValue>) {
+    if let Err(e) = result {
+        leptos::logging::warn!("the token card: {e:?}");
+    }
+}
+
+fn content(hover: &Hover) -> impl IntoView + use<> {
+    let token = &hover.token;
+    let place = match hover.row {
+        Some(row) => format!("row {row}, position {}", token.position),
+        None => format!("position {}", token.position),
+    };
+    let joined = hover.joined.clone().map(|text| {
+        view! { <p class="card-joined">"with its neighbours: "<span class="token-text">{text}</span></p> }
+    });
+    let effect = match &token.effect {
+        None => view! {
+            {figure("loss effect", "loss-effect", "none".to_owned(), "quiet")}
+            {figure("probability change", "prob-change", "none".to_owned(), "quiet")}
+        }
+        .into_any(),
+        Some(e) => {
+            let tone = if e.loss_effect < 0.0 { "helps" } else { "hurts" };
+            view! {
+                {figure("loss effect", "loss-effect", signed(e.loss_effect, 4), tone)}
+                {figure("probability change", "prob-change", signed_percent(e.prob_change), "")}
+            }
+            .into_any()
+        }
+    };
+    let lists = token.effect.as_ref().map(|e| lists(hover, &e.boosted, &e.suppressed));
+    view! {
+        <header class="card-head">
+            {token_chip(&hover.vocab, token.token_id, Side::None, 0.0)}
+            <span class="card-id">"token "{token.token_id}</span>
+            <span class="card-place">{place}</span>
+        </header>
+        {joined}
+        <dl class="card-figures">
+            {figure("activation", "activation", format!("{:.3}", token.act), "")}
+            {token.logit.map(|logit| figure("logit", "logit", signed(logit, 3), ""))}
+            {effect}
+        </dl>
+        {lists}
+    }
+}
+
+fn signed_percent(change: f64) -> String {
+    let text = percent(change, 2);
+    if change >= 0.0 { format!("+{text}") } else { text }
+}
+
+fn figure(name: &'static str, hook: &'static str, value: String, tone: &'static str) -> impl IntoView {
+    view! {
+        <div class="card-figure">
+            <dt>{name}</dt>
+            <dd class=tone data-figure=hook>{value}</dd>
+        </div>
+    }
+}
+
+fn lists(hover: &Hover, boosted: &[(u32, f64)], suppressed: &[(u32, f64)]) -> impl IntoView + use<> {
+    let list = |title: &'static str, hook: &'static str, side: Side, tokens: &[(u32, f64)]| {
+        let rows = tokens
+            .iter()
+            .take(hover.n_listed)
+            .map(|&(id, by)| {
+                view! { <li>{token_chip(&hover.vocab, id, side, 0.4)}<span class="number">{signed(by, 3)}</span></li> }
+            })
+            .collect_view();
+        view! { <div data-list=hook><h4>{title}</h4><ol>{rows}</ol></div> }
+    };
+    view! {
+        <div class="card-lists">
+            {list("Boosted here", "boosted", Side::Positive, boosted)}
+            {list("Suppressed here", "suppressed", Side::Negative, suppressed)}
+        </div>
+    }
+}

@@ -1,0 +1,133 @@
+//! What the page knows besides its data: where it is, what is pointed at, and what the reader chose.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use shared::{sequence::TokenView, vocab::Vocab};
+
+use crate::{data::Bundle, route::Route};
+
+/// What every page can reach: given as context by [`crate::App`].
+#[derive(Clone, Copy)]
+pub struct Session {
+    /// What the address says.
+    pub route: RwSignal<Route>,
+    /// The token whose card is open.
+    pub hover: RwSignal<Option<Hover>>,
+    /// Whether the card stays when the pointer leaves the token.
+    pub pinned: RwSignal<bool>,
+    /// What is on screen, as `data-ready` says it.
+    pub ready: RwSignal<String>,
+}
+
+impl Session {
+    /// State of a page that has just been opened.
+    pub fn new() -> Self {
+        let fragment = window().location().hash().unwrap_or_default();
+        Self {
+            route: RwSignal::new(Route::from_fragment(&fragment)),
+            hover: RwSignal::new(None),
+            pinned: RwSignal::new(false),
+            ready: RwSignal::new(String::new()),
+        }
+    }
+
+    /// Goes to `route`, as following a link to it does.
+    pub fn go(self, route: Route) {
+        // The address of a page can always be given a fragment; were it refused, the page would still follow.
+        let address_follows = window().location().set_hash(&route.fragment()).is_ok();
+        debug_assert!(address_follows, "the fragment was refused");
+        if self.route.get_untracked() != route {
+            self.route.set(route);
+        }
+    }
+
+    /// Closes the token card.
+    pub fn close_card(self) {
+        self.pinned.set(false);
+        self.hover.set(None);
+    }
+
+    /// Says that `what` has been painted, once it has.
+    pub fn painted(self, what: String) {
+        request_animation_frame(move || self.ready.set(what));
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The open bundle, as context for everything below the page's frame.
+#[derive(Clone)]
+pub struct Opened(pub Arc<Bundle>);
+
+/// The open bundle.
+///
+/// Its callers are rendered only below [`Opened`].
+pub fn use_bundle() -> Arc<Bundle> {
+    use_context::<Opened>().map(|o| o.0).unwrap_or_else(|| unreachable!("rendered below an open bundle"))
+}
+
+/// A token that is pointed at, with what its card shows.
+#[derive(Clone)]
+pub struct Hover {
+    /// The token under the feature.
+    pub token: TokenView,
+    /// Corpus row; `None` in a prompt.
+    pub row: Option<u32>,
+    /// The character that it makes together with its neighbours.
+    pub joined: Option<String>,
+    /// Tokens to list on each side.
+    pub n_listed: usize,
+    /// Where the token is on screen: left, top, right, bottom.
+    pub place: [f64; 4],
+    /// Whether the card opens below it.
+    pub below: bool,
+    /// Token texts.
+    pub vocab: Arc<Vocab>,
+}
+
+/// Values marked in the two histograms of one feature.
+#[derive(Clone, Copy)]
+pub struct Marks {
+    /// An activation.
+    pub act: RwSignal<Option<f64>>,
+    /// A logit.
+    pub logit: RwSignal<Option<f64>>,
+    /// Activation that is marked while nothing is pointed at.
+    pub base_act: Option<f64>,
+    /// Logit that is marked while nothing is pointed at.
+    pub base_logit: Option<f64>,
+}
+
+impl Marks {
+    /// No marks but the permanent ones.
+    pub fn new(base_act: Option<f64>, base_logit: Option<f64>) -> Self {
+        Self { act: RwSignal::new(None), logit: RwSignal::new(None), base_act, base_logit }
+    }
+
+    /// Marks the values of `token`.
+    pub fn token(self, token: &TokenView) {
+        self.act.set(Some(token.act));
+        self.logit.set(token.logit);
+    }
+
+    /// Takes all marks away but the permanent ones.
+    pub fn clear(self) {
+        self.act.set(None);
+        self.logit.set(None);
+    }
+
+    /// The activation to mark.
+    pub fn shown_act(self) -> Option<f64> {
+        self.act.get().or(self.base_act)
+    }
+
+    /// The logit to mark.
+    pub fn shown_logit(self) -> Option<f64> {
+        self.logit.get().or(self.base_logit)
+    }
+}
