@@ -133,7 +133,7 @@ impl Browser {
                 let text: String = self.eval("document.body.innerText.slice(0, 500)")?;
                 bail!("waited {} s for {what}; the page says: {text}", TIMEOUT.as_secs());
             }
-            self.runtime.block_on(tokio::time::sleep(POLL));
+            self.runtime.block_on(async { tokio::time::sleep(POLL).await });
         }
         Ok(())
     }

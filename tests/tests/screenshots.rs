@@ -27,8 +27,8 @@ fn the_feature_page_is_photographed() {
         browser.set_size(width, height).unwrap();
         browser.set_scheme(scheme).unwrap();
         browser.open("about:blank").unwrap();
-        browser.open(&format!("{}#/feature/8", served.url())).unwrap();
-        let settled = "!document.getElementById('boot') && !document.querySelector('[aria-busy=true]')";
+        browser.open(&format!("{}#/feature/4", served.url())).unwrap();
+        let settled = "document.querySelector('main[data-ready=\"feature/4\"]:has([aria-busy=false])')";
         browser.wait("the feature page", settled).unwrap();
         let picture = folder.join(format!("{name}.png"));
         browser.screenshot(&picture).unwrap();
