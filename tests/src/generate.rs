@@ -119,7 +119,7 @@ pub fn generate(folder: &Path, n_features: u32, seed: u64) -> anyhow::Result<()>
     let n_prompts = texts.len();
     writer.write(&PromptIndex { texts }, ENCODING.prompt_index_path())?;
     let n_dead = index.max.iter().filter(|m| **m == 0.0).count();
-    let manifest = manifest(writer.files, n_features, n_prompts, n_dead, text.vocab.len(), seed)?;
+    let manifest = manifest(&writer.files, n_features, n_prompts, n_dead, text.vocab.len(), seed)?;
     fs::write(folder.join("manifest.json"), manifest.to_json()?)?;
     Ok(())
 }
@@ -169,7 +169,7 @@ fn enter(index: &mut FeatureIndex, f: &Feature, triggers: &[(u32, f32)]) {
 }
 
 fn manifest(
-    files: Vec<FileInfo>,
+    files: &[FileInfo],
     n_features: u32,
     n_prompts: usize,
     n_dead: usize,

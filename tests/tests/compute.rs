@@ -30,7 +30,7 @@ fn args(out: &Path, more: &[&str]) -> Vec<String> {
     args.extend(["--sequences", "64", "--features", "0..40"].map(str::to_owned));
     for pair in more.chunks(2) {
         match args.iter().position(|a| a == pair[0]) {
-            Some(at) if pair.len() == 2 && pair[0] != "--prompt" => args[at + 1] = pair[1].to_owned(),
+            Some(at) if pair.len() == 2 && pair[0] != "--prompt" => pair[1].clone_into(&mut args[at + 1]),
             _ => args.extend(pair.iter().map(ToString::to_string)),
         }
     }

@@ -144,13 +144,11 @@ impl Bundle {
     pub async fn feature(self: Arc<Self>, feature: u32) -> Result<Shown, DataError> {
         let block = self.manifest.block_of(feature)?;
         let (block, vocab) = try_join(self.block(block), self.vocab()).await?;
-        match block.features.binary_search_by_key(&feature, |f| f.feature) {
-            Ok(at) => Ok(Shown { bundle: self, vocab, block, at }),
-            Err(_) => {
-                let have = "its block holds others; run `compute` again".to_owned();
-                Err(BundleError::Missing { what: format!("feature {feature}"), have }.into())
-            }
-        }
+        let Ok(at) = block.features.binary_search_by_key(&feature, |f| f.feature) else {
+            let have = "its block holds others; run `compute` again".to_owned();
+            return Err(BundleError::Missing { what: format!("feature {feature}"), have }.into());
+        };
+        Ok(Shown { bundle: self, vocab, block, at })
     }
 
     /// All token ids of corpus row `row`.

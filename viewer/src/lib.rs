@@ -22,6 +22,8 @@
 //! | `[data-theme-toggle]` | the theme; `html[data-theme]` |
 //! | `[role=alert][data-error]` | an error |
 
+#![allow(clippy::needless_pass_by_value, reason = "leptos hands components their properties by value")]
+
 pub mod components;
 pub mod data;
 pub mod format;

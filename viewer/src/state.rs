@@ -68,7 +68,7 @@ pub struct Opened(pub Arc<Bundle>);
 ///
 /// Its callers are rendered only below [`Opened`].
 pub fn use_bundle() -> Arc<Bundle> {
-    use_context::<Opened>().map(|o| o.0).unwrap_or_else(|| unreachable!("rendered below an open bundle"))
+    use_context::<Opened>().map_or_else(|| unreachable!("rendered below an open bundle"), |o| o.0)
 }
 
 /// A token that is pointed at, with what its card shows.

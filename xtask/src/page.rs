@@ -3,7 +3,8 @@
 //! `trunk serve` builds the same page from the same `www/index.html`; this is the way that needs no Trunk, whose
 //! installation takes many minutes. wasm-bindgen runs as a library, at the version that `Cargo.lock` pins.
 //!
-//! The module is not put through `wasm-opt`: the `wasm` profile of `Cargo.toml` already builds for size.
+//! The module is not put through `wasm-opt`: after the `wasm` profile of `Cargo.toml` and without the names of functions,
+//! binaryen 132's `-Oz` takes 279,366 gzipped bytes to 278,875, which is not worth a download of a hundred megabytes.
 
 mod html;
 

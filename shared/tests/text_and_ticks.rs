@@ -1,0 +1,65 @@
+//! Token text, and ticks.
+
+use shared::{
+    histogram::{Histogram, ticks},
+    prompt::{Metric, Score},
+    vocab::{Vocab, escape},
+};
+
+#[test]
+fn tokens_show_what_cannot_be_seen() {
+    for (bytes, text) in [
+        (" the".as_bytes(), " the"),
+        ("\n\t\r".as_bytes(), "\\n\\t\\r"),
+        (b"\xe2\x80", "\\xe2\\x80"),
+        ("a\u{200b}b".as_bytes(), "a\\u{200b}b"),
+        ("\u{202e}x".as_bytes(), "\\u{202e}x"),
+        ("<script>".as_bytes(), "<script>"),
+        ("שלום é 日本".as_bytes(), "שלום é 日本"),
+        (b"\x00", "\\u{0}"),
+    ] {
+        assert_eq!(escape(bytes), text);
+    }
+}
+
+#[test]
+fn characters_split_over_tokens_are_joined() {
+    let vocab = Vocab::of([&b"x"[..], b"\xe2\x80", b"\x94", b"\xf0\x9f", b"\x98", b"\x80y", b"\xff"]);
+    let joined = |ids: &[u32]| {
+        vocab.joined_characters(ids).into_iter().map(|j| (j.tokens, j.text)).collect::<Vec<_>>()
+    };
+    assert_eq!(joined(&[0, 1, 2, 0]), [(1..3, "—".to_owned())]);
+    assert_eq!(joined(&[3, 4, 5]), [(0..3, "😀y".to_owned())]);
+    assert_eq!(joined(&[1, 0, 6, 1]), []);
+    assert_eq!((vocab.text(1), vocab.text(99)), ("\\xe2\\x80".to_owned(), "<99>".to_owned()));
+}
+
+#[test]
+fn ticks_are_multiples_of_a_step_with_three_on_the_longer_side() {
+    let close = |got: Vec<f64>, expected: &[f64]| {
+        assert_eq!(got.len(), expected.len(), "{got:?}");
+        assert!(got.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{got:?}");
+    };
+    close(ticks(0.0, 0.929), &[0.0, 0.3, 0.6, 0.9]);
+    close(ticks(-0.9939, 0.8149), &[-0.9, -0.6, -0.3, 0.0, 0.3, 0.6]);
+    close(ticks(0.0, 40.022), &[0.0, 13.3, 26.6, 39.9]);
+    close(ticks(0.0, 0.045), &[0.0, 0.01, 0.02, 0.03]);
+    close(ticks(0.0, 0.0), &[0.0]);
+}
+
+#[test]
+fn equal_values_make_a_histogram_of_one_filled_bin() {
+    let histogram = Histogram::of(&[2.0, 2.0], 50);
+    let n: Option<Vec<u32>> = histogram.map(|h| h.counts.into_iter().filter(|n| *n > 0).collect());
+    assert_eq!(n, Some(vec![2]));
+    assert_eq!(Histogram::of(&[], 50), None);
+}
+
+#[test]
+fn scores_are_printed_as_sae_vis_prints_them() {
+    let score = |value, precision| Score { feature: 8, value, precision };
+    assert_eq!(score(3.0042, 3).text(Metric::ActSize), "3.004");
+    assert_eq!(score(0.99979, 5).text(Metric::ActQuantile), "99.979%");
+    assert_eq!(score(0.9841, 4).text(Metric::ActQuantile), "98.41%");
+    assert_eq!(score(-0.0214, 3).text(Metric::LossEffect), "-0.021");
+}

@@ -1,0 +1,106 @@
+//! The page on a generated bundle: tokens that look like markup, split characters, right-to-left text, dead features;
+//! and on bundles that are broken.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::{fs, path::Path};
+
+use shared::{feature::FeatureBlock, vocab::Vocab};
+use tempfile::TempDir;
+use tests::{browser::Browser, built, generate::generate};
+
+/// The built page beside a generated bundle of `n_features`.
+fn site(n_features: u32) -> TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(built::page().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, temp.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    generate(&temp.path().join("bundle"), n_features, 7).unwrap();
+    temp
+}
+
+fn open(site: &Path, fragment: &str, steps: impl FnOnce(&Browser)) -> anyhow::Result<()> {
+    let served = built::serve(site)?;
+    let browser = Browser::start()?;
+    browser.open(&format!("{}{fragment}", served.url()))?;
+    steps(&browser);
+    browser.finish()
+}
+
+fn ready(browser: &Browser, feature: u32) {
+    let shown =
+        format!("document.querySelector('main[data-ready=\"feature/{feature}\"]:has([aria-busy=false])')");
+    browser.wait(&format!("feature {feature}"), &shown).unwrap();
+}
+
+#[test]
+fn tokens_are_text_whatever_they_look_like() {
+    let site = site(64);
+    let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();
+    let block: FeatureBlock = bundle.file(&bundle.manifest.encoding.block_path(0)).unwrap();
+    let is_markup = |vocab: &Vocab, id: u32| vocab.text(id).contains('<') && vocab.text(id).contains('>');
+    let with_markup: Vec<u32> = block
+        .features
+        .iter()
+        .filter(|f| f.sequences.iter().flat_map(|s| &s.token_ids).any(|t| is_markup(&bundle.vocab, *t)))
+        .map(|f| f.feature)
+        .take(3)
+        .collect();
+    assert!(!with_markup.is_empty(), "the generator makes tokens that look like markup");
+    open(site.path(), &format!("#/feature/{}", with_markup[0]), |browser| {
+        for &feature in &with_markup {
+            browser.eval::<serde_json::Value>(&format!("location.hash = '#/feature/{feature}'")).unwrap();
+            ready(browser, feature);
+            let inside =
+                "document.querySelectorAll('main script, main img, main iframe, main b, [onerror]').length";
+            assert_eq!(browser.eval::<u32>(inside).unwrap(), 0);
+            let shown =
+                "[...document.querySelectorAll('[data-token-id]')].some(t => /<.*>/.test(t.textContent))";
+            assert!(browser.eval::<bool>(shown).unwrap());
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_dead_feature_says_so() {
+    let site = site(64);
+    let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();
+    let block: FeatureBlock = bundle.file(&bundle.manifest.encoding.block_path(0)).unwrap();
+    let dead = block.features.iter().find(|f| f.stats.n_active == 0).unwrap().feature;
+    open(site.path(), &format!("#/feature/{dead}"), |browser| {
+        ready(browser, dead);
+        assert_eq!(browser.text("[data-dead]").unwrap(), "dead");
+        assert!(browser.text("[data-panel=sequences]").unwrap().contains("A dead feature"));
+    })
+    .unwrap();
+}
+
+/// What is done to a bundle's folder.
+type Damage<'a> = &'a dyn Fn(&Path);
+
+#[test]
+fn a_broken_bundle_says_what_is_wrong_and_names_the_file() {
+    let cut = |path: &Path| {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let cases: [(Damage<'_>, &str); 3] = [
+        (&|bundle| cut(&bundle.join("manifest.json")), "(manifest.json)"),
+        (&|bundle| cut(&bundle.join("features/0000.bin")), "bundle is truncated: expected"),
+        (&|bundle| fs::write(bundle.join("vocab.bin"), "\x1f\u{8b}").unwrap(), "(vocab.bin)"),
+    ];
+    for (damage, expected) in cases {
+        let site = site(8);
+        damage(&site.path().join("bundle"));
+        open(site.path(), "#/feature/0", |browser| {
+            browser.wait("the error", "document.querySelector('[data-error]')").unwrap();
+            let said = browser.text("[data-error]").unwrap();
+            assert!(said.contains(expected), "{said}");
+        })
+        .unwrap();
+    }
+}
