@@ -243,7 +243,7 @@ fn wrong_input_gives_one_clear_line_and_leaves_nothing() {
 #[test]
 fn inspect_prints_what_the_bundle_holds() {
     let temp = tempfile::tempdir().unwrap();
-    let out = run(&temp, "a", &["--prompt", "def f(x):"]).display().to_string();
+    let out = run(&temp, "a", &["--prompt", "def __init__(self):"]).display().to_string();
     let say = |more: &[&str]| {
         let mut args = vec![out.clone()];
         args.extend(more.iter().map(ToString::to_string));
