@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn count_ticks_are_round_and_few() {
         assert_eq!(count_ticks(4), [0, 1, 2, 3, 4]);
-        assert_eq!(count_ticks(480), [0, 200, 400]);
+        assert_eq!(count_ticks(480), [0, 100, 200, 300, 400]);
         assert_eq!(count_ticks(1850), [0, 500, 1000, 1500]);
         assert_eq!(count_ticks(4000), [0, 1000, 2000, 3000, 4000]);
         for highest in 1..3000 {
