@@ -241,6 +241,26 @@ fn wrong_input_gives_one_clear_line_and_leaves_nothing() {
 }
 
 #[test]
+fn an_interrupted_run_leaves_nothing_behind() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("bundle");
+    let mut child = std::process::Command::new(tests::built::compute().unwrap())
+        .arg("run")
+        .args(args(&out, &["--features", "all", "--sequences", "4096"]))
+        .spawn()
+        .unwrap();
+    let n_entries = || fs::read_dir(temp.path()).unwrap().count();
+    while n_entries() == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it could be interrupted");
+        std::thread::yield_now();
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(n_entries(), 0);
+}
+
+#[test]
 fn inspect_prints_what_the_bundle_holds() {
     let temp = tempfile::tempdir().unwrap();
     let out = run(&temp, "a", &["--prompt", "def __init__(self):"]).display().to_string();

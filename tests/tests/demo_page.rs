@@ -201,6 +201,43 @@ fn a_feature_that_the_bundle_lacks_is_named_and_the_page_goes_on() {
 }
 
 #[test]
+fn a_prompts_best_features_stand_side_by_side_with_their_scores() {
+    let json = inspect(&["--prompt", "0"]);
+    let expected = |metric: &str, position: u64| {
+        let scores = json["scores"].as_array().unwrap().iter();
+        scores.clone().find(|s| s["metric"] == metric && s["position"] == position).unwrap().clone()
+    };
+    let (_served, browser) = open("#/prompt/0?metric=act_size&pos=1");
+    for (metric, position) in [("act_size", 1), ("act_quantile", 2), ("loss_effect", 2)] {
+        let link = format!("location.hash = '#/prompt/0?metric={metric}&pos={position}'");
+        browser.eval::<Value>(&link).unwrap();
+        wait_for(&browser, &format!("prompt/0/{metric}/{position}"));
+        let expected = expected(metric, position);
+        let strings = |v: &Value| v.as_array().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+        let columns = "[...document.querySelectorAll('[data-score]')].map(c => c.dataset.score)";
+        assert_eq!(browser.eval::<Vec<String>>(columns).unwrap(), strings(&expected["features"]));
+        let printed: Vec<String> = texts(&browser, "[data-score] [data-value=score]");
+        assert_eq!(
+            printed,
+            expected["scores"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            texts(&browser, "[data-prompt-token]").concat(),
+            texts(&browser, ".prompt-column:first-child .prompt-line").concat()
+        );
+        // The activation there is marked for good in each column's histogram.
+        assert_eq!(texts(&browser, "[data-panel=acts-histogram] .mark").len(), printed.len());
+    }
+    // By click, and to a position at which nothing has an effect.
+    browser.click("[data-prompt-token='0']").unwrap();
+    browser.wait("the empty state", "document.querySelector('[data-empty] a')").unwrap();
+    assert!(browser.text("[data-empty]").unwrap().contains("the first token has none before it"));
+    browser.click("[data-empty] a").unwrap();
+    wait_for(&browser, "prompt/0/loss_effect/1");
+    browser.finish().unwrap();
+}
+
+#[test]
 fn nothing_is_wider_than_a_phone() {
     let (_served, browser) = open("#/feature/4");
     browser.set_size(390, 844).unwrap();

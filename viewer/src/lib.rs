@@ -20,6 +20,8 @@
 //! | `g.mark[data-mark]` | the line in a histogram, with its value |
 //! | `[data-previous]`, `[data-next]`, `[data-random]`, `#feature-index` | the chooser |
 //! | `[data-theme-toggle]` | the theme; `html[data-theme]` |
+//! | `a[data-prompt-token="5"]` | a token of the prompt, a link to its position; `[data-empty]` where nothing is active |
+//! | `[data-score="8"]` | a column of the prompt page: feature 8, with its score in `[data-value=score]` |
 //! | `[role=alert][data-error]` | an error |
 
 #![allow(clippy::needless_pass_by_value, reason = "leptos hands components their properties by value")]

@@ -3,3 +3,4 @@
 pub mod about;
 pub mod feature;
 pub mod frame;
+pub mod prompt;

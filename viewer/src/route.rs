@@ -43,6 +43,11 @@ impl Route {
         }
     }
 
+    /// The first prompt, ranked by quantile.
+    pub fn prompts() -> Self {
+        Self::prompt(0, "")
+    }
+
     fn prompt(prompt: u32, query: &str) -> Self {
         let value = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
         let metric = value("metric").and_then(Metric::from_name).unwrap_or(Metric::ActQuantile);

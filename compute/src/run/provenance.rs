@@ -82,10 +82,10 @@ fn sae_info(plan: &Plan, path: &Path, config: &SaeConfig) -> Result<SaeInfo> {
     })
 }
 
-/// The last part of a path: a bundle tells what was read, not where its author keeps it.
+/// The last two parts of a path, as in a hub's `owner/name`: a bundle tells what was read, not where it is kept.
 fn name(path: &Path) -> String {
-    let last = path.canonicalize().ok().and_then(|p| p.file_name().map(|n| n.to_string_lossy().into_owned()));
-    last.unwrap_or_else(|| path.display().to_string())
+    let parts: Vec<_> = path.components().filter_map(|c| c.as_os_str().to_str()).collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
 }
 
 /// SHA-256 of a weight file, or of all weight files of a folder in the order of their names.
@@ -115,4 +115,16 @@ fn sha256(path: &Path) -> Result<String> {
         }
     }
     Ok(format!("{:x}", hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_do_not_tell_where_things_are_kept() {
+        for (path, expected) in [("demo/model", "demo/model"), ("/a/b/gpt2/", "b/gpt2"), ("25.pt", "25.pt")] {
+            assert_eq!(name(Path::new(path)), expected);
+        }
+    }
 }

@@ -22,10 +22,13 @@ pub struct BundleWriter {
 impl BundleWriter {
     /// Begins a bundle that will be at `out`.
     pub fn new(out: &Path, encoding: Encoding) -> Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix(".sae-vis-partial-")
-            .tempdir_in(parent(out))
-            .with_context(|| format!("could not write to the output's folder ({})", parent(out).display()))?;
+        // The name is chosen first, so that an interrupt finds the folder whenever it comes.
+        let name = format!(".sae-vis-partial-{:016x}", rand::random::<u64>());
+        clean_up_when_interrupted(parent(out).join(&name));
+        let folder =
+            tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(parent(out)).with_context(
+                || format!("could not write to the output's folder ({})", parent(out).display()),
+            )?;
         Ok(Self { folder, out: out.to_owned(), encoding, files: Vec::new() })
     }
 
@@ -79,6 +82,20 @@ impl BundleWriter {
         }
         std::fs::write(&path, bytes).with_context(writing)
     }
+}
+
+/// Removes the unfinished bundle where the program is told to stop (Ctrl-C, or a cluster's scheduler).
+fn clean_up_when_interrupted(folder: PathBuf) {
+    /// What shells report of a program ended by Ctrl-C.
+    const INTERRUPTED: i32 = 130;
+    #[allow(clippy::exit, reason = "the signal asks the program to end, wherever it is")]
+    let clean_up = move || {
+        // What cannot be removed now could not be reported either: the program ends here.
+        std::fs::remove_dir_all(&folder).unwrap_or_default();
+        std::process::exit(INTERRUPTED);
+    };
+    // A second bundle in one process, as in tests, keeps the first one's handler.
+    ctrlc::set_handler(clean_up).unwrap_or_default();
 }
 
 /// Folder in which `out` lies.

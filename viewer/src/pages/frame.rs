@@ -11,6 +11,7 @@ use crate::{
     pages::{
         about::AboutPage,
         feature::{FeaturePage, focus_index, go_random},
+        prompt::PromptPage,
     },
     panels::token_card::TokenCard,
     route::Route,
@@ -75,6 +76,7 @@ fn Links(session: Session) -> impl IntoView {
     view! {
         <nav class="pages" aria-label="Pages">
             {link("Features", Route::Features, |r| matches!(r, Route::Features | Route::Feature(_)))}
+            {link("Prompts", Route::prompts(), |r| matches!(r, Route::Prompt { .. }))}
             {link("About", Route::About, |r| matches!(r, Route::About))}
         </nav>
     }
@@ -84,6 +86,7 @@ fn Links(session: Session) -> impl IntoView {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
     Feature,
+    Prompt,
     About,
     Unknown(String),
 }
@@ -94,12 +97,14 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     provide_context(Opened(bundle.clone()));
     listen_to_keys(session, bundle);
     let kind = Memo::new(move |_| match session.route.get() {
-        Route::Feature(_) | Route::Features | Route::Prompt { .. } => Kind::Feature,
+        Route::Feature(_) | Route::Features => Kind::Feature,
+        Route::Prompt { .. } => Kind::Prompt,
         Route::About => Kind::About,
         Route::Unknown(fragment) => Kind::Unknown(fragment),
     });
     (move || match kind.get() {
         Kind::Feature => view! { <FeaturePage /> }.into_any(),
+        Kind::Prompt => view! { <PromptPage /> }.into_any(),
         Kind::About => view! { <AboutPage /> }.into_any(),
         Kind::Unknown(fragment) => {
             let message =
