@@ -92,7 +92,9 @@ async fn find(bundle: Arc<Bundle>, wanted: Wanted) -> Result<Found, DataError> {
     let position = wanted.position.or_else(|| (0..n).find(something)).unwrap_or(0);
     let scores = prompt.scores_at(wanted.metric, position as usize).to_vec();
     // All blocks are on their way before the first is waited for.
-    scores.iter().for_each(|score| bundle.prefetch(score.feature));
+    for score in &scores {
+        bundle.prefetch(score.feature);
+    }
     let mut columns = Vec::with_capacity(scores.len());
     for score in scores {
         columns.push((score, Arc::clone(&bundle).feature(score.feature).await?));
