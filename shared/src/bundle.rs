@@ -13,13 +13,18 @@
 //! Nothing is trusted: [`decode`] checks length, checksum, decompressed length and every relation between
 //! values before a caller sees them.
 
-use std::io::{Read, Write};
+use std::{
+    borrow::Cow,
+    io::{Read, Write},
+};
 
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use postcard_schema::{Schema, schema::DataModelType};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{BundleError, Invalid},
+    json,
     manifest::{FileInfo, Manifest},
 };
 
@@ -77,7 +82,7 @@ impl Encoding {
 }
 
 /// A type of the schema that can check its own values.
-pub trait Checked: DeserializeOwned {
+pub trait Checked: DeserializeOwned + Schema {
     /// Fails where values contradict one another, so that readers need not check again.
     fn validate(&self) -> Result<(), Invalid>;
 }
@@ -111,27 +116,37 @@ pub fn encode<T: Serialize>(
 /// A host that serves `.json.gz` with `Content-Encoding: gzip` hands over the decompressed bytes; these are
 /// recognised by the missing gzip header and checked by their length alone.
 pub fn decode<T: Checked>(manifest: &Manifest, path: &str, bytes: &[u8]) -> Result<T, BundleError> {
+    let plain = plain(manifest, path, bytes, T::SCHEMA.ty)?;
+    let failed = |e: postcard::Error| BundleError::Decode { reason: e.to_string(), path: path.to_owned() };
+    let value: T = postcard::from_bytes(&plain).map_err(failed)?;
+    value.validate().map_err(|Invalid(reason)| BundleError::Invalid { reason, path: path.to_owned() })?;
+    Ok(value)
+}
+
+/// The checked file as postcard.
+fn plain<'a>(
+    manifest: &Manifest,
+    path: &str,
+    bytes: &'a [u8],
+    ty: &'static DataModelType,
+) -> Result<Cow<'a, [u8]>, BundleError> {
     let info = manifest.file(path)?;
     let failed = |reason: String| BundleError::Decode { reason, path: path.to_owned() };
     let limit = info.decoded_bytes.min(MAX_DECODED_BYTES);
-    let inflated;
     let plain = if bytes.starts_with(&[0x1f, 0x8b]) {
         check_stored(info, bytes)?;
-        inflated = inflate(bytes, limit).map_err(|e| failed(e.to_string()))?;
-        &inflated
+        Cow::Owned(inflate(bytes, limit).map_err(|e| failed(e.to_string()))?)
     } else {
-        bytes
+        Cow::Borrowed(bytes)
     };
     if plain.len() as u64 != info.decoded_bytes {
         let (expected, got) = (info.decoded_bytes, plain.len() as u64);
         return Err(BundleError::Truncated { expected, got, path: path.to_owned() });
     }
-    let value: T = match manifest.encoding {
-        Encoding::Postcard => postcard::from_bytes(plain).map_err(|e| failed(e.to_string()))?,
-        Encoding::Json => serde_json::from_slice(plain).map_err(|e| failed(e.to_string()))?,
-    };
-    value.validate().map_err(|Invalid(reason)| BundleError::Invalid { reason, path: path.to_owned() })?;
-    Ok(value)
+    match manifest.encoding {
+        Encoding::Postcard => Ok(plain),
+        Encoding::Json => json::to_postcard(&plain, ty).map(Cow::Owned).map_err(|e| failed(e.to_string())),
+    }
 }
 
 fn check_stored(info: &FileInfo, bytes: &[u8]) -> Result<(), BundleError> {

@@ -1,5 +1,6 @@
 //! The corpus: rows of token ids, stored once, in chunks.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// Consecutive rows of the corpus.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
 pub struct CorpusChunk {
     /// First row.
     pub first_row: u32,

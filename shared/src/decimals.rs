@@ -5,6 +5,7 @@
 //! itself gives: no printed digit depends on the cut (a value exactly on a tie excepted). Rounding instead
 //! of cutting would round twice.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Invalid, ensure};
@@ -15,7 +16,7 @@ const SIGNIFICANT: i32 = 6;
 const MAX_DIGITS: i32 = 15;
 
 /// A column of numbers on a decimal grid.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
 pub struct Decimals {
     /// Decimals after the point; negative where the grid is coarser than one.
     pub digits: i8,

@@ -1,5 +1,6 @@
 //! Everything that one feature's page shows.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// A block of consecutive features: the unit in which features are stored and fetched.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
 pub struct FeatureBlock {
     /// Features, ascending by index.
     pub features: Vec<Feature>,
@@ -20,7 +21,7 @@ pub struct FeatureBlock {
 /// One feature: its numbers, tables, histograms and examples.
 ///
 /// A component that no layout of the bundle asked for is `None`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
 pub struct Feature {
     /// Index into the SAE's dictionary.
     pub feature: u32,
@@ -41,7 +42,7 @@ pub struct Feature {
 }
 
 /// Numbers of one feature over all positions; moments are of active values only.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, Schema)]
 pub struct Stats {
     /// Number of active positions (activation > 0).
     pub n_active: u64,
@@ -60,7 +61,7 @@ pub struct Stats {
 }
 
 /// The four tables of related neurons and features; `None` where no layout asked for one.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
 pub struct FeatureTables {
     /// Neurons with the largest entries of the feature's decoder direction.
     pub neuron_alignment: Option<Vec<AlignedNeuron>>,
@@ -73,7 +74,7 @@ pub struct FeatureTables {
 }
 
 /// One row of the neuron alignment table.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Schema)]
 pub struct AlignedNeuron {
     /// Coordinate of the decoder direction.
     pub neuron: u32,
@@ -84,7 +85,7 @@ pub struct AlignedNeuron {
 }
 
 /// One row of a correlation table, over all positions.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Schema)]
 pub struct Correlated {
     /// Neuron or feature.
     pub index: u32,
@@ -95,7 +96,7 @@ pub struct Correlated {
 }
 
 /// Largest and smallest logits of a feature.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
 pub struct LogitsTable {
     /// Largest first.
     pub top: Vec<TokenLogit>,
@@ -104,7 +105,7 @@ pub struct LogitsTable {
 }
 
 /// A token and the feature's logit for it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Schema)]
 pub struct TokenLogit {
     /// Token.
     pub token_id: u32,

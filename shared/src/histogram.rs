@@ -1,11 +1,12 @@
 //! Histograms of equal bins, and where their axis has ticks.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Invalid, ensure};
 
 /// Counts of values in equal bins from `min` to `max`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Schema)]
 pub struct Histogram {
     /// Smallest value counted: the left edge of the first bin.
     pub min: f32,

@@ -1,5 +1,6 @@
 //! The table over all features that the feature browser sorts and searches.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
 };
 
 /// One column per statistic, one entry per feature; see [`crate::feature::Stats`] for units.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
 pub struct FeatureIndex {
     /// Feature of each entry, ascending.
     pub features: Vec<u32>,

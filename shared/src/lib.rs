@@ -15,6 +15,7 @@ pub mod error;
 pub mod feature;
 pub mod histogram;
 pub mod index;
+mod json;
 pub mod layout;
 pub mod manifest;
 pub mod prompt;

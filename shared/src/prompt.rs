@@ -1,5 +1,6 @@
 //! Prompts: which features matter at each position of a given text.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,14 +11,14 @@ use crate::{
 };
 
 /// The prompts of a bundle; file `i` of the folder holds prompt `i`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
 pub struct PromptIndex {
     /// Texts, in the order given.
     pub texts: Vec<String>,
 }
 
 /// One prompt with its best features and their activations and effects on it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
 pub struct Prompt {
     /// The text.
     pub text: String,
@@ -30,8 +31,7 @@ pub struct Prompt {
 }
 
 /// By what features are ranked at a position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
 pub enum Metric {
     /// Activation at the position.
     ActSize,
@@ -70,7 +70,7 @@ impl Metric {
 }
 
 /// The best features at every position under one metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Schema)]
 pub struct MetricScores {
     /// The metric.
     pub metric: Metric,
@@ -79,7 +79,7 @@ pub struct MetricScores {
 }
 
 /// A feature's score at a position.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Schema)]
 pub struct Score {
     /// The feature.
     pub feature: u32,
@@ -102,7 +102,7 @@ impl Score {
 }
 
 /// A feature's activations, effects and logits on a prompt.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
 pub struct PromptFeature {
     /// The feature.
     pub feature: u32,

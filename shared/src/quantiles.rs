@@ -4,6 +4,7 @@
 //! positions, zeros included, with linear interpolation; a feature is zero at most positions, so the leading
 //! zeros are counted, not stored.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,7 +36,7 @@ pub fn precision(quantile: f64) -> u8 {
 }
 
 /// Values of one feature's activations at the quantiles of [`grid`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
 pub struct Quantiles {
     /// Number of grid points at the start whose value is zero. A dead feature has all of them.
     pub n_zeros: u32,

@@ -4,6 +4,7 @@
 //! or would change its surroundings: control characters, zero-width and direction marks, bytes that are only
 //! part of a character (`\xe2\x80`). Markup is the page's business: text is never markup there.
 
+use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// The tokens of the model's vocabulary.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
 pub struct Vocab {
     /// End of each token's bytes in `bytes`, by token id.
     pub ends: Vec<u32>,

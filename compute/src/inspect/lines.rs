@@ -136,7 +136,7 @@ pub fn prompt(p: &PromptView) -> String {
         line!(
             text,
             "{:<12} {:>3} {:<12} {}",
-            scores.metric.name(),
+            scores.metric,
             scores.position,
             format!("{:?}", scores.token),
             pairs.join(", ")

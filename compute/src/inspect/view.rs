@@ -86,7 +86,7 @@ pub struct PromptView {
 
 #[derive(Debug, Serialize)]
 pub struct ScoresView {
-    pub metric: Metric,
+    pub metric: &'static str,
     pub position: usize,
     pub token: String,
     pub features: Vec<u32>,
@@ -173,7 +173,7 @@ pub fn prompt(prompt: &Prompt, vocab: &Vocab) -> PromptView {
         for (position, token_id) in prompt.token_ids.iter().enumerate() {
             let found = prompt.scores_at(metric, position);
             scores.push(ScoresView {
-                metric,
+                metric: metric.name(),
                 position,
                 token: vocab.text(*token_id),
                 features: found.iter().map(|s| s.feature).collect(),
