@@ -23,6 +23,49 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print what a bundle holds, with tokens as text.
     Inspect(InspectArgs),
+    /// Explain, check and print layouts.
+    Layout(LayoutArgs),
+}
+
+/// Options of `compute layout`.
+#[derive(Debug, Args)]
+pub struct LayoutArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: LayoutCommand,
+}
+
+/// The commands of `compute layout`.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum LayoutCommand {
+    /// Print the tree of components and options with defaults; what differs from them is marked
+    Help {
+        /// File or name of a preset
+        #[arg(default_value = "default")]
+        layout: PathBuf,
+    },
+    /// Check a layout file, and whether a bundle holds what it shows
+    Check {
+        /// File or name of a preset
+        layout: PathBuf,
+        /// It is for the prompt page, which repeats one column
+        #[arg(long)]
+        prompt: bool,
+        /// Folder of a bundle
+        #[arg(long, value_name = "FOLDER")]
+        bundle: Option<PathBuf>,
+    },
+    /// Print a preset as JSON, to begin one's own with
+    Default {
+        /// Name of the preset
+        #[arg(default_value = "default")]
+        name: String,
+    },
+    /// Print the JSON Schema of layouts
+    Schema,
+    /// List the presets
+    List,
 }
 
 /// Number type of the forward pass.
@@ -104,10 +147,10 @@ pub struct RunArgs {
     /// Keep rows of text in order
     #[arg(long)]
     pub no_shuffle: bool,
-    /// Layout (JSON) of a feature's page; by default tables, histograms and sequences
+    /// Layout of a feature's page: a JSON file or a preset's name (`compute layout list`)
     #[arg(long, value_name = "FILE")]
     pub layout: Option<PathBuf>,
-    /// Layout (JSON, one column) of the prompt page
+    /// Layout of each column of the prompt page: a JSON file with one column, or a preset's name
     #[arg(long, value_name = "FILE")]
     pub prompt_layout: Option<PathBuf>,
     /// Where to compute: auto, cpu, or cuda:N

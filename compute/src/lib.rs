@@ -19,6 +19,7 @@ pub mod args;
 pub mod corpus;
 pub mod device;
 pub mod inspect;
+pub mod layout;
 pub mod model;
 pub mod plan;
 pub mod progress;

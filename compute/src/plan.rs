@@ -14,6 +14,7 @@ use crate::{
     args::{Dtype, RunArgs},
     corpus::{self, CorpusKind, Rule},
     device::device,
+    layout,
     model::{HookPoint, ModelConfig, Preprocessing},
     sae::{SaeConfig, SaeFormat},
 };
@@ -200,13 +201,12 @@ fn parse_features(text: &str, d_sae: u32) -> Result<Vec<FeatureRange>> {
 }
 
 fn layouts(args: &RunArgs) -> Result<Layouts> {
-    let read = |path: &PathBuf| -> Result<Layout> {
-        let json = std::fs::read_to_string(path)
-            .with_context(|| format!("could not read the layout ({})", path.display()))?;
-        Layout::from_json(&json).map_err(|e| anyhow!("the layout is not valid: {e} ({})", path.display()))
-    };
-    let feature = args.layout.as_ref().map_or_else(|| Ok(Layout::default_feature()), read)?;
-    let prompt = args.prompt_layout.as_ref().map_or_else(|| Ok(default_prompt(&feature)), read)?;
+    let feature =
+        args.layout.as_ref().map_or_else(|| Ok(Layout::default_feature()), |path| layout::read(path))?;
+    let prompt = args
+        .prompt_layout
+        .as_ref()
+        .map_or_else(|| Ok(default_prompt(&feature)), |path| layout::read(path))?;
     prompt.validate_prompt().map_err(|e| anyhow!("{e}"))?;
     Ok(Layouts { feature, prompt })
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use shared::layout::{Component, Layout, SequencesOptions};
+use shared::layout::{Component, Layout, Preset, SequencesOptions, Setting, StackMode, Use};
 
 fn sequences(change: impl FnOnce(&mut SequencesOptions)) -> Layout {
     let mut options = SequencesOptions::default();
@@ -14,8 +14,16 @@ fn sequences(change: impl FnOnce(&mut SequencesOptions)) -> Layout {
 
 #[test]
 fn a_layout_is_what_its_json_says() {
-    let layout = Layout::default_feature();
-    assert_eq!(Layout::from_json(&layout.to_json().unwrap()).unwrap(), layout);
+    for preset in Preset::all() {
+        assert_eq!(Layout::from_json(&preset.layout.to_json()).unwrap(), preset.layout, "{}", preset.name);
+        let checked = match preset.r#use {
+            Use::Feature => preset.layout.validate(),
+            Use::Prompt => preset.layout.validate_prompt(),
+        };
+        checked.unwrap();
+    }
+    let terse = r#"{"columns":[{"components":[{"type":"logits_table","n_rows":5}],"width":300}]}"#;
+    assert_eq!(Layout::from_json(terse).unwrap().to_json(), terse);
     let short = r#"{"columns": [{"components": [{"type": "sequences", "stack_mode": "stack-all", "buffer": null}]}]}"#;
     let parsed = Layout::from_json(short).unwrap();
     let Component::Sequences(options) = parsed.columns[0].components[0] else { panic!("not sequences") };
@@ -32,6 +40,14 @@ fn misspelt_options_and_components_are_refused() {
         (
             r#"{"columns": [{"components": [{"type": "logits_table", "n_rows": 0}]}]}"#,
             "column 1: logits_table.n_rows is 0, expected 1 to 1000",
+        ),
+        (
+            r#"{"columns": [{"components": [{"type": "sequences", "buffer": [5, 10001]}]}]}"#,
+            "column 1: sequences.buffer[1] is 10001, expected 0 to 10000",
+        ),
+        (
+            r#"{"columns": [{"components": [{"type": "sequences"}], "width": 7}]}"#,
+            "column 1: width is 7 px, expected 100 to 10000",
         ),
     ] {
         let said = Layout::from_json(json).unwrap_err().to_string();
@@ -87,4 +103,45 @@ fn what_is_gathered_for_two_layouts_serves_both() {
 fn a_prompt_layout_has_one_column() {
     let said = Layout::default_feature().validate_prompt().unwrap_err().to_string();
     assert_eq!(said, "the prompt layout has 3 columns, expected 1");
+}
+
+#[test]
+fn every_option_can_be_read_and_set_by_name() {
+    for default in Component::all() {
+        for (option, setting) in default.settings() {
+            let other = match setting {
+                Setting::Number(n) => Setting::Number(n + 1),
+                Setting::Flag(on) => Setting::Flag(!on),
+                Setting::Buffer(_) => Setting::Buffer(Some((1, 2))),
+                Setting::Stack(_) => Setting::Stack(StackMode::StackAll),
+            };
+            let mut changed = default;
+            assert!(changed.set(option.name, other));
+            let differs: Vec<_> = changed.changed().into_iter().map(|(o, s)| (o.name, s)).collect();
+            assert_eq!(differs, [(option.name, other)]);
+            let misfit =
+                if matches!(setting, Setting::Flag(_)) { Setting::Number(1) } else { Setting::Flag(true) };
+            assert!(!changed.set(option.name, misfit) && !changed.set("no_such_option", other));
+        }
+    }
+}
+
+#[test]
+fn the_published_schema_is_that_of_the_options() {
+    let published = include_str!("../../www/layout.schema.json");
+    let published: serde_json::Value = serde_json::from_str(published).unwrap();
+    assert_eq!(published, Layout::json_schema(), "write `compute layout schema` into www/layout.schema.json");
+}
+
+#[test]
+fn help_names_every_option_and_marks_what_is_changed() {
+    let help = sequences(|o| o.top_acts_group_size = 30).help();
+    let marked: Vec<_> = help.lines().filter(|l| l.contains("│ *")).collect();
+    assert_eq!(marked.len(), 1, "{help}");
+    assert!(marked[0].contains("top_acts_group_size") && marked[0].contains("(default 20)"), "{help}");
+    for component in Component::all() {
+        for (option, _) in component.settings() {
+            assert!(Layout::default_feature().help().contains(option.name));
+        }
+    }
 }
