@@ -18,7 +18,8 @@ use std::{
     io::{Read, Write},
 };
 
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use flate2::{Compression, bufread::DeflateDecoder, write::GzEncoder};
 use postcard_schema::{Schema, schema::DataModelType};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -30,6 +31,10 @@ use crate::{
 
 /// No file of a bundle decompresses to more than this.
 pub const MAX_DECODED_BYTES: u64 = 1 << 30;
+
+/// The checksum of files, that of gzip. One table of 1 KB: the fast variants' tables do not compress, and weigh a
+/// twentieth of the page.
+static CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// How a bundle's files are encoded. Both are gzipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -103,7 +108,7 @@ pub fn encode<T: Serialize>(
     gzip.write_all(&plain).map_err(|e| failed(e.to_string()))?;
     let bytes = gzip.finish().map_err(|e| failed(e.to_string()))?;
     let info = FileInfo {
-        crc32: crc32fast::hash(&bytes),
+        crc32: CRC32.checksum(&bytes),
         bytes: bytes.len() as u64,
         decoded_bytes: plain.len() as u64,
         path,
@@ -154,7 +159,7 @@ fn check_stored(info: &FileInfo, bytes: &[u8]) -> Result<(), BundleError> {
     if bytes.len() as u64 != info.bytes {
         return Err(BundleError::Truncated { expected: info.bytes, got: bytes.len() as u64, path });
     }
-    let got = crc32fast::hash(bytes);
+    let got = CRC32.checksum(bytes);
     if got != info.crc32 {
         return Err(BundleError::Checksum { expected: info.crc32, got, path });
     }
@@ -162,8 +167,31 @@ fn check_stored(info: &FileInfo, bytes: &[u8]) -> Result<(), BundleError> {
 }
 
 /// Decompresses at most `limit` bytes and one more, which shows that there were too many.
+///
+/// The trailer's checksum is not computed: the manifest's covers the file as stored.
 fn inflate(bytes: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
+    let body = gzip_body(bytes).ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let mut plain = Vec::new();
-    GzDecoder::new(bytes).take(limit + 1).read_to_end(&mut plain)?;
+    DeflateDecoder::new(body).take(limit + 1).read_to_end(&mut plain)?;
     Ok(plain)
+}
+
+/// What follows the header of a gzip member (RFC 1952, section 2.3).
+fn gzip_body(bytes: &[u8]) -> Option<&[u8]> {
+    const CHECKSUM: u8 = 2;
+    const EXTRA: u8 = 4;
+    const NAME: u8 = 8;
+    const COMMENT: u8 = 16;
+    let (header, mut body) = bytes.split_at_checked(10)?;
+    let flags = header[3];
+    if flags & EXTRA != 0 {
+        let len = u16::from_le_bytes([*body.first()?, *body.get(1)?]);
+        body = body.get(2 + usize::from(len)..)?;
+    }
+    for text in [NAME, COMMENT] {
+        if flags & text != 0 {
+            body = body.get(body.iter().position(|b| *b == 0)? + 1..)?;
+        }
+    }
+    if flags & CHECKSUM != 0 { body.get(2..) } else { Some(body) }
 }

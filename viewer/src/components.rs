@@ -1,7 +1,11 @@
 //! Pieces of a page that know nothing of SAEs.
 
+pub mod brush;
 pub mod error_note;
+pub mod handler;
 pub mod histogram;
+pub mod scatter;
 pub mod table;
 pub mod token_chip;
 pub mod tokens;
+pub mod virtual_list;

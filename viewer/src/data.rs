@@ -4,6 +4,7 @@
 //! when a page asks. Whatever is asked for twice is fetched once.
 
 mod files;
+mod loading;
 mod source;
 
 use std::{future::Future, sync::Arc};
@@ -23,6 +24,7 @@ use shared::{
 use thiserror::Error;
 
 use files::{Files, Pending};
+pub use loading::Loading;
 pub use source::Source;
 
 /// Decoded blocks kept, so that going back and forth is instant and memory stays bounded.

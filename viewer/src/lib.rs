@@ -1,8 +1,8 @@
 //! The page that opens a bundle: it shows what each feature of a sparse autoencoder means.
 //!
 //! Read in this order: [`route`] (what a link carries), [`data`] (fetching and decoding), [`state`] (the rest),
-//! [`pages`], [`panels`] (one per component of a layout), [`components`] (know nothing of SAEs), [`mod@format`] and
-//! [`scale`] (pure).
+//! [`pages`], [`panels`] (one per component of a layout), [`components`] (know nothing of SAEs), [`mod@format`],
+//! [`scale`] and [`search`] (pure).
 //!
 //! # Hooks for tests and scripts
 //! | hook | where |
@@ -33,6 +33,7 @@ pub mod pages;
 pub mod panels;
 pub mod route;
 pub mod scale;
+pub mod search;
 pub mod state;
 pub mod theme;
 

@@ -2,5 +2,6 @@
 
 pub mod about;
 pub mod feature;
+pub mod features;
 pub mod frame;
 pub mod prompt;

@@ -1,14 +1,17 @@
 //! Routes: what a link carries. Each state of the page that can be shared is one `Route`, written in the
 //! address's fragment, so that any static host and any sub-path serves it and Back works.
 
+use std::fmt::Write as _;
+
 use shared::prompt::Metric;
 
+use crate::search::Browse;
+
 /// What the page shows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Route {
-    /// The table of all features.
-    #[default]
-    Features,
+    /// The table of features.
+    Features(Browse),
     /// One feature.
     Feature(u32),
     /// A prompt with its best features.
@@ -34,7 +37,7 @@ impl Route {
         let parts: Vec<&str> = path.split('/').filter(|p| !p.is_empty()).collect();
         let unknown = || Self::Unknown(fragment.to_owned());
         match parts.as_slice() {
-            [] => Self::Features,
+            [] => Self::Features(Browse::from_pairs(pairs(query))),
             ["about"] => Self::About,
             ["feature", index] => index.parse().map_or_else(|_| unknown(), Self::Feature),
             ["prompt"] => Self::prompt(0, query),
@@ -43,14 +46,19 @@ impl Route {
         }
     }
 
+    /// The table of all features.
+    pub fn features() -> Self {
+        Self::Features(Browse::default())
+    }
+
     /// The first prompt, ranked by quantile.
     pub fn prompts() -> Self {
         Self::prompt(0, "")
     }
 
     fn prompt(prompt: u32, query: &str) -> Self {
-        let value = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
-        let metric = value("metric").and_then(Metric::from_name).unwrap_or(Metric::ActQuantile);
+        let value = |key: &str| pairs(query).find(|(k, _)| *k == key).map(|(_, value)| value);
+        let metric = value("metric").and_then(|m| Metric::from_name(&m)).unwrap_or(Metric::ActQuantile);
         let position = value("pos").and_then(|p| p.parse().ok());
         Self::Prompt { prompt, metric, position }
     }
@@ -58,7 +66,7 @@ impl Route {
     /// The fragment, with its `#`: what a link's `href` holds.
     pub fn fragment(&self) -> String {
         match self {
-            Self::Features => "#/".to_owned(),
+            Self::Features(browse) => format!("#/{}", browse.to_query(escape)),
             Self::Feature(index) => format!("#/feature/{index}"),
             Self::Prompt { prompt, metric, position } => {
                 let position = position.map_or_else(String::new, |p| format!("&pos={p}"));
@@ -70,22 +78,77 @@ impl Route {
     }
 }
 
+/// The value of `key` in a fragment's query.
+pub fn value_in(fragment: &str, key: &str) -> Option<String> {
+    let (_, query) = fragment.split_once('?')?;
+    pairs(query).find(|(k, _)| *k == key).map(|(_, value)| value)
+}
+
+/// Keys and values of a link's query.
+fn pairs(query: &str) -> impl Iterator<Item = (&str, String)> {
+    query.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key, unescape(value)))
+}
+
+/// Percent-encodes whatever could end a value in a link.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~:,".contains(&byte) {
+            escaped.push(byte.into());
+        } else {
+            let written = write!(escaped, "%{byte:02X}");
+            debug_assert!(written.is_ok(), "a string takes any text");
+        }
+    }
+    escaped
+}
+
+fn unescape(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let hex = (bytes[i] == b'%').then(|| bytes.get(i + 1..i + 3)).flatten();
+        let byte = hex.and_then(|h| u8::from_str_radix(std::str::from_utf8(h).ok()?, 16).ok());
+        plain.push(byte.unwrap_or(bytes[i]));
+        i += if byte.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::Stat;
 
     #[test]
     fn every_route_survives_its_fragment() {
         let prompt = |position| Route::Prompt { prompt: 2, metric: Metric::LossEffect, position };
-        for route in [Route::Features, Route::Feature(8), prompt(None), prompt(Some(5)), Route::About] {
+        let mut browse = Browse { query: "50% & más".to_owned(), ..Browse::default() };
+        browse.sort_by(Stat::Max);
+        for route in [
+            Route::features(),
+            Route::Features(browse),
+            Route::Feature(8),
+            prompt(None),
+            prompt(Some(5)),
+            Route::About,
+        ] {
             assert_eq!(Route::from_fragment(&route.fragment()), route);
         }
     }
 
     #[test]
     fn an_empty_fragment_is_the_table_of_features() {
-        assert_eq!(Route::from_fragment(""), Route::Features);
-        assert_eq!(Route::from_fragment("#"), Route::Features);
+        assert_eq!(Route::from_fragment(""), Route::features());
+        assert_eq!(Route::from_fragment("#"), Route::features());
+    }
+
+    #[test]
+    fn a_value_holds_any_text() {
+        for text in ["", "a&b=c", "100%", "%zz", "日本 #?", "\"{}[]\""] {
+            assert_eq!(value_in(&format!("#/?q={}&x=1", escape(text)), "q").as_deref(), Some(text));
+        }
     }
 
     #[test]

@@ -42,6 +42,17 @@ impl Session {
         }
     }
 
+    /// Makes the address say `route`, as a state of the page that is shown, not as a step that Back undoes.
+    pub fn replace(self, route: Route) {
+        let said = window().history().and_then(|h| {
+            h.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&route.fragment()))
+        });
+        debug_assert!(said.is_ok(), "the address of this page can be changed");
+        if self.route.get_untracked() != route {
+            self.route.set(route);
+        }
+    }
+
     /// Closes the token card.
     pub fn close_card(self) {
         self.pinned.set(false);

@@ -1,5 +1,6 @@
 //! The reader's choice of light or dark, kept in the browser; without one, the system's.
 
+use crate::components::handler::handler;
 use leptos::prelude::*;
 
 const KEY: &str = "sae-vis.theme";
@@ -86,8 +87,8 @@ pub fn ThemeToggle() -> impl IntoView {
     };
     let label = move || format!("Theme: {}", theme.get().name());
     view! {
-        <button type="button" class="icon-button" data-theme-toggle title=label aria-label=label on:click=turn>
-            <span aria-hidden="true">{glyph}</span>
+        <button type="button" class="icon-button" data-theme-toggle title=move || label() aria-label=move || label() on:click=handler(turn)>
+            <span aria-hidden="true">{move || glyph()}</span>
         </button>
     }
 }

@@ -1,5 +1,6 @@
 //! What failed, which file, and what to do.
 
+use crate::components::handler::handler;
 use leptos::prelude::*;
 
 /// A note in place of what could not be shown, with a button to try again where that may help.
@@ -12,7 +13,7 @@ pub fn ErrorNote(
     retry: Option<Callback<()>>,
 ) -> impl IntoView {
     let button = retry.map(|retry| {
-        view! { <button type="button" class="button" on:click=move |_| retry.run(())>"Try again"</button> }
+        view! { <button type="button" class="button" on:click=handler(move |_| retry.run(()))>"Try again"</button> }
     });
     view! {
         <div class="error-note" role="alert" data-error>

@@ -54,7 +54,7 @@ pub fn HistogramPlot(
             {axes(&plot)}
             {bars}
             <line class="axis" x1=LEFT x2=RIGHT y1=BOTTOM y2=BOTTOM />
-            {move || mark.get().map(|value| mark_line(&plot, value))}
+            {move || mark.get().map_or_else(|| ().into_any(), |value| mark_line(&plot, value).into_any())}
         </svg>
     }
     .into_any()

@@ -7,7 +7,8 @@ use wasm_bindgen::JsCast as _;
 
 use crate::{
     components::error_note::ErrorNote,
-    data::{Bundle, Shown},
+    components::handler::handler,
+    data::{Bundle, Loading, Shown},
     format::{count, percent, significant},
     panels::LayoutColumns,
     route::Route,
@@ -26,16 +27,16 @@ pub fn FeaturePage() -> impl IntoView {
     });
     let found = {
         let bundle = bundle.clone();
-        LocalResource::new(move || {
+        Loading::new(move || {
             let feature = wanted.get();
             let shown = Arc::clone(&bundle).feature(feature);
-            async move { (feature, shown.await) }
+            async move { Ok((feature, shown.await)) }
         })
     };
     let neighbours = bundle.clone();
     Effect::new(move || {
         session.close_card();
-        let Some((feature, Ok(_))) = found.get() else { return };
+        let Some(Ok((feature, Ok(_)))) = found.get() else { return };
         if feature != wanted.get() {
             return;
         }
@@ -47,21 +48,21 @@ pub fn FeaturePage() -> impl IntoView {
             }
         }
     });
-    let late = move || found.get().is_none_or(|(feature, _)| feature != wanted.get());
-    let body = move || {
-        found.get().map(|(_, shown)| match shown {
-            Ok(shown) => view! { <FeatureBody shown /> }.into_any(),
-            Err(e) => {
-                let retry = Callback::new(move |()| found.refetch());
-                view! { <ErrorNote message=e.to_string() retry /> }.into_any()
-            }
-        })
+    let late = move || !matches!(found.get(), Some(Ok((feature, _))) if feature == wanted.get());
+    let body = move || match found.get().map(|found| found.and_then(|(_, shown)| shown)) {
+        None => ().into_any(),
+        Some(Ok(shown)) => view! { <FeatureBody shown /> }.into_any(),
+        Some(Err(e)) => {
+            let retry = Callback::new(move |()| found.refetch());
+            view! { <ErrorNote message=e.to_string() retry /> }.into_any()
+        }
     };
+    let note = move || if late() { format!("Loading feature {}…", wanted.get()) } else { String::new() };
     view! {
         <Chooser bundle wanted />
-        <div class="body" class:late=late aria-busy=move || late().to_string()>
-            {move || late().then(|| view! { <p class="late-note" role="status">"Loading feature "{wanted.get()}"…"</p> })}
-            {body}
+        <div class="body" class:late=move || late() aria-busy=move || late().to_string()>
+            <p class="late-note" role="status">{move || note()}</p>
+            {move || body()}
         </div>
     }
     .into_any()
@@ -91,10 +92,10 @@ fn Chooser(bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl IntoView {
     let n = bundle.manifest.n_features() as u64;
     view! {
         <nav class="chooser" aria-label="Feature">
-            <a class="icon-button" href=previous data-previous title="Previous feature (k)" aria-label="Previous feature">
+            <a class="icon-button" href=move || previous() data-previous title="Previous feature (k)" aria-label="Previous feature">
                 <span aria-hidden="true">"←"</span>
             </a>
-            <form on:submit=jump>
+            <form on:submit=handler(jump)>
                 <label class="visually-hidden" for="feature-index">"Feature index"</label>
                 <input
                     id="feature-index"
@@ -105,13 +106,13 @@ fn Chooser(bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl IntoView {
                     autocomplete="off"
                     title="Feature index (g)"
                     prop:value=move || wanted.get().to_string()
-                    on:focus=move |_| { if let Some(input) = input.get_untracked() { input.select(); } }
+                    on:focus=handler(move |_| { if let Some(input) = input.get_untracked() { input.select(); } })
                 />
             </form>
-            <a class="icon-button" href=next data-next title="Next feature (j)" aria-label="Next feature">
+            <a class="icon-button" href=move || next() data-next title="Next feature (j)" aria-label="Next feature">
                 <span aria-hidden="true">"→"</span>
             </a>
-            <button type="button" class="button" data-random title="Random feature (r)" on:click=random>"Random"</button>
+            <button type="button" class="button" data-random title="Random feature (r)" on:click=handler(random)>"Random"</button>
             <span class="chooser-count">"of "{count(n)}" features"</span>
         </nav>
     }

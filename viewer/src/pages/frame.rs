@@ -7,10 +7,11 @@ use wasm_bindgen::JsCast as _;
 
 use crate::{
     components::error_note::ErrorNote,
-    data::{Bundle, Source},
+    data::{Bundle, Loading, Source},
     pages::{
         about::AboutPage,
         feature::{FeaturePage, focus_index, go_random},
+        features::{FeaturesPage, focus_search},
         prompt::PromptPage,
     },
     panels::token_card::TokenCard,
@@ -20,13 +21,14 @@ use crate::{
 };
 
 /// Keys and what they do, as the help shows them.
-const KEYS: [(&str, &str); 8] = [
+const KEYS: [(&str, &str); 9] = [
     ("j  →", "next feature"),
     ("k  ←", "previous feature"),
     ("g", "go to an index"),
     ("r", "random feature"),
-    ("Tab, arrows", "from token to token"),
-    ("Enter", "show the whole row of a token"),
+    ("/", "search features; in the table, typing does"),
+    ("Tab, arrows", "from token to token, from row to row"),
+    ("Enter", "open the feature; show the whole row of a token"),
     ("?", "this help"),
     ("Esc", "close"),
 ];
@@ -37,7 +39,7 @@ pub fn Frame() -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     let source = Source::of_address();
     let opening = source.address().to_owned();
-    let opened = LocalResource::new(move || Bundle::open(source.clone()));
+    let opened = Loading::new(move || Bundle::open(source.clone()));
     let content = move || match opened.get() {
         None => view! { <p class="late-note" role="status">"Opening "{opening.clone()}"…"</p> }.into_any(),
         Some(Ok(bundle)) => view! { <Pages bundle /> }.into_any(),
@@ -46,16 +48,16 @@ pub fn Frame() -> impl IntoView {
             view! { <ErrorNote message=e.to_string() retry /> }.into_any()
         }
     };
-    let about = move || opened.get().and_then(Result::ok).map(|b| bundle_name(&b));
+    let about = move || opened.get().and_then(Result::ok).map(|b| bundle_name(&b)).unwrap_or_default();
     view! {
         <header class="bar">
-            <a class="brand" href=Route::Features.fragment()>"sae-vis"</a>
+            <a class="brand" href=Route::features().fragment()>"sae-vis"</a>
             <Links session />
-            <span class="bundle-name" title=about>{about}</span>
+            <span class="bundle-name" title=move || about()>{move || about()}</span>
             <button type="button" class="icon-button" popovertarget="help" aria-label="Help" title="Help (?)">"?"</button>
             <ThemeToggle />
         </header>
-        <main data-ready=move || session.ready.get()>{content}</main>
+        <main data-ready=move || session.ready.get()>{move || content()}</main>
         <Help />
         <TokenCard />
     }
@@ -71,11 +73,11 @@ fn bundle_name(bundle: &Bundle) -> String {
 fn Links(session: Session) -> impl IntoView {
     let link = move |name: &'static str, route: Route, here: fn(&Route) -> bool| {
         let current = move || session.route.with(here).then_some("page");
-        view! { <a href=route.fragment() aria-current=current>{name}</a> }
+        view! { <a href=route.fragment() aria-current=move || current()>{name}</a> }
     };
     view! {
         <nav class="pages" aria-label="Pages">
-            {link("Features", Route::Features, |r| matches!(r, Route::Features | Route::Feature(_)))}
+            {link("Features", Route::features(), |r| matches!(r, Route::Features(_) | Route::Feature(_)))}
             {link("Prompts", Route::prompts(), |r| matches!(r, Route::Prompt { .. }))}
             {link("About", Route::About, |r| matches!(r, Route::About))}
         </nav>
@@ -85,6 +87,7 @@ fn Links(session: Session) -> impl IntoView {
 /// Which page is shown. Pages stay while only their own part of the address changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
+    Features,
     Feature,
     Prompt,
     About,
@@ -97,12 +100,14 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     provide_context(Opened(bundle.clone()));
     listen_to_keys(session, bundle);
     let kind = Memo::new(move |_| match session.route.get() {
-        Route::Feature(_) | Route::Features => Kind::Feature,
+        Route::Features(_) => Kind::Features,
+        Route::Feature(_) => Kind::Feature,
         Route::Prompt { .. } => Kind::Prompt,
         Route::About => Kind::About,
         Route::Unknown(fragment) => Kind::Unknown(fragment),
     });
     (move || match kind.get() {
+        Kind::Features => view! { <FeaturesPage /> }.into_any(),
         Kind::Feature => view! { <FeaturePage /> }.into_any(),
         Kind::Prompt => view! { <PromptPage /> }.into_any(),
         Kind::About => view! { <AboutPage /> }.into_any(),
@@ -128,6 +133,17 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
         if typing || e.ctrl_key() || e.meta_key() || e.alt_key() {
             return;
         }
+        let key = e.key();
+        if matches!(session.route.get_untracked(), Route::Features(_)) {
+            match key.as_str() {
+                "?" => toggle_help(),
+                "/" => focus_search(),
+                // Typing anywhere filters: the key itself goes into the box, which has the focus by then.
+                _ if key.chars().count() == 1 && key != " " => return focus_search(),
+                _ => return,
+            }
+            return e.prevent_default();
+        }
         let step = |by: i64| {
             if let Route::Feature(feature) = session.route.get_untracked()
                 && let Some(next) = bundle.neighbour(feature, by)
@@ -135,7 +151,8 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
                 session.go(Route::Feature(next));
             }
         };
-        match e.key().as_str() {
+        match key.as_str() {
+            "/" => session.go(Route::features()),
             "j" | "ArrowRight" => step(1),
             "k" | "ArrowLeft" => step(-1),
             "g" => focus_index(),

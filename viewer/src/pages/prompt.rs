@@ -18,7 +18,7 @@ use crate::{
         error_note::ErrorNote,
         tokens::{TokenRef, token_spans},
     },
-    data::{Bundle, DataError, Shown},
+    data::{Bundle, DataError, Loading, Shown},
     panels::{
         LayoutColumns,
         sequence_line::{Scale, spans},
@@ -68,7 +68,7 @@ pub fn PromptPage() -> impl IntoView {
         _ => before.copied().unwrap_or(Wanted { prompt: 0, metric: Metric::ActQuantile, position: None }),
     });
     let n_prompts = bundle.manifest.n_prompts;
-    let found = LocalResource::new(move || find(bundle.clone(), wanted.get()));
+    let found = Loading::new(move || find(bundle.clone(), wanted.get()));
     Effect::new(move || {
         session.close_card();
         let Some(Ok(found)) = found.get() else { return };
@@ -76,13 +76,13 @@ pub fn PromptPage() -> impl IntoView {
         let Wanted { prompt, metric, .. } = found.wanted;
         session.painted(format!("prompt/{prompt}/{}/{}", metric.name(), found.position));
     });
-    let body = move || {
-        found.get().map(|found| match found {
-            Ok(found) => view! { <PromptBody found n_prompts /> }.into_any(),
-            Err(e) => view! { <ErrorNote message=e.to_string() /> }.into_any(),
-        })
+    let body = move || match found.get() {
+        None => ().into_any(),
+        Some(Ok(found)) => view! { <PromptBody found n_prompts /> }.into_any(),
+        Some(Err(e)) => view! { <ErrorNote message=e.to_string() /> }.into_any(),
     };
-    view! { <div class="body" aria-busy=move || found.get().is_none().to_string()>{body}</div> }.into_any()
+    view! { <div class="body" aria-busy=move || found.get().is_none().to_string()>{move || body()}</div> }
+        .into_any()
 }
 
 async fn find(bundle: Arc<Bundle>, wanted: Wanted) -> Result<Found, DataError> {

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use shared::{feature::TokenLogit, layout::LogitsTableOptions, vocab::Vocab};
 
 use crate::{
+    components::handler::handler,
     components::token_chip::{Side, token_chip},
     data::Shown,
     format::signed,
@@ -40,7 +41,7 @@ pub fn LogitsTable(
         }
     };
     view! {
-        <section class="panel logits-table" data-panel="logits-table" on:pointerleave=move |_| marks.logit.set(None)>
+        <section class="panel logits-table" data-panel="logits-table" on:pointerleave=handler(move |_| marks.logit.set(None))>
             {list("NEGATIVE LOGITS", "negative", Side::Negative, &table.bottom)}
             {list("POSITIVE LOGITS", "positive", Side::Positive, &table.top)}
         </section>
@@ -56,9 +57,9 @@ fn row(vocab: &Vocab, entry: TokenLogit, side: Side, scale: f64, marks: Marks) -
         <li
             tabindex="0"
             data-token-logit=entry.logit
-            on:pointerenter=move |_| mark()
-            on:focus=move |_| mark()
-            on:blur=move |_| marks.logit.set(None)
+            on:pointerenter=handler(move |_| mark())
+            on:focus=handler(move |_| mark())
+            on:blur=handler(move |_| marks.logit.set(None))
         >
             {token_chip(vocab, entry.token_id, side, strength)}
             <span class="number">{signed(logit, 2)}</span>

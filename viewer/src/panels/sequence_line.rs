@@ -11,9 +11,10 @@ use shared::{
 use crate::{
     components::{
         error_note::ErrorNote,
+        handler::handler,
         tokens::{TokenSpan, token_spans},
     },
-    data::Shown,
+    data::{Loading, Shown},
 };
 
 /// How strongly tokens are coloured: what full background and full underline stand for.
@@ -91,7 +92,6 @@ pub fn SequenceLine(
     if let Some(bold) = after.first_mut() {
         bold.tab_stop = tab_stop;
     }
-    let label = move || if open.get() { "Hide the whole row" } else { "Show the whole row" };
     view! {
         <li class="line" data-line data-row=row data-position=position>
             <div class="window">
@@ -103,12 +103,12 @@ pub fn SequenceLine(
                 class="expand"
                 tabindex="-1"
                 data-expand
-                title=label
-                aria-label=label
+                title="The whole row"
+                aria-label="The whole row"
                 aria-expanded=move || open.get().to_string()
-                on:click=move |_| open.update(|o| *o = !*o)
+                on:click=handler(move |_| open.update(|o| *o = !*o))
             ></button>
-            {move || open.get().then(|| view! { <WholeRow shown=shown.clone() row position scale /> })}
+            {move || if open.get() { view! { <WholeRow shown=shown.clone() row position scale /> }.into_any() } else { ().into_any() }}
         </li>
     }
 }
@@ -117,25 +117,24 @@ pub fn SequenceLine(
 #[component]
 fn WholeRow(shown: Shown, row: u32, position: u32, scale: Scale) -> impl IntoView {
     let bundle = shown.bundle.clone();
-    let ids = LocalResource::new(move || Arc::clone(&bundle).row(row));
-    let content = move || {
-        ids.get().map(|found| match found {
-            Err(e) => {
-                let retry = Callback::new(move |()| ids.refetch());
-                view! { <ErrorNote message=e.to_string() retry /> }.into_any()
-            }
-            Ok(ids) => {
-                let Some(sequences) = &shown.feature().sequences else { return ().into_any() };
-                let tokens = sequences.acts.tokens(row, 0, &ids);
-                let spans = spans(&tokens, row, Some(position), &shown.vocab, scale);
-                view! { <p class="whole-row-text">{token_spans(spans)}</p> }.into_any()
-            }
-        })
+    let ids = Loading::new(move || Arc::clone(&bundle).row(row));
+    let content = move || match ids.get() {
+        None => ().into_any(),
+        Some(Err(e)) => {
+            let retry = Callback::new(move |()| ids.refetch());
+            view! { <ErrorNote message=e.to_string() retry /> }.into_any()
+        }
+        Some(Ok(ids)) => {
+            let Some(sequences) = &shown.feature().sequences else { return ().into_any() };
+            let tokens = sequences.acts.tokens(row, 0, &ids);
+            let spans = spans(&tokens, row, Some(position), &shown.vocab, scale);
+            view! { <p class="whole-row-text">{token_spans(spans)}</p> }.into_any()
+        }
     };
     view! {
         <div class="whole-row" data-whole-row=row>
             <p class="whole-row-head">"Row "{row}</p>
-            {content}
+            {move || content()}
         </div>
     }
 }

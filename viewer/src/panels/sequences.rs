@@ -10,6 +10,7 @@ use shared::{
 };
 
 use crate::{
+    components::handler::handler,
     components::tokens::TokenRef,
     data::Shown,
     format::percent,
@@ -196,12 +197,12 @@ pub fn TokenEvents(
     view! {
         <div
             class="token-area"
-            on:pointerover=over
-            on:pointerleave=move |_| leave()
-            on:click=click
-            on:focusin=focused
-            on:focusout=move |_| leave()
-            on:keydown=key
+            on:pointerover=handler(over)
+            on:pointerleave=handler(move |_| leave())
+            on:click=handler(click)
+            on:focusin=handler(focused)
+            on:focusout=handler(move |_| leave())
+            on:keydown=handler(key)
         >
             {children()}
         </div>

@@ -34,7 +34,7 @@ pub fn TokenCard() -> impl IntoView {
             class:pinned=move || session.pinned.get()
             node_ref=node
         >
-            {move || session.hover.get().map(|hover| content(&hover))}
+            {move || session.hover.get().map_or_else(|| ().into_any(), |hover| content(&hover))}
         </div>
     }
     .into_any()
@@ -73,7 +73,7 @@ fn report(result: &Result<(), wasm_bindgen::JsValue>) {
     }
 }
 
-fn content(hover: &Hover) -> impl IntoView + use<> {
+fn content(hover: &Hover) -> AnyView {
     let token = &hover.token;
     let place = match hover.row {
         Some(row) => format!("row {row}, position {}", token.position),
@@ -112,6 +112,7 @@ fn content(hover: &Hover) -> impl IntoView + use<> {
         </dl>
         {lists}
     }
+    .into_any()
 }
 
 fn signed_percent(change: f64) -> String {

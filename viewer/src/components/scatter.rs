@@ -1,0 +1,98 @@
+//! A scatter plot on a canvas: tens of thousands of dots, one of which is pointed at.
+
+use std::rc::Rc;
+
+use crate::components::handler::handler;
+use leptos::prelude::*;
+use wasm_bindgen::JsCast as _;
+
+/// Size of the canvas in its own pixels; twice what it is on screen, so that dots are sharp.
+const WIDTH: f64 = 800.0;
+const HEIGHT: f64 = 400.0;
+/// Colours that stand out from light and dark grounds alike: a canvas does not follow the theme.
+const DOT: &str = "#6f7f9c";
+const POINTED: &str = "#e8850c";
+/// How near to a dot pointing must be, as a share of the width.
+const REACH: f64 = 0.02;
+
+/// A dot: its name and its place, each axis from 0 to 1, the second upwards.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dot {
+    /// What it stands for.
+    pub id: u32,
+    /// From left to right.
+    pub x: f64,
+    /// From bottom to top.
+    pub y: f64,
+}
+
+/// Draws `dots`. `point` is told which dot is pointed at, `choose` which is clicked.
+pub fn scatter(
+    dots: Vec<Dot>,
+    label: String,
+    point: impl Fn(Option<u32>) + 'static,
+    choose: impl Fn(u32) + 'static,
+) -> impl IntoView {
+    let dots = Rc::new(dots);
+    let canvas = NodeRef::<leptos::html::Canvas>::new();
+    let drawn = Rc::clone(&dots);
+    request_animation_frame(move || {
+        if let Some(canvas) = canvas.get_untracked() {
+            draw(&canvas, &drawn, None);
+        }
+    });
+    let (pointed, clicked) = (Rc::clone(&dots), dots);
+    let over = move |e: web_sys::MouseEvent| {
+        let dot = nearest(&e, &pointed);
+        if let Some(canvas) = canvas.get_untracked() {
+            draw(&canvas, &pointed, dot);
+        }
+        point(dot.map(|d| d.id));
+    };
+    let click = move |e: web_sys::MouseEvent| {
+        if let Some(dot) = nearest(&e, &clicked) {
+            choose(dot.id);
+        }
+    };
+    view! {
+        <canvas class="scatter" node_ref=canvas width=WIDTH.to_string() height=HEIGHT.to_string() role="img" aria-label=label
+            data-scatter on:mousemove=handler(over) on:click=handler(click)></canvas>
+    }
+}
+
+fn nearest(e: &web_sys::MouseEvent, dots: &[Dot]) -> Option<Dot> {
+    let canvas: web_sys::Element = e.current_target()?.dyn_into().ok()?;
+    let rect = canvas.get_bounding_client_rect();
+    let x = (f64::from(e.client_x()) - rect.left()) / rect.width().max(1.0);
+    let y = 1.0 - (f64::from(e.client_y()) - rect.top()) / rect.height().max(1.0);
+    let aspect = rect.height() / rect.width().max(1.0);
+    let distance = |d: &Dot| (d.x - x).hypot((d.y - y) * aspect);
+    let mut near = None;
+    for dot in dots {
+        if distance(dot) < near.as_ref().map_or(REACH, distance) {
+            near = Some(*dot);
+        }
+    }
+    near
+}
+
+fn draw(canvas: &web_sys::HtmlCanvasElement, dots: &[Dot], pointed: Option<Dot>) {
+    let context = canvas.get_context("2d").ok().flatten();
+    let Some(context) = context.and_then(|c| c.dyn_into::<web_sys::CanvasRenderingContext2d>().ok()) else {
+        return;
+    };
+    // Dots on the very edge are whole.
+    let place = |d: &Dot| (4.0 + d.x * (WIDTH - 8.0), HEIGHT - 4.0 - d.y * (HEIGHT - 8.0));
+    context.clear_rect(0.0, 0.0, WIDTH, HEIGHT);
+    context.set_fill_style_str(DOT);
+    // Many dots are drawn pale, so that crowds are darker than single ones.
+    context.set_global_alpha(if dots.len() > 4_000 { 0.35 } else { 0.6 });
+    for (x, y) in dots.iter().map(place) {
+        context.fill_rect(x - 1.5, y - 1.5, 3.0, 3.0);
+    }
+    if let Some((x, y)) = pointed.as_ref().map(place) {
+        context.set_global_alpha(1.0);
+        context.set_fill_style_str(POINTED);
+        context.fill_rect(x - 6.0, y - 6.0, 12.0, 12.0);
+    }
+}
