@@ -29,6 +29,7 @@
 pub mod components;
 pub mod data;
 pub mod format;
+pub mod layouts;
 pub mod pages;
 pub mod panels;
 pub mod route;
@@ -52,10 +53,10 @@ pub fn App() -> impl IntoView {
         boot.remove();
     }
     let changes = window_event_listener(ev::hashchange, move |_| {
-        let route = Route::from_fragment(&window().location().hash().unwrap_or_default());
-        if session.route.get_untracked() != route {
-            session.route.set(route);
-        }
+        let fragment = window().location().hash().unwrap_or_default();
+        let route = Route::from_fragment(&fragment);
+        session.layouts.follow(&fragment, &route);
+        session.replace(route);
     });
     on_cleanup(move || changes.remove());
     view! { <Frame /> }

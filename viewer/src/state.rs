@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use shared::{sequence::TokenView, vocab::Vocab};
 
-use crate::{data::Bundle, route::Route};
+use crate::{data::Bundle, layouts::Layouts, route::Route};
 
 /// What every page can reach: given as context by [`crate::App`].
 #[derive(Clone, Copy)]
@@ -16,6 +16,10 @@ pub struct Session {
     pub hover: RwSignal<Option<Hover>>,
     /// Whether the card stays when the pointer leaves the token.
     pub pinned: RwSignal<bool>,
+    /// The layouts that the reader chose.
+    pub layouts: Layouts,
+    /// Whether the layout editor is open.
+    pub editing: RwSignal<bool>,
     /// What is on screen, as `data-ready` says it.
     pub ready: RwSignal<String>,
 }
@@ -24,8 +28,11 @@ impl Session {
     /// State of a page that has just been opened.
     pub fn new() -> Self {
         let fragment = window().location().hash().unwrap_or_default();
+        let route = Route::from_fragment(&fragment);
         Self {
-            route: RwSignal::new(Route::from_fragment(&fragment)),
+            layouts: Layouts::new(&fragment, &route),
+            editing: RwSignal::new(false),
+            route: RwSignal::new(route),
             hover: RwSignal::new(None),
             pinned: RwSignal::new(false),
             ready: RwSignal::new(String::new()),
@@ -35,7 +42,7 @@ impl Session {
     /// Goes to `route`, as following a link to it does.
     pub fn go(self, route: Route) {
         // The address of a page can always be given a fragment; were it refused, the page would still follow.
-        let address_follows = window().location().set_hash(&route.fragment()).is_ok();
+        let address_follows = window().location().set_hash(&self.layouts.address(&route)).is_ok();
         debug_assert!(address_follows, "the fragment was refused");
         if self.route.get_untracked() != route {
             self.route.set(route);
@@ -45,7 +52,7 @@ impl Session {
     /// Makes the address say `route`, as a state of the page that is shown, not as a step that Back undoes.
     pub fn replace(self, route: Route) {
         let said = window().history().and_then(|h| {
-            h.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&route.fragment()))
+            h.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&self.layouts.address(&route)))
         });
         debug_assert!(said.is_ok(), "the address of this page can be changed");
         if self.route.get_untracked() != route {

@@ -51,7 +51,7 @@ pub fn brush(bars: Bars, choose: impl Fn(Option<(f64, f64)>) + 'static) -> impl 
             choose(Some((from.min(to), from.max(to))).filter(|(a, b)| b - a >= MIN_SHARE));
         }
     };
-    let (x, width) = bars.chosen.map_or_else(Default::default, rect);
+    let (x, width) = rect(bars.chosen.unwrap_or_default());
     view! {
         <div class="brush">
             <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=bars.label
@@ -80,7 +80,7 @@ fn place(e: &web_sys::PointerEvent) -> Option<(web_sys::Element, f64)> {
 }
 
 fn rect((a, b): (f64, f64)) -> (String, String) {
-    (format!("{:.1}", a * WIDTH), format!("{:.1}", ((b - a) * WIDTH).max(1.0)))
+    (format!("{:.1}", a * WIDTH), format!("{:.1}", (b - a) * WIDTH))
 }
 
 /// One path for all bars; one feature is at least a line.

@@ -1,16 +1,13 @@
 //! A scatter plot on a canvas: tens of thousands of dots, one of which is pointed at.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use crate::components::handler::handler;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast as _;
 
-/// Size of the canvas in its own pixels; twice what it is on screen, so that dots are sharp.
-const WIDTH: f64 = 800.0;
-const HEIGHT: f64 = 400.0;
 /// Colours that stand out from light and dark grounds alike: a canvas does not follow the theme.
-const DOT: &str = "#6f7f9c";
+const DOT: &str = "#7387ae";
 const POINTED: &str = "#e8850c";
 /// How near to a dot pointing must be, as a share of the width.
 const REACH: f64 = 0.02;
@@ -42,8 +39,12 @@ pub fn scatter(
         }
     });
     let (pointed, clicked) = (Rc::clone(&dots), dots);
+    let last = Cell::new(None);
     let over = move |e: web_sys::MouseEvent| {
         let dot = nearest(&e, &pointed);
+        if last.replace(dot) == dot {
+            return;
+        }
         if let Some(canvas) = canvas.get_untracked() {
             draw(&canvas, &pointed, dot);
         }
@@ -55,7 +56,7 @@ pub fn scatter(
         }
     };
     view! {
-        <canvas class="scatter" node_ref=canvas width=WIDTH.to_string() height=HEIGHT.to_string() role="img" aria-label=label
+        <canvas class="scatter" node_ref=canvas role="img" aria-label=label
             data-scatter on:mousemove=handler(over) on:click=handler(click)></canvas>
     }
 }
@@ -81,18 +82,24 @@ fn draw(canvas: &web_sys::HtmlCanvasElement, dots: &[Dot], pointed: Option<Dot>)
     let Some(context) = context.and_then(|c| c.dyn_into::<web_sys::CanvasRenderingContext2d>().ok()) else {
         return;
     };
+    // The canvas has the screen's own pixels, so that dots are square and sharp.
+    let (width, height, scale) =
+        (f64::from(canvas.client_width()), f64::from(canvas.client_height()), window().device_pixel_ratio());
+    canvas.set_width((width * scale) as u32);
+    canvas.set_height((height * scale) as u32);
+    let scaled = context.scale(scale, scale).is_ok();
+    debug_assert!(scaled, "any canvas can be scaled");
     // Dots on the very edge are whole.
-    let place = |d: &Dot| (4.0 + d.x * (WIDTH - 8.0), HEIGHT - 4.0 - d.y * (HEIGHT - 8.0));
-    context.clear_rect(0.0, 0.0, WIDTH, HEIGHT);
+    let place = |d: &Dot| (3.0 + d.x * (width - 6.0), height - 3.0 - d.y * (height - 6.0));
     context.set_fill_style_str(DOT);
     // Many dots are drawn pale, so that crowds are darker than single ones.
-    context.set_global_alpha(if dots.len() > 4_000 { 0.35 } else { 0.6 });
+    context.set_global_alpha(if dots.len() > 4_000 { 0.35 } else { 0.7 });
     for (x, y) in dots.iter().map(place) {
-        context.fill_rect(x - 1.5, y - 1.5, 3.0, 3.0);
+        context.fill_rect(x - 1.0, y - 1.0, 2.0, 2.0);
     }
     if let Some((x, y)) = pointed.as_ref().map(place) {
         context.set_global_alpha(1.0);
         context.set_fill_style_str(POINTED);
-        context.fill_rect(x - 6.0, y - 6.0, 12.0, 12.0);
+        context.fill_rect(x - 3.5, y - 3.5, 7.0, 7.0);
     }
 }

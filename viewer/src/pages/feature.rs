@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use leptos::{html, prelude::*};
+use shared::layout::{Layout, Use};
 use wasm_bindgen::JsCast as _;
 
 use crate::{
@@ -51,7 +52,10 @@ pub fn FeaturePage() -> impl IntoView {
     let late = move || !matches!(found.get(), Some(Ok((feature, _))) if feature == wanted.get());
     let body = move || match found.get().map(|found| found.and_then(|(_, shown)| shown)) {
         None => ().into_any(),
-        Some(Ok(shown)) => view! { <FeatureBody shown /> }.into_any(),
+        Some(Ok(shown)) => {
+            let layout = session.layouts.shown(Use::Feature, &shown.bundle);
+            view! { <FeatureBody shown layout /> }.into_any()
+        }
         Some(Err(e)) => {
             let retry = Callback::new(move |()| found.refetch());
             view! { <ErrorNote message=e.to_string() retry /> }.into_any()
@@ -142,10 +146,9 @@ pub fn focus_index() {
 
 /// Title, numbers and components of one feature.
 #[component]
-fn FeatureBody(shown: Shown) -> impl IntoView {
+fn FeatureBody(shown: Shown, layout: Layout) -> impl IntoView {
     let f = shown.feature();
     let index = f.feature;
-    let layout = shown.bundle.manifest.layouts.feature.clone();
     let numbers = numbers(&shown);
     let dead = f.stats.n_active == 0;
     view! {

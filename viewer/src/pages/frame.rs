@@ -6,26 +6,28 @@ use leptos::{ev, prelude::*};
 use wasm_bindgen::JsCast as _;
 
 use crate::{
-    components::error_note::ErrorNote,
+    components::{error_note::ErrorNote, handler::handler},
     data::{Bundle, Loading, Source},
+    layouts::used_by,
     pages::{
         about::AboutPage,
         feature::{FeaturePage, focus_index, go_random},
         features::{FeaturesPage, focus_search},
         prompt::PromptPage,
     },
-    panels::token_card::TokenCard,
+    panels::{layout_editor::LayoutEditor, token_card::TokenCard},
     route::Route,
     state::{Opened, Session},
     theme::ThemeToggle,
 };
 
 /// Keys and what they do, as the help shows them.
-const KEYS: [(&str, &str); 9] = [
+const KEYS: [(&str, &str); 10] = [
     ("j  →", "next feature"),
     ("k  ←", "previous feature"),
     ("g", "go to an index"),
     ("r", "random feature"),
+    ("l", "layout"),
     ("/", "search features; in the table, typing does"),
     ("Tab, arrows", "from token to token, from row to row"),
     ("Enter", "open the feature; show the whole row of a token"),
@@ -54,6 +56,7 @@ pub fn Frame() -> impl IntoView {
             <a class="brand" href=Route::features().fragment()>"sae-vis"</a>
             <Links session />
             <span class="bundle-name" title=move || about()>{move || about()}</span>
+            <LayoutButton session />
             <button type="button" class="icon-button" popovertarget="help" aria-label="Help" title="Help (?)">"?"</button>
             <ThemeToggle />
         </header>
@@ -62,6 +65,17 @@ pub fn Frame() -> impl IntoView {
         <TokenCard />
     }
     .into_any()
+}
+
+/// Opens the layout editor, on the pages that have a layout.
+#[component]
+fn LayoutButton(session: Session) -> impl IntoView {
+    let toggle = handler(move |_: web_sys::MouseEvent| session.editing.update(|open| *open = !*open));
+    let none = move || session.route.with(|r| used_by(r).is_none());
+    view! {
+        <button type="button" class="button layout-button" title="Layout (l)" data-layout-button
+            hidden=move || none() aria-pressed=move || session.editing.get().to_string() on:click=toggle>"Layout"</button>
+    }
 }
 
 fn bundle_name(bundle: &Bundle) -> String {
@@ -106,7 +120,7 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
         Route::About => Kind::About,
         Route::Unknown(fragment) => Kind::Unknown(fragment),
     });
-    (move || match kind.get() {
+    let page = move || match kind.get() {
         Kind::Features => view! { <FeaturesPage /> }.into_any(),
         Kind::Feature => view! { <FeaturePage /> }.into_any(),
         Kind::Prompt => view! { <PromptPage /> }.into_any(),
@@ -116,7 +130,11 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
                 format!("no page at {fragment}: try #/ for the features or #/feature/0 for the first");
             view! { <ErrorNote message /> }.into_any()
         }
-    })
+    };
+    view! {
+        {move || page()}
+        <LayoutEditor />
+    }
     .into_any()
 }
 
@@ -128,6 +146,7 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
             .is_some_and(|element| element.matches("input, textarea, select").unwrap_or(false));
         if e.key() == "Escape" {
             session.close_card();
+            session.editing.set(false);
             return;
         }
         if typing || e.ctrl_key() || e.meta_key() || e.alt_key() {
@@ -157,6 +176,7 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
             "k" | "ArrowLeft" => step(-1),
             "g" => focus_index(),
             "r" => go_random(&bundle),
+            "l" => session.editing.update(|open| *open = !*open),
             "?" => toggle_help(),
             _ => return,
         }

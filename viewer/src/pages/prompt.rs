@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::future::try_join;
 use leptos::prelude::*;
 use shared::{
+    layout::Use,
     prompt::{Metric, Prompt, Score},
     sequence::TokenView,
     vocab::Vocab,
@@ -179,7 +180,7 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     let entry = found.prompt.features.iter().find(|f| f.feature == score.feature);
     let scale = entry.map(|f| Scale::of(shown.feature().stats.max, &f.acts));
     let line = scale.map(|scale| token_spans(spans(&tokens, 0, Some(found.position), &found.vocab, scale)));
-    let layout = shown.bundle.manifest.layouts.prompt.clone();
+    let layout = session.layouts.shown(Use::Prompt, &shown.bundle);
     let vocab = found.vocab.clone();
     let show = move |token: TokenRef| {
         let Some(view) = tokens.get(token.position as usize) else { return };
