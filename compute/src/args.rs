@@ -23,8 +23,29 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print what a bundle holds, with tokens as text.
     Inspect(InspectArgs),
+    /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself.
+    Export(ExportArgs),
     /// Explain, check and print layouts.
     Layout(LayoutArgs),
+}
+
+/// Options of `compute export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Folder of the bundle
+    pub bundle: PathBuf,
+    /// File to write; by default the bundle's name with .saevis or .html
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write one HTML file with viewer and bundle inside, which needs no server
+    #[arg(long)]
+    pub html: bool,
+    /// Folder of the built page, for --html
+    #[arg(long, value_name = "FOLDER", default_value = "dist")]
+    pub page: PathBuf,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// Options of `compute layout`.

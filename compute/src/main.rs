@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use compute::{
     args::{Cli, Command},
-    inspect, layout, run,
+    export, inspect, layout, run,
 };
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Export(args) => export::export(&args),
         Command::Layout(args) => layout::layout(&args),
     };
     match done {

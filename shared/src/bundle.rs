@@ -34,7 +34,7 @@ pub const MAX_DECODED_BYTES: u64 = 1 << 30;
 
 /// The checksum of files, that of gzip. One table of 1 KB: the fast variants' tables do not compress, and weigh a
 /// twentieth of the page.
-static CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+pub(crate) static CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// How a bundle's files are encoded. Both are gzipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

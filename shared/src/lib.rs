@@ -8,6 +8,7 @@
 //! shows), [`sequence`] (examples, activations and effects), [`prompt`], [`layout`], [`bundle`] (paths,
 //! encoding, checking).
 
+pub mod archive;
 pub mod bundle;
 pub mod corpus;
 pub mod decimals;

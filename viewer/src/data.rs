@@ -7,9 +7,9 @@ mod files;
 mod loading;
 mod source;
 
-use std::{future::Future, sync::Arc};
+use std::{any::Any, future::Future, rc::Rc, sync::Arc};
 
-use futures_util::future::try_join;
+use futures_util::future::{FutureExt as _, LocalBoxFuture, try_join};
 use send_wrapper::SendWrapper;
 use shared::{
     BundleError,
@@ -23,7 +23,7 @@ use shared::{
 };
 use thiserror::Error;
 
-use files::{Files, Pending};
+use files::{Files, typed};
 pub use loading::Loading;
 pub use source::Source;
 
@@ -47,8 +47,8 @@ pub enum DataError {
     },
     /// No bundle where one was expected.
     #[error(
-        "no bundle here: the host answered {status}; put a bundle's folder beside this page as `bundle`, or name \
-         one with ?bundle=URL ({url})"
+        "no bundle here: the host answered {status}; put a bundle's folder beside this page as `bundle`, name \
+         one with ?bundle=URL, or drop a .saevis file here ({url})"
     )]
     NoBundle {
         /// HTTP status.
@@ -79,12 +79,12 @@ pub struct Bundle {
 
 /// Decoded files. The page has one thread, which the wrapper checks.
 struct Kept {
-    vocab: Files<Vocab>,
-    blocks: Files<FeatureBlock>,
-    chunks: Files<CorpusChunk>,
-    index: Files<FeatureIndex>,
-    prompts: Files<Prompt>,
-    prompt_index: Files<PromptIndex>,
+    vocab: Files,
+    blocks: Files,
+    chunks: Files,
+    index: Files,
+    prompts: Files,
+    prompt_index: Files,
 }
 
 /// A feature with what is needed to show it. Cheap to clone.
@@ -122,22 +122,24 @@ impl Bundle {
     }
 
     /// Token texts.
-    pub fn vocab(self: &Arc<Self>) -> Pending<Vocab> {
+    pub fn vocab(self: &Arc<Self>) -> impl Future<Output = Result<Arc<Vocab>, DataError>> + use<> {
         self.read(&self.kept.vocab, 0, self.manifest.encoding.vocab_path())
     }
 
     /// The table over all features.
-    pub fn index(self: &Arc<Self>) -> Pending<FeatureIndex> {
+    pub fn index(self: &Arc<Self>) -> impl Future<Output = Result<Arc<FeatureIndex>, DataError>> + use<> {
         self.read(&self.kept.index, 0, self.manifest.encoding.index_path())
     }
 
     /// The list of prompts.
-    pub fn prompt_index(self: &Arc<Self>) -> Pending<PromptIndex> {
+    pub fn prompt_index(
+        self: &Arc<Self>,
+    ) -> impl Future<Output = Result<Arc<PromptIndex>, DataError>> + use<> {
         self.read(&self.kept.prompt_index, 0, self.manifest.encoding.prompt_index_path())
     }
 
     /// Prompt `i`.
-    pub fn prompt(self: &Arc<Self>, i: u32) -> Pending<Prompt> {
+    pub fn prompt(self: &Arc<Self>, i: u32) -> impl Future<Output = Result<Arc<Prompt>, DataError>> + use<> {
         let i = i as usize;
         self.read(&self.kept.prompts, i, self.manifest.encoding.prompt_path(i))
     }
@@ -157,7 +159,7 @@ impl Bundle {
     pub async fn row(self: Arc<Self>, row: u32) -> Result<Vec<u32>, DataError> {
         let i = (row / self.manifest.rows_per_chunk) as usize;
         let path = self.manifest.encoding.corpus_path(i);
-        let chunk = self.read(&self.kept.chunks, i, path.clone()).await?;
+        let chunk: Arc<CorpusChunk> = self.read(&self.kept.chunks, i, path.clone()).await?;
         let missing = || BundleError::Invalid { reason: format!("row {row} is missing"), path };
         Ok(chunk.row(row).ok_or_else(missing)?.to_vec())
     }
@@ -197,19 +199,41 @@ impl Bundle {
         &self.source
     }
 
-    fn block(self: &Arc<Self>, i: usize) -> Pending<FeatureBlock> {
+    fn block(
+        self: &Arc<Self>,
+        i: usize,
+    ) -> impl Future<Output = Result<Arc<FeatureBlock>, DataError>> + use<> {
         self.read(&self.kept.blocks, i, self.manifest.encoding.block_path(i))
     }
 
-    fn read<T: Checked + 'static>(self: &Arc<Self>, files: &Files<T>, i: usize, path: String) -> Pending<T> {
+    fn read<T: Checked + 'static>(
+        self: &Arc<Self>,
+        files: &Files,
+        i: usize,
+        path: String,
+    ) -> impl Future<Output = Result<Arc<T>, DataError>> + use<T> {
+        let decoded: Decode =
+            |manifest, path, bytes| Ok(Rc::new(Arc::new(decode::<T>(manifest, path, bytes)?)));
         let bundle = Arc::clone(self);
-        files.get(i, async move {
-            bundle.manifest.file(&path)?;
-            let bytes = bundle.source.file(&path).await?;
-            Ok(Arc::new(decode(&bundle.manifest, &path, &bytes)?))
-        })
+        typed(files.get(i, move || bundle.read_any(path, decoded)))
+    }
+
+    fn read_any(
+        self: Arc<Self>,
+        path: String,
+        decoded: Decode,
+    ) -> LocalBoxFuture<'static, Result<Rc<dyn Any>, DataError>> {
+        async move {
+            self.manifest.file(&path)?;
+            let bytes = self.source.file_bytes(&path).await?;
+            Ok(decoded(&self.manifest, &path, &bytes)?)
+        }
+        .boxed_local()
     }
 }
+
+/// Decodes a file of some type.
+type Decode = fn(&Manifest, &str, &[u8]) -> Result<Rc<dyn Any>, BundleError>;
 
 /// Runs work whose result nobody waits for.
 #[allow(clippy::disallowed_methods, reason = "the one place: its callers say why no error is lost")]

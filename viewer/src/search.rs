@@ -209,7 +209,7 @@ pub fn order(index: &FeatureIndex, texts: &Searchable, browse: &Browse) -> Vec<u
         .map(|i| (browse.sort.of(index, i), i as u32))
         .collect();
     let sign = if browse.descending { -1.0 } else { 1.0 };
-    keys.sort_by(|a, b| {
+    keys.sort_unstable_by(|a, b| {
         a.0.is_nan().cmp(&b.0.is_nan()).then((sign * a.0).total_cmp(&(sign * b.0))).then(a.1.cmp(&b.1))
     });
     keys.into_iter().map(|(_, i)| i).collect()

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use shared::{sequence::TokenView, vocab::Vocab};
 
-use crate::{data::Bundle, layouts::Layouts, route::Route};
+use crate::{
+    data::{Bundle, Source},
+    layouts::Layouts,
+    route::Route,
+};
 
 /// What every page can reach: given as context by [`crate::App`].
 #[derive(Clone, Copy)]
@@ -16,6 +20,8 @@ pub struct Session {
     pub hover: RwSignal<Option<Hover>>,
     /// Whether the card stays when the pointer leaves the token.
     pub pinned: RwSignal<bool>,
+    /// The bundle that is shown.
+    pub source: RwSignal<Source>,
     /// The layouts that the reader chose.
     pub layouts: Layouts,
     /// Whether the layout editor is open.
@@ -30,6 +36,7 @@ impl Session {
         let fragment = window().location().hash().unwrap_or_default();
         let route = Route::from_fragment(&fragment);
         Self {
+            source: RwSignal::new(Source::of_address()),
             layouts: Layouts::new(&fragment, &route),
             editing: RwSignal::new(false),
             route: RwSignal::new(route),
@@ -58,6 +65,12 @@ impl Session {
         if self.route.get_untracked() != route {
             self.route.set(route);
         }
+    }
+
+    /// Shows the bundle in a file of the reader's.
+    pub fn open_file(self, file: web_sys::File) {
+        self.source.set(Source::file(file));
+        self.go(Route::features());
     }
 
     /// Closes the token card.

@@ -1,21 +1,23 @@
 //! Decoded files, each fetched once however many ask for it, the oldest dropped first.
+//!
+//! They are kept as one type, so that the code that shares a fetch is compiled once.
 
-use std::{cell::RefCell, collections::VecDeque, future::Future, sync::Arc};
+use std::{any::Any, cell::RefCell, collections::VecDeque, future::Future, rc::Rc, sync::Arc};
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture, Shared};
 
 use super::DataError;
 
 /// A file that is being read, or has been.
-pub type Pending<T> = Shared<LocalBoxFuture<'static, Result<Arc<T>, DataError>>>;
+pub(super) type Pending = Shared<LocalBoxFuture<'static, Result<Rc<dyn Any>, DataError>>>;
 
 /// The files of one kind, by number.
-pub(super) struct Files<T> {
-    kept: RefCell<VecDeque<(usize, Pending<T>)>>,
+pub(super) struct Files {
+    kept: RefCell<VecDeque<(usize, Pending)>>,
     n_kept: usize,
 }
 
-impl<T: 'static> Files<T> {
+impl Files {
     /// Keeps at most `n_kept` files.
     pub fn keeping(n_kept: usize) -> Self {
         Self { kept: RefCell::default(), n_kept }
@@ -25,8 +27,8 @@ impl<T: 'static> Files<T> {
     pub fn get(
         &self,
         i: usize,
-        read: impl Future<Output = Result<Arc<T>, DataError>> + 'static,
-    ) -> Pending<T> {
+        read: impl FnOnce() -> LocalBoxFuture<'static, Result<Rc<dyn Any>, DataError>>,
+    ) -> Pending {
         let mut kept = self.kept.borrow_mut();
         if let Some(at) = kept.iter().position(|(number, _)| *number == i)
             && let Some((_, pending)) = kept.remove(at)
@@ -35,11 +37,22 @@ impl<T: 'static> Files<T> {
             kept.push_back((i, pending.clone()));
             return pending;
         }
-        let pending = read.boxed_local().shared();
+        let pending = read().shared();
         kept.push_back((i, pending.clone()));
         while kept.len() > self.n_kept {
             kept.pop_front();
         }
         pending
+    }
+}
+
+/// The file as what it is.
+pub(super) async fn typed<T: 'static>(
+    pending: impl Future<Output = Result<Rc<dyn Any>, DataError>>,
+) -> Result<Arc<T>, DataError> {
+    let any = pending.await?;
+    match any.downcast_ref::<Arc<T>>() {
+        Some(file) => Ok(Arc::clone(file)),
+        None => unreachable!("files of one kind have one type"),
     }
 }

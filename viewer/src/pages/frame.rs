@@ -7,7 +7,7 @@ use wasm_bindgen::JsCast as _;
 
 use crate::{
     components::{error_note::ErrorNote, handler::handler},
-    data::{Bundle, Loading, Source},
+    data::{Bundle, Loading},
     layouts::used_by,
     pages::{
         about::AboutPage,
@@ -39,11 +39,13 @@ const KEYS: [(&str, &str); 10] = [
 #[component]
 pub fn Frame() -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
-    let source = Source::of_address();
-    let opening = source.address().to_owned();
-    let opened = Loading::new(move || Bundle::open(source.clone()));
+    let opened = Loading::new(move || Bundle::open(session.source.get()));
+    take_dropped_files(session);
     let content = move || match opened.get() {
-        None => view! { <p class="late-note" role="status">"Opening "{opening.clone()}"…"</p> }.into_any(),
+        None => {
+            let opening = session.source.with_untracked(|s| s.address().to_owned());
+            view! { <p class="late-note" role="status">"Opening "{opening}"…"</p> }.into_any()
+        }
         Some(Ok(bundle)) => view! { <Pages bundle /> }.into_any(),
         Some(Err(e)) => {
             let retry = Callback::new(move |()| opened.refetch());
@@ -57,6 +59,7 @@ pub fn Frame() -> impl IntoView {
             <Links session />
             <span class="bundle-name" title=move || about()>{move || about()}</span>
             <LayoutButton session />
+            <OpenButton session />
             <button type="button" class="icon-button" popovertarget="help" aria-label="Help" title="Help (?)">"?"</button>
             <ThemeToggle />
         </header>
@@ -65,6 +68,38 @@ pub fn Frame() -> impl IntoView {
         <TokenCard />
     }
     .into_any()
+}
+
+/// Opens a `.saevis` from the reader's disk.
+#[component]
+fn OpenButton(session: Session) -> impl IntoView {
+    let opened = handler(move |e: web_sys::Event| {
+        let files = event_target::<web_sys::HtmlInputElement>(&e).files();
+        if let Some(file) = files.and_then(|files| files.get(0)) {
+            session.open_file(file);
+        }
+    });
+    view! {
+        <label class="button file" title="Open a .saevis file; dropping one on the page does the same">
+            "Open…"<input type="file" accept=".saevis" data-open on:change=opened />
+        </label>
+    }
+}
+
+/// A file that is dropped anywhere is opened.
+fn take_dropped_files(session: Session) {
+    let over = window_event_listener(ev::dragover, |e| e.prevent_default());
+    let drop = window_event_listener(ev::drop, move |e| {
+        let files = e.data_transfer().and_then(|data| data.files());
+        if let Some(file) = files.and_then(|files| files.get(0)) {
+            e.prevent_default();
+            session.open_file(file);
+        }
+    });
+    on_cleanup(move || {
+        over.remove();
+        drop.remove();
+    });
 }
 
 /// Opens the layout editor, on the pages that have a layout.
