@@ -23,10 +23,77 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Print what a bundle holds, with tokens as text.
     Inspect(InspectArgs),
+    /// Write activations, logits or feature activations as safetensors, to compare with other programs.
+    #[command(subcommand)]
+    Dump(DumpCommand),
     /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself.
     Export(ExportArgs),
     /// Explain, check and print layouts.
     Layout(LayoutArgs),
+}
+
+/// The commands of `compute dump`.
+#[derive(Debug, Subcommand)]
+pub enum DumpCommand {
+    /// Activations at hook points: one tensor each, `[row, pos, d]`
+    Hook {
+        /// What to run
+        #[command(flatten)]
+        model: DumpModel,
+        /// Hook point; may be given several times
+        #[arg(long = "hook", value_name = "NAME", required = true)]
+        hooks: Vec<String>,
+        /// Subtract the mean over d_model from residual-stream activations
+        #[arg(long)]
+        center_writing_weights: bool,
+        /// Subtract the value biases from hook_z
+        #[arg(long)]
+        fold_value_biases: bool,
+    },
+    /// The model's `logits`, `[row, pos, d_vocab]`
+    Logits {
+        /// What to run
+        #[command(flatten)]
+        model: DumpModel,
+    },
+    /// An SAE's activations `acts`, `[…, d_sae]`, and reconstruction `out`
+    Features {
+        /// The SAE: a folder or a weight file
+        #[arg(long, value_name = "PATH")]
+        sae: PathBuf,
+        /// Format of the SAE's files, where it is not recognised
+        #[arg(long, value_name = "FORMAT")]
+        sae_format: Option<SaeFormat>,
+        /// Activations `[…, d_in]`: a .npy, or a tensor of a safetensors file
+        #[arg(long, value_name = "FILE[:KEY]")]
+        acts: String,
+        /// File to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Where to compute: auto, cpu, or cuda:N
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
+}
+
+/// A model and what it reads.
+#[derive(Debug, Args)]
+pub struct DumpModel {
+    /// Folder of the model: config.json and weights
+    #[arg(long, value_name = "FOLDER")]
+    pub model: PathBuf,
+    /// Token ids `[row, pos]`: a .npy, or a tensor of a safetensors file
+    #[arg(long, value_name = "FILE[:KEY]")]
+    pub tokens: String,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Where to compute: auto, cpu, or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Number type of the forward pass
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub dtype: Dtype,
 }
 
 /// Options of `compute export`.

@@ -18,6 +18,7 @@ pub mod activations;
 pub mod args;
 pub mod corpus;
 pub mod device;
+pub mod dump;
 pub mod export;
 pub mod inspect;
 pub mod layout;

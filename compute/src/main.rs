@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use compute::{
     args::{Cli, Command},
-    export, inspect, layout, run,
+    dump, export, inspect, layout, run,
 };
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Dump(command) => dump::dump(&command),
         Command::Export(args) => export::export(&args),
         Command::Layout(args) => layout::layout(&args),
     };

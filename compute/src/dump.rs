@@ -1,0 +1,185 @@
+//! `compute dump`: activations, logits and feature activations as safetensors, to compare with other programs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use tch::{Device, Kind, Tensor};
+
+use crate::{
+    args::{Dtype, DumpCommand, DumpModel},
+    device::device,
+    model::{HookPoint, Hooks, Model, Preprocessing},
+    sae::Sae,
+    weights::{Select, Weights},
+    write::parent,
+};
+
+/// Tokens in a batch of rows.
+const BATCH_TOKENS: i64 = 2048;
+/// Positions in a batch of activations.
+const BATCH_POSITIONS: i64 = 4096;
+
+/// Writes what `command` asks for.
+pub fn dump(command: &DumpCommand) -> Result<()> {
+    let _no_grad = tch::no_grad_guard();
+    match command {
+        DumpCommand::Hook { model, hooks, center_writing_weights, fold_value_biases } => {
+            let preprocessing = Preprocessing {
+                center_writing_weights: *center_writing_weights,
+                fold_value_biases: *fold_value_biases,
+            };
+            dump_hooks(model, hooks, preprocessing)
+        }
+        DumpCommand::Logits { model } => dump_logits(model),
+        DumpCommand::Features { sae, sae_format, acts, out, device: name } => {
+            let device = device(name)?;
+            let x = FileKey::parse(acts)?.read(Kind::Float, device)?; // [.., d_in]
+            let sae = Sae::load(sae, *sae_format, device)?;
+            write(out, &features(&sae, &x)?)
+        }
+    }
+}
+
+fn dump_hooks(args: &DumpModel, names: &[String], preprocessing: Preprocessing) -> Result<()> {
+    let (model, tokens) = open(args)?;
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    let hooks = names.iter().map(|n| model.hook_point(n)).collect::<Result<Vec<_>, _>>()?;
+    let mut batches: Vec<Vec<Tensor>> = hooks.iter().map(|_| Vec::new()).collect();
+    for batch in batched(&tokens) {
+        let mut keep = Keep { model: &model, preprocessing, hooks: &hooks, kept: &mut batches };
+        model.forward(&batch, &mut keep)?;
+    }
+    let whole = batches.iter().map(|b| Tensor::cat(b, 0)); // [row, pos, d]
+    write(&args.out, &names.into_iter().zip(whole).collect::<Vec<_>>())
+}
+
+fn dump_logits(args: &DumpModel) -> Result<()> {
+    let (model, tokens) = open(args)?;
+    let mut logits = Vec::new();
+    for batch in batched(&tokens) {
+        let resid = model.forward(&batch, &mut ())?;
+        logits.push(model.head().logits(&resid).to_kind(Kind::Float).to(Device::Cpu)); // [batch, pos, d_vocab]
+    }
+    write(&args.out, &[("logits".to_owned(), Tensor::cat(&logits, 0))])
+}
+
+/// Activations of all features and the reconstruction.
+///
+/// - `x`: `[.., d_in]`
+/// - returns `acts` `[.., d_sae]` and `out` `[.., d_out]`
+fn features(sae: &Sae, x: &Tensor) -> Result<Vec<(String, Tensor)>> {
+    let (shape, d_in) = (x.size(), sae.config().d_in);
+    let Some((&width, leading)) = shape.split_last() else { bail!("the activations are a single number") };
+    ensure!(width == d_in, "the activations' last axis has {width} neurons, the SAE reads {d_in}");
+    let flat = x.reshape([-1, d_in]); // [n, d_in]
+    let (mut acts, mut out) = (Vec::new(), Vec::new());
+    for batch in flat.split(BATCH_POSITIONS, 0) {
+        let found = sae.encode(&batch); // [batch, d_sae]
+        out.push(sae.decode(&found, &batch).to(Device::Cpu));
+        acts.push(found.to(Device::Cpu));
+    }
+    let whole = |parts: &[Tensor], d: i64| Tensor::cat(parts, 0).reshape([leading, &[d]].concat());
+    let config = sae.config();
+    Ok(vec![("acts".to_owned(), whole(&acts, config.d_sae)), ("out".to_owned(), whole(&out, config.d_out))])
+}
+
+/// The model, and the tokens that it is to read: `[row, pos]`.
+fn open(args: &DumpModel) -> Result<(Model, Tensor)> {
+    let device = device(&args.device)?;
+    let file = FileKey::parse(&args.tokens)?;
+    let tokens = file.read(Kind::Int64, device)?;
+    let tokens = if tokens.dim() == 1 { tokens.unsqueeze(0) } else { tokens };
+    let at = file.path.display();
+    ensure!(
+        tokens.dim() == 2 && tokens.numel() > 0,
+        "tokens have shape {:?}, expected [row, pos] ({at})",
+        tokens.size()
+    );
+    let kind = if args.dtype == Dtype::Bf16 { Kind::BFloat16 } else { Kind::Float };
+    let model = Model::load(&args.model, device, kind)?;
+    let (n, n_ctx) = (model.config().d_vocab, model.config().n_ctx);
+    let (low, high) = (tokens.min().int64_value(&[]), tokens.max().int64_value(&[]));
+    ensure!(low >= 0 && high < n, "token ids go from {low} to {high}, the model has 0 to {} ({at})", n - 1);
+    let n_pos = tokens.size()[1];
+    ensure!(n_pos <= n_ctx, "rows have {n_pos} tokens, the model's context has {n_ctx} ({at})");
+    Ok((model, tokens))
+}
+
+fn batched(tokens: &Tensor) -> Vec<Tensor> {
+    tokens.split((BATCH_TOKENS / tokens.size()[1]).max(1), 0)
+}
+
+/// Keeps what the wanted hook points hold.
+struct Keep<'a> {
+    model: &'a Model,
+    preprocessing: Preprocessing,
+    hooks: &'a [HookPoint],
+    kept: &'a mut [Vec<Tensor>],
+}
+
+impl Hooks for Keep<'_> {
+    fn wants(&self, hook: &HookPoint) -> bool {
+        self.hooks.contains(hook)
+    }
+
+    fn visit(&mut self, hook: &HookPoint, acts: &Tensor) -> Option<Tensor> {
+        // What cannot be prepared was refused when the hook point was read.
+        let acts = self.preprocessing.apply(self.model, hook, acts).unwrap_or_else(|_| acts.shallow_clone());
+        for (wanted, kept) in self.hooks.iter().zip(self.kept.iter_mut()) {
+            if wanted == hook {
+                // A copy: later layers may change the residual stream in place.
+                kept.push(acts.to_kind(Kind::Float).to(Device::Cpu).copy());
+            }
+        }
+        None
+    }
+}
+
+/// `FILE` or `FILE:key`: one tensor of a file.
+struct FileKey {
+    path: PathBuf,
+    key: Option<String>,
+}
+
+impl FileKey {
+    fn parse(text: &str) -> Result<Self> {
+        let whole = PathBuf::from(text);
+        if whole.exists() {
+            return Ok(Self { path: whole, key: None });
+        }
+        match text.rsplit_once(':') {
+            Some((path, key)) if Path::new(path).exists() => {
+                Ok(Self { path: PathBuf::from(path), key: Some(key.to_owned()) })
+            }
+            _ => bail!("no such file: expected FILE or FILE:key ({text})"),
+        }
+    }
+
+    fn read(&self, kind: Kind, device: Device) -> Result<Tensor> {
+        let weights = Weights::open(&self.path)?;
+        let names: Vec<&str> = weights.names().collect();
+        let name = match (&self.key, names.as_slice()) {
+            (Some(key), _) => key.as_str(),
+            (None, [only]) => only,
+            (None, _) => {
+                bail!("which tensor of {}? name one as FILE:key ({})", names.join(", "), self.path.display())
+            }
+        };
+        Ok(weights.read(name, Select::All, kind, device)?)
+    }
+}
+
+/// Writes all tensors or nothing.
+fn write(out: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
+    let folder = parent(out);
+    let failed = || format!("could not write ({})", out.display());
+    let file = tempfile::Builder::new().suffix(".safetensors").tempfile_in(&folder).with_context(failed)?;
+    let named: Vec<(&str, Tensor)> = tensors.iter().map(|(n, t)| (n.as_str(), t.contiguous())).collect();
+    Tensor::write_safetensors(&named, file.path()).with_context(failed)?;
+    #[cfg(unix)]
+    std::fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.persist(out).with_context(failed)?;
+    Ok(())
+}
