@@ -21,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// Compute a bundle.
     Run(Box<RunArgs>),
+    /// Say whether an SAE fits a model's activations, before a long run.
+    Check(Box<CheckArgs>),
     /// Print what a bundle holds, with tokens as text.
     Inspect(InspectArgs),
     /// Write activations, logits or feature activations as safetensors, to compare with other programs.
@@ -183,31 +185,22 @@ impl From<EncodingArg> for Encoding {
     }
 }
 
-/// Options of `compute run`.
+/// What is read, and how: the options that `run` and `check` share.
 #[derive(Debug, Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch on the command line")]
-pub struct RunArgs {
+pub struct InputArgs {
     /// Folder of the model: config.json, weights, tokenizer.json
     #[arg(long, value_name = "FOLDER")]
     pub model: PathBuf,
     /// The SAE whose features are shown: a folder or a weight file
     #[arg(long, value_name = "PATH")]
     pub sae: PathBuf,
-    /// A second SAE on the same hook point, in which correlated features are looked up
+    /// The corpus: a file, a folder, or a glob of .txt and .jsonl (also .gz, .zst) or .parquet, or token ids as .npy,
+    /// .safetensors or Parquet lists
     #[arg(long, value_name = "PATH")]
-    pub sae_b: Option<PathBuf>,
-    /// The corpus: .txt, .jsonl, .jsonl.gz, or token ids as .npy or .safetensors
-    #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
-    /// Folder to write the bundle to; a bundle that is there is replaced
-    #[arg(long, value_name = "FOLDER")]
-    pub out: PathBuf,
-    /// A prompt for the prompt-centric view; may be given several times
-    #[arg(long = "prompt", value_name = "TEXT")]
-    pub prompts: Vec<String>,
-    /// Features: `all`, ranges and single ones such as `0..256,300,310`
-    #[arg(long, default_value = "all")]
-    pub features: String,
+    /// Field of JSON Lines and column of Parquet that holds text or token ids
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text_column: String,
     /// Hook point that the SAE reads, such as blocks.0.mlp.hook_post; by default its own config says
     #[arg(long)]
     pub hook: Option<String>,
@@ -217,6 +210,9 @@ pub struct RunArgs {
     /// Rows to use; by default all
     #[arg(long, value_name = "N")]
     pub sequences: Option<usize>,
+    /// Count features as inactive at special tokens (beginning and end of text, padding)
+    #[arg(long)]
+    pub skip_special: bool,
     /// Begin every row with the beginning-of-sequence token; by default as the SAE's config says
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub prepend_bos: Option<bool>,
@@ -235,12 +231,6 @@ pub struct RunArgs {
     /// Keep rows of text in order
     #[arg(long)]
     pub no_shuffle: bool,
-    /// Layout of a feature's page: a JSON file or a preset's name (`compute layout list`)
-    #[arg(long, value_name = "FILE")]
-    pub layout: Option<PathBuf>,
-    /// Layout of each column of the prompt page: a JSON file with one column, or a preset's name
-    #[arg(long, value_name = "FILE")]
-    pub prompt_layout: Option<PathBuf>,
     /// Where to compute: auto, cpu, or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -250,6 +240,32 @@ pub struct RunArgs {
     /// Rows in a batch; by default about 2048 tokens
     #[arg(long, value_name = "N")]
     pub batch_rows: Option<usize>,
+}
+
+/// Options of `compute run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Model, SAE and text
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// A second SAE on the same hook point, in which correlated features are looked up
+    #[arg(long, value_name = "PATH")]
+    pub sae_b: Option<PathBuf>,
+    /// Folder to write the bundle to; a bundle that is there is replaced
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// A prompt for the prompt-centric view; may be given several times
+    #[arg(long = "prompt", value_name = "TEXT")]
+    pub prompts: Vec<String>,
+    /// Features: `all`, ranges and single ones such as `0..256,300,310`
+    #[arg(long, default_value = "all")]
+    pub features: String,
+    /// Layout of a feature's page: a JSON file or a preset's name (`compute layout list`)
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
+    /// Layout of each column of the prompt page: a JSON file with one column, or a preset's name
+    #[arg(long, value_name = "FILE")]
+    pub prompt_layout: Option<PathBuf>,
     /// How the bundle's files are encoded
     #[arg(long, value_enum, default_value_t = EncodingArg::Postcard)]
     pub encoding: EncodingArg,
@@ -259,6 +275,17 @@ pub struct RunArgs {
     /// Print nothing but errors
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// Options of `compute check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Model, SAE and text
+    #[command(flatten)]
+    pub input: InputArgs,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `compute inspect`.

@@ -49,7 +49,8 @@ fn dump_hooks(args: &DumpModel, names: &[String], preprocessing: Preprocessing) 
     let mut batches: Vec<Vec<Tensor>> = hooks.iter().map(|_| Vec::new()).collect();
     for batch in batched(&tokens) {
         let mut keep = Keep { model: &model, preprocessing, hooks: &hooks, kept: &mut batches };
-        model.forward(&batch, &mut keep)?;
+        // What is wanted is kept by the hooks; the residual stream at the end is not.
+        drop(model.forward(&batch, &mut keep)?);
     }
     let whole = batches.iter().map(|b| Tensor::cat(b, 0)); // [row, pos, d]
     write(&args.out, &names.into_iter().zip(whole).collect::<Vec<_>>())

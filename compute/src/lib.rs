@@ -16,10 +16,12 @@
 
 pub mod activations;
 pub mod args;
+pub mod check;
 pub mod corpus;
 pub mod device;
 pub mod dump;
 pub mod export;
+pub mod health;
 pub mod inspect;
 pub mod layout;
 pub mod model;

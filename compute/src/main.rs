@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use compute::{
     args::{Cli, Command},
-    dump, export, inspect, layout, run,
+    check, dump, export, inspect, layout, run,
 };
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Dump(command) => dump::dump(&command),
         Command::Export(args) => export::export(&args),

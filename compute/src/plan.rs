@@ -10,18 +10,21 @@ use shared::{
 };
 use tch::{Device, Kind};
 
+use tokenizers::Tokenizer;
+
 use crate::{
-    args::{Dtype, RunArgs},
-    corpus::{self, CorpusKind, Rule},
+    activations::Subject,
+    args::{Dtype, InputArgs, RunArgs},
+    corpus::{self, Rows, Rule},
     device::device,
     layout,
-    model::{HookPoint, ModelConfig, Preprocessing},
-    sae::{SaeConfig, SaeFormat},
+    model::{HookPoint, Model, ModelConfig, Preprocessing},
+    sae::{Sae, SaeConfig, SaeFormat},
 };
 
-/// A run, validated.
+/// Model, SAE and text, validated: their files' headers fit together.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Input {
     /// Folder of the model.
     pub model: PathBuf,
     /// What the model's config says.
@@ -30,20 +33,12 @@ pub struct Plan {
     pub sae: PathBuf,
     /// What the SAE's files say.
     pub sae_config: SaeConfig,
-    /// The second SAE, and what its files say.
-    pub sae_b: Option<(PathBuf, SaeConfig)>,
-    /// Format of both, where the command line says.
+    /// Format of the SAEs, where the command line says.
     pub sae_format: Option<SaeFormat>,
-    /// The corpus.
+    /// The corpus: a file, a folder or a glob.
     pub data: PathBuf,
-    /// Where the bundle goes.
-    pub out: PathBuf,
-    /// Texts of the prompt view.
-    pub prompts: Vec<String>,
-    /// Features to compute, as ranges and one by one.
-    pub feature_ranges: Vec<FeatureRange>,
-    /// Features to compute, ascending.
-    pub features: Vec<u32>,
+    /// Field of JSON Lines, column of Parquet.
+    pub text_column: String,
     /// Hook point that the SAEs read.
     pub hook: HookPoint,
     /// Hook point that the SAE writes: another one for transcoders.
@@ -52,20 +47,39 @@ pub struct Plan {
     pub preprocessing: Preprocessing,
     /// How text becomes rows.
     pub rule: Rule,
+    /// Whether features count as inactive at special tokens.
+    pub skip_special: bool,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Layouts to gather for.
-    pub layouts: Layouts,
-    /// The data that they show.
-    pub needs: Needs,
-    /// Whether effects are computed.
-    pub effects: bool,
     /// Where to compute.
     pub device: Device,
     /// Number type of the forward pass.
     pub kind: Kind,
     /// Rows in a batch.
     pub batch_rows: usize,
+}
+
+/// A run, validated.
+#[derive(Debug)]
+pub struct Plan {
+    /// What is read.
+    pub input: Input,
+    /// The second SAE, and what its files say.
+    pub sae_b: Option<(PathBuf, SaeConfig)>,
+    /// Where the bundle goes.
+    pub out: PathBuf,
+    /// Texts of the prompt view.
+    pub prompts: Vec<String>,
+    /// Features to compute, as ranges and one by one.
+    pub feature_ranges: Vec<FeatureRange>,
+    /// Features to compute, ascending.
+    pub features: Vec<u32>,
+    /// Layouts to gather for.
+    pub layouts: Layouts,
+    /// The data that they show.
+    pub needs: Needs,
+    /// Whether effects are computed.
+    pub effects: bool,
     /// How files are encoded.
     pub encoding: Encoding,
     /// Whether to print nothing.
@@ -77,9 +91,9 @@ const DEFAULT_SEQ_LEN: usize = 128;
 /// Tokens in a batch by default: large enough for full matrix products, small enough for the caches.
 const BATCH_TOKENS: usize = 2048;
 
-impl Plan {
+impl Input {
     /// Checks `args` against the headers of the files that they name.
-    pub fn new(args: &RunArgs) -> Result<Self> {
+    pub fn new(args: &InputArgs) -> Result<Self> {
         let model_config = ModelConfig::read(&args.model)?;
         let sae_config = SaeConfig::read(&args.sae, args.sae_format)?;
         let hook = hook(args, &model_config, &sae_config)?;
@@ -89,14 +103,78 @@ impl Plan {
         };
         check_width(&args.sae, "reads", sae_config.d_in, &hook, &model_config)?;
         check_width(&args.sae, "writes", sae_config.d_out, &hook_out, &model_config)?;
+        let rule = rule(args, &model_config, &sae_config)?;
+        let preprocessing = Preprocessing {
+            center_writing_weights: args
+                .center_writing_weights
+                .or(sae_config.center_writing_weights)
+                .unwrap_or_default(),
+            fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
+        };
+        let batch_rows = args.batch_rows.unwrap_or((BATCH_TOKENS / rule.seq_len).max(1));
+        ensure!(batch_rows > 0, "--batch-rows is 0, expected at least 1");
+        Ok(Self {
+            model: args.model.clone(),
+            model_config,
+            sae: args.sae.clone(),
+            sae_config,
+            sae_format: args.sae_format,
+            data: args.data.clone(),
+            text_column: args.text_column.clone(),
+            hook,
+            hook_out,
+            preprocessing,
+            rule,
+            skip_special: args.skip_special,
+            seed: args.seed,
+            device: device(&args.device)?,
+            kind: if args.dtype == Dtype::Bf16 { Kind::BFloat16 } else { Kind::Float },
+            batch_rows,
+        })
+    }
+}
+
+impl Input {
+    /// The tokenizer, where there is one, and the rows of the corpus.
+    pub fn read_rows(&self) -> Result<(Option<Tokenizer>, Rows)> {
+        let d_vocab = self.model_config.d_vocab as usize;
+        let (tokenizer, rows) =
+            corpus::load(&self.model, &self.data, &self.text_column, &self.rule, d_vocab)?;
+        Ok((tokenizer, rows))
+    }
+
+    /// Model and SAE, loaded.
+    pub fn subject(&self, tokenizer: Option<&Tokenizer>) -> Result<Subject> {
+        let skipped = if self.skip_special {
+            let of_model = [self.model_config.bos_token_id, self.model_config.eos_token_id];
+            of_model.into_iter().flatten().chain(corpus::special_tokens(tokenizer)).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(Subject {
+            model: Model::load(&self.model, self.device, self.kind)?,
+            hook: self.hook,
+            preprocessing: self.preprocessing,
+            sae: Sae::load(&self.sae, self.sae_format, self.device)?,
+            sae_b: None,
+            skipped,
+            device: self.device,
+        })
+    }
+}
+
+impl Plan {
+    /// Checks `args` against the headers of the files that they name.
+    pub fn new(args: &RunArgs) -> Result<Self> {
+        let input = Input::new(&args.input)?;
         let sae_b = match &args.sae_b {
-            Some(path) => Some((path.clone(), SaeConfig::read(path, args.sae_format)?)),
+            Some(path) => Some((path.clone(), SaeConfig::read(path, input.sae_format)?)),
             None => None,
         };
         if let Some((path, b)) = &sae_b {
-            check_width(path, "reads", b.d_in, &hook, &model_config)?;
+            check_width(path, "reads", b.d_in, &input.hook, &input.model_config)?;
         }
-        let feature_ranges = parse_features(&args.features, sae_config.d_sae as u32)?;
+        let feature_ranges = parse_features(&args.features, input.sae_config.d_sae as u32)?;
         let features = feature_ranges.iter().flat_map(|r| r.start..r.end).collect();
         let layouts = layouts(args)?;
         let mut needs = layouts.feature.needs().and(&layouts.prompt.needs());
@@ -112,47 +190,25 @@ impl Plan {
         if args.sae_b.is_none() {
             needs.correlated_b_features = 0;
         }
-        let rule = rule(args, &model_config, &sae_config, &needs)?;
-        let preprocessing = Preprocessing {
-            center_writing_weights: args
-                .center_writing_weights
-                .or(sae_config.center_writing_weights)
-                .unwrap_or_default(),
-            fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
-        };
+        check_window(&needs, input.rule.seq_len)?;
         check_out(&args.out)?;
-        let batch_rows = args.batch_rows.unwrap_or((BATCH_TOKENS / rule.seq_len).max(1));
-        ensure!(batch_rows > 0, "--batch-rows is 0, expected at least 1");
         Ok(Self {
-            model: args.model.clone(),
-            model_config,
-            sae: args.sae.clone(),
-            sae_config,
+            input,
             sae_b,
-            sae_format: args.sae_format,
-            data: args.data.clone(),
             out: args.out.clone(),
             prompts: args.prompts.clone(),
             feature_ranges,
             features,
-            hook,
-            hook_out,
-            preprocessing,
-            rule,
-            seed: args.seed,
             layouts,
             needs,
             effects: !args.no_effects,
-            device: device(&args.device)?,
-            kind: if args.dtype == Dtype::Bf16 { Kind::BFloat16 } else { Kind::Float },
-            batch_rows,
             encoding: args.encoding.into(),
             quiet: args.quiet,
         })
     }
 }
 
-fn hook(args: &RunArgs, model: &ModelConfig, sae: &SaeConfig) -> Result<HookPoint> {
+fn hook(args: &InputArgs, model: &ModelConfig, sae: &SaeConfig) -> Result<HookPoint> {
     let name = args.hook.as_deref().or(sae.hook.as_deref()).ok_or_else(|| {
         anyhow!("the SAE does not say which hook point it reads: add --hook, such as --hook blocks.0.hook_resid_pre ({})", args.sae.display())
     })?;
@@ -231,18 +287,7 @@ fn default_prompt(feature: &Layout) -> Layout {
     prompt
 }
 
-fn rule(args: &RunArgs, model: &ModelConfig, sae: &SaeConfig, needs: &Needs) -> Result<Rule> {
-    ensure!(args.data.exists(), "could not read the corpus: no such file ({})", args.data.display());
-    let kind = CorpusKind::of(&args.data)?;
-    let n_ctx = model.n_ctx as usize;
-    let of_array = (kind == CorpusKind::Tokens).then(|| corpus::seq_len(&args.data)).flatten();
-    let of_sae = sae.context_size.map(|n| n as usize);
-    let seq_len = args.seq_len.or(of_array).or(of_sae).unwrap_or(DEFAULT_SEQ_LEN.min(n_ctx));
-    ensure!(seq_len >= 2, "--seq-len is {seq_len}, expected at least 2");
-    ensure!(
-        seq_len <= n_ctx,
-        "rows of {seq_len} tokens are longer than the model's context of {n_ctx}: try --seq-len {n_ctx}"
-    );
+fn check_window(needs: &Needs, seq_len: usize) -> Result<()> {
     if let Some((before, after)) = needs.sequences.and_then(|s| s.buffer) {
         let least = (before + after + 2) as usize;
         ensure!(
@@ -250,7 +295,25 @@ fn rule(args: &RunArgs, model: &ModelConfig, sae: &SaeConfig, needs: &Needs) -> 
             "rows of {seq_len} tokens are shorter than the layout's window: a buffer of ({before}, {after}) needs {least}"
         );
     }
-    let bos = args.prepend_bos.unwrap_or(kind != CorpusKind::Tokens && sae.prepend_bos.unwrap_or(false));
+    Ok(())
+}
+
+fn rule(args: &InputArgs, model: &ModelConfig, sae: &SaeConfig) -> Result<Rule> {
+    let files = corpus::files(&args.data)?;
+    let tokens = corpus::hold_tokens(&files, &args.text_column)?;
+    let n_ctx = model.n_ctx as usize;
+    let of_array = match files.first() {
+        Some(first) if tokens => Some(corpus::seq_len(first, &args.text_column)?),
+        _ => None,
+    };
+    let of_sae = sae.context_size.map(|n| n as usize);
+    let seq_len = args.seq_len.or(of_array).or(of_sae).unwrap_or(DEFAULT_SEQ_LEN.min(n_ctx));
+    ensure!(seq_len >= 2, "--seq-len is {seq_len}, expected at least 2");
+    ensure!(
+        seq_len <= n_ctx,
+        "rows of {seq_len} tokens are longer than the model's context of {n_ctx}: try --seq-len {n_ctx}"
+    );
+    let bos = args.prepend_bos.unwrap_or(!tokens && sae.prepend_bos.unwrap_or(false));
     let bos_token = model.bos_token_id.map(|id| id as u32);
     ensure!(!bos || bos_token.is_some(), "the model's config names no bos_token_id: use --prepend-bos false");
     ensure!(args.sequences != Some(0), "--sequences is 0, expected at least 1");
@@ -258,7 +321,7 @@ fn rule(args: &RunArgs, model: &ModelConfig, sae: &SaeConfig, needs: &Needs) -> 
         seq_len,
         end_of_text: model.eos_token_id.or(model.bos_token_id).unwrap_or(0) as u32,
         bos: bos_token.filter(|_| bos),
-        shuffle_seed: (!args.no_shuffle && kind != CorpusKind::Tokens).then_some(args.seed),
+        shuffle_seed: (!args.no_shuffle && !tokens).then_some(args.seed),
         max_rows: args.sequences,
     })
 }

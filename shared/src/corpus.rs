@@ -17,6 +17,8 @@ pub struct CorpusChunk {
     pub seq_len: u32,
     /// Token ids, row after row.
     pub token_ids: Vec<u32>,
+    /// The document that each row begins in, counted over the whole corpus; empty where documents are not known.
+    pub documents: Vec<u32>,
 }
 
 impl CorpusChunk {
@@ -31,6 +33,10 @@ impl CorpusChunk {
 impl Checked for CorpusChunk {
     fn validate(&self) -> Result<(), Invalid> {
         let whole = self.seq_len > 0 && self.token_ids.len().is_multiple_of(self.seq_len as usize);
-        ensure(whole, || format!("{} token ids do not fill rows of {}", self.token_ids.len(), self.seq_len))
+        ensure(whole, || format!("{} token ids do not fill rows of {}", self.token_ids.len(), self.seq_len))?;
+        let n_rows = self.token_ids.len() / self.seq_len as usize;
+        ensure(self.documents.is_empty() || self.documents.len() == n_rows, || {
+            format!("{n_rows} rows have {} documents", self.documents.len())
+        })
     }
 }

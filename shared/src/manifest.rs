@@ -106,8 +106,23 @@ pub struct DatasetInfo {
     pub prepend_bos: bool,
     /// Whether rows were shuffled by the run's seed.
     pub shuffled: bool,
+    /// Whether features count as inactive at the tokenizer's special tokens.
+    #[serde(default)]
+    pub skip_special: bool,
+    /// Files that the text came from, in order; empty for token arrays.
+    #[serde(default)]
+    pub files: Vec<DataFile>,
     /// SHA-256 of the token ids as little-endian u32, hexadecimal.
     pub sha256: String,
+}
+
+/// A file of text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataFile {
+    /// Path as given.
+    pub name: String,
+    /// Number of its first document, counted over the whole corpus.
+    pub first_document: u32,
 }
 
 /// How the numbers were computed.
@@ -163,6 +178,15 @@ pub struct Health {
     pub loss_reconstructed: Option<f64>,
     /// The same with the activations replaced by zero.
     pub loss_zeroed: Option<f64>,
+    /// Mean Euclidean norm of the activations.
+    #[serde(default)]
+    pub acts_norm: Option<f64>,
+    /// Mean Euclidean norm of their reconstruction.
+    #[serde(default)]
+    pub reconstruction_norm: Option<f64>,
+    /// Mean Euclidean norm of the decoder's rows.
+    #[serde(default)]
+    pub decoder_norm: Option<f64>,
 }
 
 impl Health {

@@ -36,6 +36,8 @@ pub struct Subject {
     pub sae: Sae,
     /// The second SAE, whole.
     pub sae_b: Option<Sae>,
+    /// Token ids at which features count as inactive.
+    pub skipped: Vec<i64>,
     /// Where all of it computes.
     pub device: Device,
 }
@@ -120,10 +122,12 @@ struct Batch {
 impl Batch {
     /// - `tokens`: `[batch, pos]`
     fn compute(subject: &Subject, tokens: &Tensor, wanted: Wanted) -> Result<Self> {
-        let (acts, resid) = subject.forward(&tokens.to(subject.device), wanted.effects)?;
+        let tokens = tokens.to(subject.device);
+        let (acts, resid) = subject.forward(&tokens, wanted.effects)?;
+        let counted = subject.counted(&tokens);
         let mut batch = Self {
-            acts: sparse(&subject.sae, &acts)?,
-            acts_b: subject.sae_b.as_ref().map(|b| sparse(b, &acts)).transpose()?,
+            acts: sparse(&subject.sae, &acts, counted.as_ref())?,
+            acts_b: subject.sae_b.as_ref().map(|b| sparse(b, &acts, counted.as_ref())).transpose()?,
             hook_acts: Vec::new(),
             resid: Vec::new(),
         };
@@ -140,14 +144,23 @@ impl Batch {
 /// Active features at each position.
 ///
 /// - `acts`: `[n_pos, d_in]`
-fn sparse(sae: &Sae, acts: &Tensor) -> Result<ByPosition> {
+fn sparse(sae: &Sae, acts: &Tensor, counted: Option<&Tensor>) -> Result<ByPosition> {
     let mut dense = Vec::new();
     let mut found = ByPosition::new(sae.n_features());
-    found.push(to_host(&sae.encode(acts), &mut dense)?); // [n_pos, n_features]
+    let features = sae.encode(acts); // [n_pos, n_features]
+    let features = counted.map_or_else(|| features.shallow_clone(), |counted| &features * counted);
+    found.push(to_host(&features, &mut dense)?);
     Ok(found)
 }
 
 impl Subject {
+    /// Which positions count: 1, or 0 at a skipped token, `[batch * pos, 1]`; `None` = all.
+    fn counted(&self, tokens: &Tensor) -> Option<Tensor> {
+        let at = |id: &i64| tokens.eq(*id);
+        let skipped = self.skipped.iter().map(at).reduce(|a, b| a.logical_or(&b))?; // [batch, pos]
+        Some(skipped.logical_not().to_kind(Kind::Float).view([-1, 1]))
+    }
+
     /// Hook activations `[n_pos, d_in]` as the SAEs read them, and last residuals `[n_pos, d_model]`.
     ///
     /// - `tokens`: `[batch, pos]`

@@ -1,5 +1,7 @@
 //! The corpus as rows of tokens, and the vocabulary as text.
 
+mod files;
+mod parquet;
 mod rows;
 mod text;
 mod token_array;
@@ -9,9 +11,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use rows::{Rows, Rule};
+use tokenizers::Tokenizer;
+
+pub use files::{Compression, CorpusKind, files, hold_tokens};
+pub use rows::{Rows, RowsBuilder, Rule};
 pub use token_array::seq_len;
-pub use vocab::{read_tokenizer, vocab};
+pub use vocab::{read_tokenizer, special_tokens, vocab};
 
 /// Why a corpus or a tokenizer cannot be used.
 #[derive(Debug, Error)]
@@ -25,8 +30,30 @@ pub enum CorpusError {
         path: PathBuf,
     },
     /// A file's name says nothing about its format.
-    #[error("could not tell the corpus's format: expected .txt, .jsonl, .jsonl.gz, .npy or .safetensors ({})", path.display())]
+    #[error("could not tell the corpus's format: expected .txt or .jsonl (also .gz, .zst), .parquet, .npy or .safetensors ({})", path.display())]
     Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A folder or glob names nothing.
+    #[error("could not find the corpus: {reason} ({})", path.display())]
+    Glob {
+        /// What is wrong with it.
+        reason: String,
+        /// The folder or glob.
+        path: PathBuf,
+    },
+    /// Some files hold text, some token ids.
+    #[error("the corpus mixes text and token ids: give one or the other ({})", path.display())]
+    Mixed {
+        /// The first file that differs from those before it.
+        path: PathBuf,
+    },
+    /// A Parquet file is wrong.
+    #[error("could not read the Parquet file: {reason} ({})", path.display())]
+    Parquet {
+        /// What is wrong with it.
+        reason: String,
         /// The file.
         path: PathBuf,
     },
@@ -78,60 +105,67 @@ pub enum CorpusError {
     },
 }
 
-/// What a corpus file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CorpusKind {
-    /// Text, one document a file.
-    Text,
-    /// JSON Lines, one document a line, in the field `text`; `gz` = compressed.
-    JsonLines {
-        /// Whether the file is gzipped.
-        gz: bool,
-    },
-    /// Token ids, one row a row.
-    Tokens,
-}
-
-impl CorpusKind {
-    /// By the file's name.
-    pub fn of(path: &Path) -> Result<Self, CorpusError> {
-        let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        let inner = path.file_stem().and_then(|stem| extension(Path::new(stem)));
-        match (inner.as_deref(), extension(path).as_deref()) {
-            (_, Some("txt")) => Ok(Self::Text),
-            (_, Some("jsonl")) => Ok(Self::JsonLines { gz: false }),
-            (Some("jsonl"), Some("gz")) => Ok(Self::JsonLines { gz: true }),
-            (_, Some("npy" | "safetensors")) => Ok(Self::Tokens),
-            _ => Err(CorpusError::Format { path: path.to_owned() }),
-        }
-    }
-}
-
-/// Reads the corpus at `path` into rows.
+/// Reads the tokenizer beside the model, where there is one, and the corpus that `data` names into rows.
 ///
-/// - `tokenizer`: needed for text
+/// - `text_column`: field of JSON Lines, column of Parquet
 /// - `d_vocab`: ids from there on are refused
-pub fn read(
-    path: &Path,
-    tokenizer: Option<&tokenizers::Tokenizer>,
+pub fn load(
+    model: &Path,
+    data: &Path,
+    text_column: &str,
     rule: &Rule,
     d_vocab: usize,
-) -> Result<Rows, CorpusError> {
-    let kind = CorpusKind::of(path)?;
-    let rows = if kind == CorpusKind::Tokens {
-        token_array::read(path, rule)?
+) -> Result<(Option<Tokenizer>, Rows), CorpusError> {
+    let path = model.join("tokenizer.json");
+    let tokenizer = path.exists().then(|| read_tokenizer(&path)).transpose()?;
+    let files = files(data)?;
+    let rows = if hold_tokens(&files, text_column)? {
+        token_array::read(&files, text_column, rule)?
     } else {
         let reason = "text needs one: put tokenizer.json beside the model".to_owned();
-        let tokenizer = tokenizer.ok_or(CorpusError::Tokenizer { reason, path: path.to_owned() })?;
-        let documents = text::documents(path, kind)?;
-        Rows::from_documents(&text::encode(tokenizer, documents, path)?, rule)
+        let tokenizer = tokenizer.as_ref().ok_or(CorpusError::Tokenizer { reason, path })?;
+        read_text(&files, text_column, tokenizer, rule)?
     };
     if rows.n_rows() == 0 {
         let (n_tokens, seq_len) = (rows.n_read(), rule.seq_len);
-        return Err(CorpusError::Empty { n_tokens, seq_len, path: path.to_owned() });
+        return Err(CorpusError::Empty { n_tokens, seq_len, path: data.to_owned() });
     }
     if let Some(&id) = rows.token_ids().iter().find(|id| **id as usize >= d_vocab) {
-        return Err(CorpusError::OutOfVocabulary { token_id: i64::from(id), d_vocab, path: path.to_owned() });
+        return Err(CorpusError::OutOfVocabulary { token_id: id.into(), d_vocab, path: data.to_owned() });
     }
-    Ok(rows)
+    Ok((tokenizer, rows))
+}
+
+/// Documents tokenized at once, by all threads together.
+const DOCUMENTS_PER_BATCH: usize = 256;
+
+/// Reads, tokenizes and cuts, a batch of documents at a time, until the rule has its rows.
+fn read_text(
+    files: &[PathBuf],
+    text_column: &str,
+    tokenizer: &Tokenizer,
+    rule: &Rule,
+) -> Result<Rows, CorpusError> {
+    let mut rows = RowsBuilder::new(rule);
+    for path in files {
+        rows.begin_file(&path.to_string_lossy());
+        let mut documents = text::documents(path, text_column)?;
+        loop {
+            let batch: Vec<String> =
+                documents.by_ref().take(DOCUMENTS_PER_BATCH).collect::<Result<_, _>>()?;
+            if batch.is_empty() {
+                break;
+            }
+            let encoded = tokenizer
+                .encode_batch_fast(batch, false)
+                .map_err(|e| CorpusError::Tokenizer { reason: e.to_string(), path: path.clone() })?;
+            for document in encoded {
+                rows.push(document.get_ids());
+            }
+            if rows.is_full() {
+                return Ok(rows.finish());
+            }
+        }
+    }
+    Ok(rows.finish())
 }

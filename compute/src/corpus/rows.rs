@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use rand::{SeedableRng, seq::SliceRandom};
+use rand::{Rng as _, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use tch::Tensor;
@@ -28,29 +28,141 @@ pub struct Rows {
     seq_len: usize,
     token_ids: Vec<u32>,
     n_read: usize,
+    documents: Vec<u32>,
+    n_documents: u32,
+    files: Vec<(String, u32)>,
+}
+
+/// Joins documents by the end-of-text token and cuts rows, as the documents come; the remainder is dropped.
+///
+/// Only rows that are kept are in memory: those of a shuffled corpus that is to give `max_rows` are a sample, drawn as
+/// they pass (Vitter 1985, algorithm R).
+#[derive(Debug)]
+pub struct RowsBuilder<'a> {
+    rule: &'a Rule,
+    /// Tokens of the row that is being filled.
+    row: Vec<u32>,
+    /// The document that the row begins in.
+    row_document: u32,
+    /// Kept rows with their documents.
+    token_ids: Vec<u32>,
+    documents: Vec<u32>,
+    n_rows_seen: usize,
+    n_read: usize,
+    n_documents: u32,
+    files: Vec<(String, u32)>,
+    sample: ChaCha8Rng,
+}
+
+impl<'a> RowsBuilder<'a> {
+    /// No rows yet.
+    pub fn new(rule: &'a Rule) -> Self {
+        Self {
+            rule,
+            row: Vec::with_capacity(rule.seq_len),
+            row_document: 0,
+            token_ids: Vec::new(),
+            documents: Vec::new(),
+            n_rows_seen: 0,
+            n_read: 0,
+            n_documents: 0,
+            files: Vec::new(),
+            // Another stream than the one that shuffles.
+            sample: ChaCha8Rng::seed_from_u64(rule.shuffle_seed.unwrap_or_default().wrapping_add(1)),
+        }
+    }
+
+    /// The documents that follow are of the file called `name`.
+    pub fn begin_file(&mut self, name: &str) {
+        self.files.push((name.to_owned(), self.n_documents));
+    }
+
+    /// Adds a document.
+    pub fn push(&mut self, document: &[u32]) {
+        if self.n_documents > 0 {
+            // The token between two documents ends the one before it.
+            self.token(self.rule.end_of_text, self.n_documents - 1);
+        }
+        for &id in document {
+            self.token(id, self.n_documents);
+        }
+        self.n_documents += 1;
+    }
+
+    fn token(&mut self, id: u32, document: u32) {
+        self.n_read += 1;
+        if self.row.is_empty() {
+            self.row_document = document;
+            self.row.extend(self.rule.bos);
+        }
+        self.row.push(id);
+        if self.row.len() == self.rule.seq_len {
+            self.keep_row();
+            self.row.clear();
+        }
+    }
+
+    fn keep_row(&mut self) {
+        let max_rows = self.rule.max_rows.unwrap_or(usize::MAX);
+        self.n_rows_seen += 1;
+        if self.documents.len() < max_rows {
+            self.token_ids.extend(&self.row);
+            self.documents.push(self.row_document);
+        } else if self.rule.shuffle_seed.is_some() {
+            let at = self.sample.random_range(0..self.n_rows_seen);
+            if at < max_rows {
+                let len = self.rule.seq_len;
+                self.token_ids[at * len..(at + 1) * len].copy_from_slice(&self.row);
+                self.documents[at] = self.row_document;
+            }
+        }
+    }
+
+    /// Whether further documents change nothing.
+    pub fn is_full(&self) -> bool {
+        self.rule.shuffle_seed.is_none() && self.rule.max_rows.is_some_and(|max| self.documents.len() >= max)
+    }
+
+    /// The rows, shuffled where the rule says so.
+    pub fn finish(self) -> Rows {
+        let seq_len = self.rule.seq_len;
+        let mut order: Vec<usize> = (0..self.documents.len()).collect();
+        if let Some(seed) = self.rule.shuffle_seed {
+            order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        }
+        let row = |&i: &usize| self.token_ids[i * seq_len..(i + 1) * seq_len].iter().copied();
+        Rows {
+            seq_len,
+            token_ids: order.iter().flat_map(row).collect(),
+            n_read: self.n_read,
+            documents: order.iter().map(|&i| self.documents[i]).collect(),
+            n_documents: self.n_documents,
+            files: self.files,
+        }
+    }
 }
 
 impl Rows {
-    /// Joins documents by the end-of-text token and cuts rows; the remainder is dropped.
-    pub fn from_documents(documents: &[Vec<u32>], rule: &Rule) -> Self {
-        let joined = documents.join(&rule.end_of_text);
-        let n_text = rule.seq_len - usize::from(rule.bos.is_some());
-        let texts: Vec<&[u32]> = if n_text == 0 { Vec::new() } else { joined.chunks_exact(n_text).collect() };
-        let mut order: Vec<usize> = (0..texts.len()).collect();
-        if let Some(seed) = rule.shuffle_seed {
-            order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        }
-        order.truncate(rule.max_rows.unwrap_or(usize::MAX));
-        let row = |i: usize| rule.bos.into_iter().chain(texts[i].iter().copied());
-        let token_ids = order.into_iter().flat_map(row).collect();
-        Self { seq_len: rule.seq_len, token_ids, n_read: joined.len() }
-    }
-
     /// Rows that are rows already: `token_ids` is `[n_rows, seq_len]`.
     pub fn from_array(mut token_ids: Vec<u32>, seq_len: usize, max_rows: Option<usize>) -> Self {
         let n_read = token_ids.len();
         token_ids.truncate(max_rows.unwrap_or(usize::MAX).saturating_mul(seq_len));
-        Self { seq_len, token_ids, n_read }
+        Self { seq_len, token_ids, n_read, documents: Vec::new(), n_documents: 0, files: Vec::new() }
+    }
+
+    /// The document that each row begins in; empty for token arrays, which know none.
+    pub fn documents(&self) -> &[u32] {
+        &self.documents
+    }
+
+    /// Documents read.
+    pub fn n_documents(&self) -> u32 {
+        self.n_documents
+    }
+
+    /// Files, each with the number of its first document.
+    pub fn files(&self) -> &[(String, u32)] {
+        &self.files
     }
 
     /// Tokens in a row.
@@ -108,28 +220,61 @@ mod tests {
         Rule { seq_len: 3, end_of_text: 0, bos: None, shuffle_seed: None, max_rows: None }
     }
 
+    fn cut(documents: &[Vec<u32>], rule: &Rule) -> Rows {
+        let mut rows = RowsBuilder::new(rule);
+        documents.iter().for_each(|d| rows.push(d));
+        rows.finish()
+    }
+
     #[test]
     fn documents_are_joined_by_end_of_text_and_the_remainder_is_dropped() {
-        let rows = Rows::from_documents(&[vec![1, 2], vec![3, 4, 5, 6]], &rule());
+        let rows = cut(&[vec![1, 2], vec![3, 4, 5, 6]], &rule());
         assert_eq!((rows.token_ids(), rows.n_read()), (&[1, 2, 0, 3, 4, 5][..], 7));
+        assert_eq!((rows.documents(), rows.n_documents()), (&[0, 1][..], 2));
     }
 
     #[test]
     fn bos_begins_every_row_and_takes_the_place_of_a_text_token() {
-        let rows = Rows::from_documents(&[vec![1, 2, 3, 4, 5]], &Rule { bos: Some(9), ..rule() });
+        let rows = cut(&[vec![1, 2, 3, 4, 5]], &Rule { bos: Some(9), ..rule() });
         assert_eq!(rows.token_ids(), &[9, 1, 2, 9, 3, 4]);
     }
 
     #[test]
     fn a_seed_shuffles_whole_rows_the_same_way_each_time() {
         let text: Vec<u32> = (0..300).collect();
-        let shuffled = |seed| {
-            Rows::from_documents(std::slice::from_ref(&text), &Rule { shuffle_seed: Some(seed), ..rule() })
-        };
+        let shuffled = |seed| cut(std::slice::from_ref(&text), &Rule { shuffle_seed: Some(seed), ..rule() });
         assert_eq!(shuffled(1), shuffled(1));
         assert_ne!(shuffled(1), shuffled(2));
         let mut firsts: Vec<u32> = (0..100).map(|r| shuffled(1).row(r)[0]).collect();
         firsts.sort_unstable();
         assert_eq!(firsts, (0..100).map(|r| r * 3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_sample_of_rows_is_drawn_from_the_whole_corpus() {
+        let text: Vec<u32> = (0..3000).collect();
+        let mut seen = vec![0; 10];
+        for seed in 0..50 {
+            let rule = Rule { shuffle_seed: Some(seed), max_rows: Some(20), ..rule() };
+            let rows = cut(std::slice::from_ref(&text), &rule);
+            let mut firsts: Vec<u32> = (0..20).map(|r| rows.row(r)[0]).collect();
+            assert!(firsts.iter().all(|f| f % 3 == 0) && !firsts.is_sorted());
+            firsts.iter().for_each(|f| seen[*f as usize / 300] += 1);
+            firsts.sort_unstable();
+            firsts.dedup();
+            assert_eq!(firsts.len(), 20, "drawn without replacement");
+        }
+        assert!(seen.iter().all(|n| (60..=140).contains(n)), "of 100 expected in each tenth: {seen:?}");
+    }
+
+    #[test]
+    fn rows_in_order_need_no_more_of_the_corpus_than_they_hold() {
+        let rule = Rule { max_rows: Some(2), ..rule() };
+        let mut rows = RowsBuilder::new(&rule);
+        rows.push(&[1, 2, 3, 4]);
+        assert!(!rows.is_full());
+        rows.push(&[5, 6]);
+        assert!(rows.is_full());
+        assert_eq!(rows.finish().token_ids(), &[1, 2, 3, 4, 0, 5]);
     }
 }

@@ -1,4 +1,4 @@
-//! Text files and JSON Lines.
+//! Documents of text files, one after another: no file is ever whole in memory but a `.txt`, which is one document.
 
 use std::{
     fs::File,
@@ -7,63 +7,57 @@ use std::{
 };
 
 use flate2::read::MultiGzDecoder;
-use serde::Deserialize;
+use serde_json::Value;
 
-use super::{CorpusError, CorpusKind};
+use super::{Compression, CorpusError, CorpusKind, parquet};
 
-/// The documents of the file at `path`.
-pub fn documents(path: &Path, kind: CorpusKind) -> Result<Vec<String>, CorpusError> {
+/// Documents on their way.
+pub type Documents<'a> = Box<dyn Iterator<Item = Result<String, CorpusError>> + 'a>;
+
+/// The documents of the file at `path`; `text_column` names the field of JSON Lines and the column of Parquet.
+pub fn documents<'a>(path: &'a Path, text_column: &'a str) -> Result<Documents<'a>, CorpusError> {
     let read = |source| CorpusError::Read { source, path: path.to_owned() };
-    let file = File::open(path).map_err(read)?;
-    match kind {
-        CorpusKind::Text | CorpusKind::Tokens => {
-            let mut text = String::new();
-            BufReader::new(file).read_to_string(&mut text).map_err(read)?;
-            Ok(vec![text])
-        }
-        CorpusKind::JsonLines { gz: false } => json_lines(BufReader::new(file), path),
-        CorpusKind::JsonLines { gz: true } => json_lines(BufReader::new(MultiGzDecoder::new(file)), path),
+    let (kind, compression) = CorpusKind::of(path)?;
+    if kind == CorpusKind::Parquet {
+        return parquet::documents(path, text_column);
     }
+    let file = BufReader::new(File::open(path).map_err(read)?);
+    let mut plain: Box<dyn BufRead> = match compression {
+        Compression::None => Box::new(file),
+        Compression::Gzip => Box::new(BufReader::new(MultiGzDecoder::new(file))),
+        Compression::Zstd => Box::new(BufReader::new(zstd::Decoder::with_buffer(file).map_err(read)?)),
+    };
+    if kind == CorpusKind::JsonLines {
+        return Ok(Box::new(json_lines(plain, path, text_column)));
+    }
+    let mut text = String::new();
+    plain.read_to_string(&mut text).map_err(read)?;
+    Ok(Box::new(std::iter::once(Ok(text))))
 }
 
-fn json_lines(reader: impl BufRead, path: &Path) -> Result<Vec<String>, CorpusError> {
-    #[derive(Deserialize)]
-    struct Document {
-        text: String,
-    }
-    let mut documents = Vec::new();
-    for (i, line) in reader.lines().enumerate() {
-        let line = line.map_err(|source| CorpusError::Read { source, path: path.to_owned() })?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let document: Document = serde_json::from_str(&line).map_err(|e| CorpusError::Line {
+fn json_lines<'a>(
+    reader: impl BufRead + 'a,
+    path: &'a Path,
+    field: &'a str,
+) -> impl Iterator<Item = Result<String, CorpusError>> + 'a {
+    reader.lines().enumerate().filter_map(move |(i, line)| {
+        let wrong = |e: String| CorpusError::Line {
             line: i + 1,
-            reason: format!("is not an object with a string \"text\": {e}"),
+            reason: format!("is not an object with a string \"{field}\": {e}"),
             path: path.to_owned(),
-        })?;
-        documents.push(document.text);
-    }
-    Ok(documents)
-}
-
-/// Documents tokenized at once, by all threads together.
-const DOCUMENTS_PER_BATCH: usize = 256;
-
-/// Token ids of each document, without special tokens.
-pub fn encode(
-    tokenizer: &tokenizers::Tokenizer,
-    documents: Vec<String>,
-    path: &Path,
-) -> Result<Vec<Vec<u32>>, CorpusError> {
-    let mut encoded = Vec::with_capacity(documents.len());
-    let mut documents = documents.into_iter().peekable();
-    while documents.peek().is_some() {
-        let batch: Vec<String> = documents.by_ref().take(DOCUMENTS_PER_BATCH).collect();
-        let found = tokenizer
-            .encode_batch_fast(batch, false)
-            .map_err(|e| CorpusError::Tokenizer { reason: e.to_string(), path: path.to_owned() })?;
-        encoded.extend(found.into_iter().map(|e| e.get_ids().to_vec()));
-    }
-    Ok(encoded)
+        };
+        let line = match line {
+            Ok(line) if line.trim().is_empty() => return None,
+            Ok(line) => line,
+            Err(source) => return Some(Err(CorpusError::Read { source, path: path.to_owned() })),
+        };
+        Some(match serde_json::from_str::<Value>(&line) {
+            Err(e) => Err(wrong(e.to_string())),
+            Ok(mut value) => match value.get_mut(field).map(Value::take) {
+                Some(Value::String(text)) => Ok(text),
+                Some(_) => Err(wrong("it is something else".to_owned())),
+                None => Err(wrong(format!("missing field `{field}`"))),
+            },
+        })
+    })
 }

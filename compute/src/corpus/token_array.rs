@@ -1,46 +1,72 @@
 //! Corpora that are tokenized already: a two-dimensional integer array, one row a row.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind};
 
-use super::{CorpusError, Rows, Rule};
+use super::{CorpusError, CorpusKind, Rows, Rule, parquet};
 use crate::weights::{Select, Weights};
 
 /// Names under which a safetensors file may hold its tokens; a file with one tensor needs no name.
 const NAMES: [&str; 2] = ["tokens", "input_ids"];
 
-/// Reads a token array from `.npy` or `.safetensors`.
-pub fn read(path: &Path, rule: &Rule) -> Result<Rows, CorpusError> {
-    let wrong = |reason: String| CorpusError::Array { reason, path: path.to_owned() };
-    let weights = Weights::open(path).map_err(|e| wrong(e.to_string()))?;
-    let names: Vec<&str> = weights.names().collect();
-    let name = NAMES.into_iter().find(|n| weights.has(n)).or(match names[..] {
-        [only] => Some(only),
-        _ => None,
-    });
-    let name =
-        name.ok_or_else(|| wrong(format!("expected a tensor \"tokens\", got {}", names.join(", "))))?;
-    let (n_rows, seq_len) = weights.matrix(name).map_err(|e| wrong(e.to_string()))?;
-    if seq_len as usize != rule.seq_len && n_rows > 0 {
-        return Err(wrong(format!("rows have {seq_len} tokens, --seq-len is {}", rule.seq_len)));
+/// Reads the token arrays in `files`, one after another.
+pub fn read(files: &[PathBuf], column: &str, rule: &Rule) -> Result<Rows, CorpusError> {
+    let mut ids = Vec::new();
+    for path in files {
+        let left = rule.max_rows.map_or(usize::MAX, |max| max - ids.len() / rule.seq_len);
+        if left == 0 {
+            break;
+        }
+        let wrong = |reason: String| CorpusError::Array { reason, path: path.clone() };
+        let rows = if CorpusKind::of(path)?.0 == CorpusKind::Parquet {
+            parquet::token_rows(path, column)?.take(left).collect::<Result<Vec<_>, _>>()?
+        } else {
+            array(path, left).map_err(wrong)?
+        };
+        for row in rows {
+            if row.len() != rule.seq_len {
+                return Err(wrong(format!("rows have {} tokens, --seq-len is {}", row.len(), rule.seq_len)));
+            }
+            for id in row {
+                let id =
+                    u32::try_from(id).map_err(|_out_of_range| wrong(format!("token id {id} is not one")))?;
+                ids.push(id);
+            }
+        }
     }
-    let n_read = rule.max_rows.map_or(n_rows, |max| n_rows.min(max as i64));
-    let rows: Vec<i64> = (0..n_read).collect();
-    let tokens = weights
-        .read(name, Select::Rows(&rows), Kind::Int64, Device::Cpu)
-        .map_err(|e| wrong(e.to_string()))?
-        .contiguous()
-        .view(-1); // [n_rows * seq_len]
-    let tokens = Vec::<i64>::try_from(tokens).map_err(|e| wrong(e.to_string()))?;
-    let id = |&t: &i64| u32::try_from(t).map_err(|_out_of_range| wrong(format!("token id {t} is not one")));
-    let ids: Vec<u32> = tokens.iter().map(id).collect::<Result<_, _>>()?;
     Ok(Rows::from_array(ids, rule.seq_len, rule.max_rows))
 }
 
+/// The first `max_rows` rows of a `.npy` or `.safetensors`.
+fn array(path: &Path, max_rows: usize) -> Result<Vec<Vec<i64>>, String> {
+    let weights = Weights::open(path).map_err(|e| e.to_string())?;
+    let name = tokens_name(&weights)?;
+    let (n_rows, seq_len) = weights.matrix(&name).map_err(|e| e.to_string())?;
+    let n_rows = n_rows.min(i64::try_from(max_rows).unwrap_or(i64::MAX));
+    let rows: Vec<i64> = (0..n_rows).collect();
+    let tokens =
+        weights.read(&name, Select::Rows(&rows), Kind::Int64, Device::Cpu).map_err(|e| e.to_string())?;
+    let flat = Vec::<i64>::try_from(tokens.contiguous().view(-1)).map_err(|e| e.to_string())?;
+    Ok(flat.chunks(seq_len.max(1) as usize).map(<[i64]>::to_vec).collect())
+}
+
+fn tokens_name(weights: &Weights) -> Result<String, String> {
+    let names: Vec<&str> = weights.names().collect();
+    let found = NAMES.into_iter().find(|n| weights.has(n)).or(match names[..] {
+        [only] => Some(only),
+        _ => None,
+    });
+    found.map(str::to_owned).ok_or_else(|| format!("expected a tensor \"tokens\", got {}", names.join(", ")))
+}
+
 /// Width of the rows in a token array, for a run that is not told the row length.
-pub fn seq_len(path: &Path) -> Option<usize> {
-    let weights = Weights::open(path).ok()?;
-    let name = weights.names().next()?.to_owned();
-    weights.matrix(&name).ok().map(|(_, seq_len)| seq_len as usize)
+pub fn seq_len(path: &Path, column: &str) -> Result<usize, CorpusError> {
+    let wrong = |reason: String| CorpusError::Array { reason, path: path.to_owned() };
+    if CorpusKind::of(path)?.0 == CorpusKind::Parquet {
+        return Ok(parquet::token_rows(path, column)?.next().transpose()?.map_or(0, |row| row.len()));
+    }
+    let weights = Weights::open(path).map_err(|e| wrong(e.to_string()))?;
+    let name = tokens_name(&weights).map_err(wrong)?;
+    Ok(weights.matrix(&name).map_err(|e| wrong(e.to_string()))?.1 as usize)
 }

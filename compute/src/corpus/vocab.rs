@@ -20,6 +20,14 @@ pub fn read_tokenizer(path: &Path) -> Result<Tokenizer, CorpusError> {
     Ok(tokenizer)
 }
 
+/// Ids of the tokenizer's special tokens.
+pub fn special_tokens(tokenizer: Option<&Tokenizer>) -> Vec<i64> {
+    let added = tokenizer.map(|t| t.get_added_tokens_decoder()).unwrap_or_default();
+    let mut ids: Vec<i64> = added.iter().filter(|(_, t)| t.special).map(|(id, _)| i64::from(*id)).collect();
+    ids.sort_unstable();
+    ids
+}
+
 /// The vocabulary's bytes for the ids below `d_vocab`; ids that the tokenizer lacks stand for nothing.
 pub fn vocab(tokenizer: Option<&Tokenizer>, d_vocab: usize) -> Vocab {
     let byte_of = byte_level_alphabet();

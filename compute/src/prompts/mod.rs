@@ -28,9 +28,10 @@ pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u3
     let encode = |text: &String| -> Result<Vec<u32>> {
         let tokenizer = tokenizer.context("prompts need a tokenizer: put tokenizer.json beside the model")?;
         let encoding = tokenizer.encode_fast(text.as_str(), false).map_err(|e| anyhow::anyhow!("{e}"))?;
-        let ids: Vec<u32> = plan.rule.bos.into_iter().chain(encoding.get_ids().iter().copied()).collect();
+        let ids: Vec<u32> =
+            plan.input.rule.bos.into_iter().chain(encoding.get_ids().iter().copied()).collect();
         ensure!(!ids.is_empty(), "a --prompt is empty");
-        let n_ctx = plan.model_config.n_ctx as usize;
+        let n_ctx = plan.input.model_config.n_ctx as usize;
         ensure!(ids.len() <= n_ctx, "a --prompt has {} tokens, the model's context {n_ctx}", ids.len());
         Ok(ids)
     };

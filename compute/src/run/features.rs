@@ -81,7 +81,7 @@ impl Sources<'_> {
             sources: *self,
         };
         let mut all_tables = tables.all();
-        let d_vocab = self.plan.model_config.d_vocab as usize;
+        let d_vocab = self.plan.input.model_config.d_vocab as usize;
         let tile = (TILE_BYTES / (4 * d_vocab)).max(1);
         let mut features = Vec::with_capacity(n);
         for first in (0..n).step_by(tile) {
@@ -117,7 +117,7 @@ impl Sources<'_> {
             let choices: Vec<Chosen> = (first..first + n)
                 .into_par_iter()
                 .map(|i| {
-                    let seed = (plan.seed, plan.features[i]);
+                    let seed = (plan.input.seed, plan.features[i]);
                     choose(self.by_feature.of(i), options, self.rows.seq_len(), self.rows.n_positions(), seed)
                 })
                 .collect();

@@ -1,7 +1,6 @@
 //! A run, from the plan to the bundle. The body of [`run`] is the architecture.
 
 mod features;
-mod health;
 mod provenance;
 
 use std::io::Write;
@@ -23,7 +22,7 @@ use crate::{
     activations::{Subject, Wanted, gather},
     args::RunArgs,
     corpus::{self, Rows},
-    model::Model,
+    health,
     plan::Plan,
     progress::Progress,
     prompts,
@@ -47,24 +46,26 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let mut writer = BundleWriter::new(&plan.out, plan.encoding)?;
 
     progress.begin("read", 0, "");
-    let tokenizer_path = plan.model.join("tokenizer.json");
-    let tokenizer = tokenizer_path.exists().then(|| corpus::read_tokenizer(&tokenizer_path)).transpose()?;
-    let d_vocab = plan.model_config.d_vocab as usize;
-    let rows = corpus::read(&plan.data, tokenizer.as_ref(), &plan.rule, d_vocab)?;
+    let d_vocab = plan.input.model_config.d_vocab as usize;
+    let (tokenizer, rows) = plan.input.read_rows()?;
     let prompt_tokens = prompts::tokenize(&plan, tokenizer.as_ref())?;
     progress.begin("load", 0, "");
-    let mut subject = load(&plan)?;
+    let mut subject = plan.input.subject(tokenizer.as_ref())?;
+    if let Some((path, _)) = &plan.sae_b {
+        subject.sae_b = Some(Sae::load(path, plan.input.sae_format, plan.input.device)?);
+    }
     progress.begin("health", 0, "");
-    let health = health::measure(&subject, plan.hook_out, &rows, plan.batch_rows)?;
-    if plan.features.len() as i64 != plan.sae_config.d_sae {
+    let health = health::measure(&subject, plan.input.hook_out, &rows, plan.input.batch_rows)?;
+    if plan.features.len() as i64 != plan.input.sae_config.d_sae {
         let features: Vec<i64> = plan.features.iter().map(|f| i64::from(*f)).collect();
-        subject.sae = Sae::load_features(&plan.sae, plan.sae_format, plan.device, &features)?;
+        subject.sae =
+            Sae::load_features(&plan.input.sae, plan.input.sae_format, plan.input.device, &features)?;
     }
 
     progress.begin("forward", rows.n_rows(), "rows");
     let effects = plan.effects && plan.needs.sequences.is_some();
     let wanted = Wanted { neurons: plan.needs.correlated_neurons > 0, effects };
-    let gathered = gather(&subject, &rows, plan.batch_rows, wanted, |n| progress.at(n))?;
+    let gathered = gather(&subject, &rows, plan.input.batch_rows, wanted, |n| progress.at(n))?;
     progress.begin("transpose", 0, "");
     let by_feature = gathered.acts.by_feature();
     let decoder = decoder(&subject, &plan)?;
@@ -100,23 +101,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-fn load(plan: &Plan) -> Result<Subject> {
-    let sae_b =
-        plan.sae_b.as_ref().map(|(path, _)| Sae::load(path, plan.sae_format, plan.device)).transpose()?;
-    Ok(Subject {
-        model: Model::load(&plan.model, plan.device, plan.kind)?,
-        hook: plan.hook,
-        preprocessing: plan.preprocessing,
-        sae: Sae::load(&plan.sae, plan.sae_format, plan.device)?,
-        sae_b,
-        device: plan.device,
-    })
-}
-
 /// Decoder directions of the chosen features, as they are and in the residual stream.
 fn decoder(subject: &Subject, plan: &Plan) -> Result<Decoder> {
     let rows = subject.sae.decoder().to_kind(Kind::Float); // [n, d_out]
-    let matrix = subject.model.write_matrix(&plan.hook_out)?; // [d_out, d_model]
+    let matrix = subject.model.write_matrix(&plan.input.hook_out)?; // [d_out, d_model]
     let resid = matrix.map_or_else(|| rows.shallow_clone(), |m| rows.matmul(&m.to_kind(Kind::Float)));
     Ok(Decoder { rows, resid })
 }
@@ -126,7 +114,9 @@ fn write_corpus(writer: &mut BundleWriter, plan: &Plan, rows: &Rows) -> Result<(
     for (i, first_row) in (0..rows.n_rows()).step_by(rows_per_chunk).enumerate() {
         let end = (first_row + rows_per_chunk).min(rows.n_rows());
         let token_ids = rows.token_ids()[first_row * rows.seq_len()..end * rows.seq_len()].to_vec();
-        let chunk = CorpusChunk { first_row: first_row as u32, seq_len: rows.seq_len() as u32, token_ids };
+        let documents = rows.documents().get(first_row..end).unwrap_or_default().to_vec();
+        let (first_row, seq_len) = (first_row as u32, rows.seq_len() as u32);
+        let chunk = CorpusChunk { first_row, seq_len, token_ids, documents };
         writer.add(plan.encoding.corpus_path(i), &chunk)?;
     }
     Ok(())

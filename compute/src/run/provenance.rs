@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use shared::manifest::{
-    BlockInfo, DatasetInfo, FileInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo,
+    BlockInfo, DataFile, DatasetInfo, FileInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo,
     SchemaVersion,
 };
 use tch::{Device, Kind};
@@ -25,7 +25,7 @@ pub fn manifest(
     blocks: Vec<BlockInfo>,
     files: &[FileInfo],
 ) -> Result<Manifest> {
-    let config = &plan.model_config;
+    let config = &plan.input.model_config;
     let sae_b = match &plan.sae_b {
         Some((path, config)) => Some(sae_info(plan, path, config)?),
         None => None,
@@ -34,30 +34,32 @@ pub fn manifest(
         schema: SchemaVersion { major: MAJOR, minor: MINOR },
         tool: format!("sae-vis compute {}", env!("CARGO_PKG_VERSION")),
         model: ModelInfo {
-            name: name(&plan.model),
+            name: name(&plan.input.model),
             family: config.family.name().to_owned(),
             n_layers: config.n_layers as u32,
             d_model: config.d_model as u32,
             d_vocab: config.d_vocab as u32,
-            sha256: sha256(&plan.model)?,
+            sha256: sha256(&plan.input.model)?,
         },
-        sae: sae_info(plan, &plan.sae, &plan.sae_config)?,
+        sae: sae_info(plan, &plan.input.sae, &plan.input.sae_config)?,
         sae_b,
         dataset: DatasetInfo {
-            name: name(&plan.data),
+            name: name(&plan.input.data),
             n_rows: rows.n_rows() as u32,
             seq_len: rows.seq_len() as u32,
-            prepend_bos: plan.rule.bos.is_some(),
-            shuffled: plan.rule.shuffle_seed.is_some(),
+            prepend_bos: plan.input.rule.bos.is_some(),
+            shuffled: plan.input.rule.shuffle_seed.is_some(),
+            skip_special: plan.input.skip_special,
+            files: rows.files().iter().map(data_file).collect(),
             sha256: rows.sha256(),
         },
         run: RunInfo {
-            device: if plan.device == Device::Cpu { "cpu" } else { "cuda" }.to_owned(),
-            dtype: if plan.kind == Kind::BFloat16 { "bf16" } else { "f32" }.to_owned(),
-            batch_rows: plan.batch_rows as u32,
-            seed: plan.seed,
-            center_writing_weights: plan.preprocessing.center_writing_weights,
-            fold_value_biases: plan.preprocessing.fold_value_biases,
+            device: if plan.input.device == Device::Cpu { "cpu" } else { "cuda" }.to_owned(),
+            dtype: if plan.input.kind == Kind::BFloat16 { "bf16" } else { "f32" }.to_owned(),
+            batch_rows: plan.input.batch_rows as u32,
+            seed: plan.input.seed,
+            center_writing_weights: plan.input.preprocessing.center_writing_weights,
+            fold_value_biases: plan.input.preprocessing.fold_value_biases,
         },
         features: plan.feature_ranges.clone(),
         layouts: plan.layouts.clone(),
@@ -75,7 +77,7 @@ fn sae_info(plan: &Plan, path: &Path, config: &SaeConfig) -> Result<SaeInfo> {
         name: name(path),
         architecture: config.architecture.name().to_owned(),
         format: config.format.name().to_owned(),
-        hook: plan.hook.to_string(),
+        hook: plan.input.hook.to_string(),
         d_in: config.d_in as u32,
         d_sae: config.d_sae as u32,
         sha256: sha256(path)?,
@@ -127,4 +129,8 @@ mod tests {
             assert_eq!(name(Path::new(path)), expected);
         }
     }
+}
+
+fn data_file((name, first_document): &(String, u32)) -> DataFile {
+    DataFile { name: name.clone(), first_document: *first_document }
 }

@@ -24,13 +24,15 @@ enum Replacement {
     Zero,
 }
 
-/// Measures a subject whose SAE has all its features; L0 and dead features are filled in from the pass.
+/// Measures a subject whose SAE has all its features. L0 and dead features are those of the measured positions; a
+/// run replaces them by those of its whole corpus.
 ///
 /// - `hook_out`: where the SAE writes; the hook point that it reads, unless it is a transcoder
 pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: usize) -> Result<Health> {
     let n_rows = (MEASURED_TOKENS / rows.seq_len()).clamp(1, rows.n_rows());
     let mut losses = [0f64; 3];
     let (mut error, mut sum, mut squares) = (0f64, None::<Tensor>, 0f64);
+    let (mut norms, mut n_active, mut alive) = ([0f64; 2], 0f64, None::<Tensor>);
     let mut n_positions = 0;
     for start in (0..n_rows).step_by(batch_rows) {
         let end = (start + batch_rows).min(n_rows);
@@ -38,10 +40,17 @@ pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: 
         n_positions += (end - start) * rows.seq_len();
         let with = [Replacement::Nothing, Replacement::Reconstruction, Replacement::Zero];
         for (total, with) in losses.iter_mut().zip(with) {
-            let mut splice = Splice { subject, hook_out, with, read: None, target: None, error: 0.0 };
+            let mut splice = Splice { subject, hook_out, with, read: None, target: None, out: None };
             let resid = subject.model.forward(&tokens, &mut splice)?;
             *total += loss(subject, &resid, &tokens);
-            error += splice.error;
+            if let Some(out) = splice.out {
+                error += out.error;
+                norms = [norms[0] + out.norms[0], norms[1] + out.norms[1]];
+                let active = out.features.gt(0.0); // [n_pos, d_sae]
+                n_active += active.sum(Kind::Double).double_value(&[]);
+                let any = active.any_dim(0, false); // [d_sae]
+                alive = Some(alive.map_or_else(|| any.shallow_clone(), |a| a.logical_or(&any)));
+            }
             if let (Replacement::Nothing, Some(target)) = (with, splice.target) {
                 let target = target.to_kind(Kind::Double).flatten(0, 1); // [n_pos, d]
                 squares += target.square().sum(Kind::Double).double_value(&[]);
@@ -61,7 +70,11 @@ pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: 
         loss: finite(losses[0] / n_predicted),
         loss_reconstructed: finite(losses[1] / n_predicted),
         loss_zeroed: finite(losses[2] / n_predicted),
-        ..Health::default()
+        l0: n_active / n,
+        n_dead: alive.map_or(0, |a| a.logical_not().sum(Kind::Int64).int64_value(&[]) as u32),
+        acts_norm: finite(norms[0] / n),
+        reconstruction_norm: finite(norms[1] / n),
+        decoder_norm: finite(mean_norm(&subject.sae.decoder())),
     })
 }
 
@@ -85,8 +98,27 @@ struct Splice<'a> {
     read: Option<Tensor>,
     /// Activations that its output should equal.
     target: Option<Tensor>,
+    /// What the SAE made of them.
+    out: Option<Reconstructed>,
+}
+
+/// A batch, encoded and decoded.
+struct Reconstructed {
     /// Σ |output − target|².
     error: f64,
+    /// Σ |target| and Σ |output|.
+    norms: [f64; 2],
+    /// `[n_pos, d_sae]`
+    features: Tensor,
+}
+
+/// Σ of the Euclidean norms along the last axis.
+fn sum_norms(x: &Tensor) -> f64 {
+    x.square().sum_dim_intlist(-1, false, Kind::Float).sqrt().sum(Kind::Double).double_value(&[])
+}
+
+fn mean_norm(rows: &Tensor) -> f64 {
+    sum_norms(&rows.to_kind(Kind::Float)) / rows.size()[0] as f64
 }
 
 impl Hooks for Splice<'_> {
@@ -103,7 +135,7 @@ impl Hooks for Splice<'_> {
         if *hook != self.hook_out {
             return None;
         }
-        let output = match self.with {
+        let (output, features) = match self.with {
             Replacement::Nothing => {
                 self.target = Some(prepared);
                 return None;
@@ -111,11 +143,15 @@ impl Hooks for Splice<'_> {
             Replacement::Zero => return Some(acts.zeros_like()),
             Replacement::Reconstruction => {
                 let read = self.read.as_ref()?.to_kind(Kind::Float);
-                subject.sae.decode(&subject.sae.encode(&read), &read)
+                let features = subject.sae.encode(&read); // [batch, pos, d_sae]
+                (subject.sae.decode(&features, &read), features)
             }
         };
-        let difference = output - prepared.to_kind(Kind::Float);
-        self.error = difference.square().sum(Kind::Double).double_value(&[]);
+        let target = prepared.to_kind(Kind::Float);
+        let norms = [sum_norms(&target), sum_norms(&output)];
+        let difference = output - target;
+        let error = difference.square().sum(Kind::Double).double_value(&[]);
+        self.out = Some(Reconstructed { error, norms, features: features.flatten(0, 1) });
         // What preprocessing took away is put back.
         Some((acts + difference).to_kind(acts.kind()))
     }

@@ -1,0 +1,146 @@
+//! `compute check`: whether an SAE fits a model's activations, before a long run.
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+use shared::manifest::Health;
+
+use crate::{
+    activations::Subject,
+    args::CheckArgs,
+    corpus::Rows,
+    health,
+    model::{NormKind, Preprocessing, Site},
+    plan::Input,
+    sae::Normalize,
+};
+
+/// Below this explained variance the SAE does not fit: SAEs in use explain 0.6 and more.
+const FITS: f64 = 0.4;
+/// A preprocessing is worth naming when it explains this much more.
+const BETTER: f64 = 0.1;
+/// Text is read up to this many tokens.
+const TOKENS: usize = 8192;
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    health: Health,
+    loss_recovered: Option<f64>,
+    dead_share: f64,
+    fits: bool,
+    verdict: String,
+}
+
+/// Measures and prints.
+pub fn check(args: &CheckArgs) -> Result<()> {
+    let mut input = Input::new(&args.input)?;
+    let _no_grad = tch::no_grad_guard();
+    input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
+    let (tokenizer, rows) = input.read_rows()?;
+    let mut subject = input.subject(tokenizer.as_ref())?;
+    let health = health::measure(&subject, input.hook_out, &rows, input.batch_rows)?;
+    let fits = health.explained_variance.is_some_and(|v| v >= FITS);
+    let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };
+    let report = Report {
+        loss_recovered: health.loss_recovered(),
+        dead_share: f64::from(health.n_dead) / input.sae_config.d_sae as f64,
+        fits,
+        verdict: verdict(&input, &health, better),
+        health,
+    };
+    let mut out = std::io::stdout();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+        return Ok(());
+    }
+    let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
+    let h = &report.health;
+    writeln!(out, "SAE                     {} at {}", input.sae.display(), input.hook)?;
+    writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.display())?;
+    writeln!(out, "L0                      {:.2} of {} features", h.l0, input.sae_config.d_sae)?;
+    writeln!(out, "never active            {:.1} % on these tokens", 100.0 * report.dead_share)?;
+    writeln!(out, "explained variance      {}", number(h.explained_variance))?;
+    writeln!(out, "loss                    {} nats a token", number(h.loss))?;
+    writeln!(out, "  reconstructed         {}", number(h.loss_reconstructed))?;
+    writeln!(out, "  zeroed                {}", number(h.loss_zeroed))?;
+    writeln!(out, "loss recovered          {}", number(report.loss_recovered))?;
+    writeln!(out, "norm of activations     {}", number(h.acts_norm))?;
+    writeln!(out, "norm of reconstruction  {}", number(h.reconstruction_norm))?;
+    writeln!(out, "norm of decoder rows    {}", number(h.decoder_norm))?;
+    writeln!(out, "{}", report.verdict)?;
+    Ok(())
+}
+
+/// The option whose change makes the SAE fit better, with the explained variance that it gives.
+fn better(subject: &mut Subject, input: &Input, rows: &Rows, now: &Health) -> Result<Option<(String, f64)>> {
+    let Preprocessing { center_writing_weights: centred, fold_value_biases: folded } = input.preprocessing;
+    let layer_norm = input.model_config.norm == NormKind::Layer;
+    let mut found = None;
+    let mut least = now.explained_variance.unwrap_or(f64::NEG_INFINITY) + BETTER;
+    for (possible, option, value, other) in [
+        (
+            input.hook.site.is_residual() && layer_norm,
+            "--center-writing-weights",
+            !centred,
+            Preprocessing { center_writing_weights: !centred, ..input.preprocessing },
+        ),
+        (
+            matches!(input.hook.site, Site::V | Site::Z),
+            "--fold-value-biases",
+            !folded,
+            Preprocessing { fold_value_biases: !folded, ..input.preprocessing },
+        ),
+    ] {
+        if possible {
+            subject.preprocessing = other;
+            let health = health::measure(subject, input.hook_out, rows, input.batch_rows)?;
+            if let Some(variance) = health.explained_variance.filter(|v| *v > least) {
+                least = variance;
+                found = Some((format!("{option} {value}"), variance));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// One sentence that says whether the SAE fits, and where it does not, what may be wrong.
+fn verdict(input: &Input, health: &Health, better: Option<(String, f64)>) -> String {
+    let Some(variance) = health.explained_variance else {
+        return "the activations or their reconstruction are not finite: try --dtype f32".to_owned();
+    };
+    let mut text = format!("explained variance {variance:.2}: ");
+    if variance >= FITS {
+        text.push_str("this SAE fits these activations");
+        if input.sae_config.normalize == Normalize::ExpectedAverage {
+            text.push_str(", although the scale that its config asks for is not in its files");
+        }
+        return text;
+    }
+    text.push_str("this SAE does not fit these activations");
+    let asked = input.sae_config.center_writing_weights;
+    let centred = input.preprocessing.center_writing_weights;
+    if let Some((option, variance)) = better {
+        text.push_str(&format!("; with {option} it is {variance:.2}"));
+    } else if asked.is_some_and(|asked| asked != centred) {
+        let (asks, is) = if centred { ("no centering", "on") } else { ("centering", "off") };
+        text.push_str(&format!("; its config asks for {asks}, which is {is}"));
+    } else if input.sae_config.normalize == Normalize::ExpectedAverage {
+        text.push_str(
+            "; its config asks for expected_average_only_in, whose scale is not in its files: \
+             fold it into the weights (SAELens's fold_activation_norm_scaling_factor)",
+        );
+    } else if let (Some(acts), Some(out)) = (health.acts_norm, health.reconstruction_norm)
+        && !(0.5..2.0).contains(&(out / acts))
+    {
+        text.push_str(&format!(
+            "; its reconstruction is {:.2} times as long as the activations: is a scale missing?",
+            out / acts
+        ));
+    } else {
+        text.push_str("; was it trained on another model, hook point or text?");
+    }
+    text
+}
