@@ -188,10 +188,10 @@ impl From<EncodingArg> for Encoding {
 /// What is read, and how: the options that `run` and `check` share.
 #[derive(Debug, Args)]
 pub struct InputArgs {
-    /// Folder of the model: config.json, weights, tokenizer.json
+    /// The model: a folder with config.json, weights and tokenizer.json, or its name on the hub, such as gpt2
     #[arg(long, value_name = "FOLDER")]
     pub model: PathBuf,
-    /// The SAE whose features are shown: a folder or a weight file
+    /// The SAE whose features are shown: a folder, a weight file, or owner/name[@revision][:path] on the hub
     #[arg(long, value_name = "PATH")]
     pub sae: PathBuf,
     /// The corpus: a file, a folder, or a glob of .txt and .jsonl (also .gz, .zst) or .parquet, or token ids as .npy,

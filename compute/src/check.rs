@@ -58,8 +58,8 @@ pub fn check(args: &CheckArgs) -> Result<()> {
     }
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
     let h = &report.health;
-    writeln!(out, "SAE                     {} at {}", input.sae.display(), input.hook)?;
-    writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.display())?;
+    writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
+    writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.name)?;
     writeln!(out, "L0                      {:.2} of {} features", h.l0, input.sae_config.d_sae)?;
     writeln!(out, "never active            {:.1} % on these tokens", 100.0 * report.dead_share)?;
     writeln!(out, "explained variance      {}", number(h.explained_variance))?;

@@ -8,6 +8,7 @@ use tch::{Device, Kind, Tensor};
 use crate::{
     args::{Dtype, DumpCommand, DumpModel},
     device::device,
+    hub::{self, What},
     model::{HookPoint, Hooks, Model, Preprocessing},
     sae::Sae,
     weights::{Select, Weights},
@@ -34,7 +35,7 @@ pub fn dump(command: &DumpCommand) -> Result<()> {
         DumpCommand::Features { sae, sae_format, acts, out, device: name } => {
             let device = device(name)?;
             let x = FileKey::parse(acts)?.read(Kind::Float, device)?; // [.., d_in]
-            let sae = Sae::load(sae, *sae_format, device)?;
+            let sae = Sae::load(&hub::find(sae, What::Sae)?.path, *sae_format, device)?;
             write(out, &features(&sae, &x)?)
         }
     }
@@ -99,7 +100,7 @@ fn open(args: &DumpModel) -> Result<(Model, Tensor)> {
         tokens.size()
     );
     let kind = if args.dtype == Dtype::Bf16 { Kind::BFloat16 } else { Kind::Float };
-    let model = Model::load(&args.model, device, kind)?;
+    let model = Model::load(&hub::find(&args.model, What::Model)?.path, device, kind)?;
     let (n, n_ctx) = (model.config().d_vocab, model.config().n_ctx);
     let (low, high) = (tokens.min().int64_value(&[]), tokens.max().int64_value(&[]));
     ensure!(low >= 0 && high < n, "token ids go from {low} to {high}, the model has 0 to {} ({at})", n - 1);

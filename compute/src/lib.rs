@@ -22,6 +22,7 @@ pub mod device;
 pub mod dump;
 pub mod export;
 pub mod health;
+pub mod hub;
 pub mod inspect;
 pub mod layout;
 pub mod model;

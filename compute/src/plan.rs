@@ -17,6 +17,7 @@ use crate::{
     args::{Dtype, InputArgs, RunArgs},
     corpus::{self, Rows, Rule},
     device::device,
+    hub::{self, Found, What},
     layout,
     model::{HookPoint, Model, ModelConfig, Preprocessing},
     sae::{Sae, SaeConfig, SaeFormat},
@@ -25,18 +26,18 @@ use crate::{
 /// Model, SAE and text, validated: their files' headers fit together.
 #[derive(Debug)]
 pub struct Input {
-    /// Folder of the model.
-    pub model: PathBuf,
+    /// The model's folder.
+    pub model: Found,
     /// What the model's config says.
     pub model_config: ModelConfig,
     /// The SAE.
-    pub sae: PathBuf,
+    pub sae: Found,
     /// What the SAE's files say.
     pub sae_config: SaeConfig,
     /// Format of the SAEs, where the command line says.
     pub sae_format: Option<SaeFormat>,
     /// The corpus: a file, a folder or a glob.
-    pub data: PathBuf,
+    pub data: Found,
     /// Field of JSON Lines, column of Parquet.
     pub text_column: String,
     /// Hook point that the SAEs read.
@@ -65,7 +66,7 @@ pub struct Plan {
     /// What is read.
     pub input: Input,
     /// The second SAE, and what its files say.
-    pub sae_b: Option<(PathBuf, SaeConfig)>,
+    pub sae_b: Option<(Found, SaeConfig)>,
     /// Where the bundle goes.
     pub out: PathBuf,
     /// Texts of the prompt view.
@@ -94,16 +95,19 @@ const BATCH_TOKENS: usize = 2048;
 impl Input {
     /// Checks `args` against the headers of the files that they name.
     pub fn new(args: &InputArgs) -> Result<Self> {
-        let model_config = ModelConfig::read(&args.model)?;
-        let sae_config = SaeConfig::read(&args.sae, args.sae_format)?;
+        let model = hub::find(&args.model, What::Model)?;
+        let sae = hub::find(&args.sae, What::Sae)?;
+        let data = hub::find(&args.data, What::Data)?;
+        let model_config = ModelConfig::read(&model.path)?;
+        let sae_config = SaeConfig::read(&sae.path, args.sae_format)?;
         let hook = hook(args, &model_config, &sae_config)?;
         let hook_out = match &sae_config.hook_out {
             Some(name) => model_config.hook_point(name)?,
             None => hook,
         };
-        check_width(&args.sae, "reads", sae_config.d_in, &hook, &model_config)?;
-        check_width(&args.sae, "writes", sae_config.d_out, &hook_out, &model_config)?;
-        let rule = rule(args, &model_config, &sae_config)?;
+        check_width(&sae.path, "reads", sae_config.d_in, &hook, &model_config)?;
+        check_width(&sae.path, "writes", sae_config.d_out, &hook_out, &model_config)?;
+        let rule = rule(args, &data.path, &model_config, &sae_config)?;
         let preprocessing = Preprocessing {
             center_writing_weights: args
                 .center_writing_weights
@@ -114,12 +118,12 @@ impl Input {
         let batch_rows = args.batch_rows.unwrap_or((BATCH_TOKENS / rule.seq_len).max(1));
         ensure!(batch_rows > 0, "--batch-rows is 0, expected at least 1");
         Ok(Self {
-            model: args.model.clone(),
+            model,
             model_config,
-            sae: args.sae.clone(),
+            sae,
             sae_config,
             sae_format: args.sae_format,
-            data: args.data.clone(),
+            data,
             text_column: args.text_column.clone(),
             hook,
             hook_out,
@@ -139,7 +143,7 @@ impl Input {
     pub fn read_rows(&self) -> Result<(Option<Tokenizer>, Rows)> {
         let d_vocab = self.model_config.d_vocab as usize;
         let (tokenizer, rows) =
-            corpus::load(&self.model, &self.data, &self.text_column, &self.rule, d_vocab)?;
+            corpus::load(&self.model.path, &self.data.path, &self.text_column, &self.rule, d_vocab)?;
         Ok((tokenizer, rows))
     }
 
@@ -152,10 +156,10 @@ impl Input {
             Vec::new()
         };
         Ok(Subject {
-            model: Model::load(&self.model, self.device, self.kind)?,
+            model: Model::load(&self.model.path, self.device, self.kind)?,
             hook: self.hook,
             preprocessing: self.preprocessing,
-            sae: Sae::load(&self.sae, self.sae_format, self.device)?,
+            sae: Sae::load(&self.sae.path, self.sae_format, self.device)?,
             sae_b: None,
             skipped,
             device: self.device,
@@ -168,11 +172,15 @@ impl Plan {
     pub fn new(args: &RunArgs) -> Result<Self> {
         let input = Input::new(&args.input)?;
         let sae_b = match &args.sae_b {
-            Some(path) => Some((path.clone(), SaeConfig::read(path, input.sae_format)?)),
+            Some(path) => {
+                let sae_b = hub::find(path, What::Sae)?;
+                let config = SaeConfig::read(&sae_b.path, input.sae_format)?;
+                Some((sae_b, config))
+            }
             None => None,
         };
-        if let Some((path, b)) = &sae_b {
-            check_width(path, "reads", b.d_in, &input.hook, &input.model_config)?;
+        if let Some((sae_b, b)) = &sae_b {
+            check_width(&sae_b.path, "reads", b.d_in, &input.hook, &input.model_config)?;
         }
         let feature_ranges = parse_features(&args.features, input.sae_config.d_sae as u32)?;
         let features = feature_ranges.iter().flat_map(|r| r.start..r.end).collect();
@@ -298,8 +306,8 @@ fn check_window(needs: &Needs, seq_len: usize) -> Result<()> {
     Ok(())
 }
 
-fn rule(args: &InputArgs, model: &ModelConfig, sae: &SaeConfig) -> Result<Rule> {
-    let files = corpus::files(&args.data)?;
+fn rule(args: &InputArgs, data: &Path, model: &ModelConfig, sae: &SaeConfig) -> Result<Rule> {
+    let files = corpus::files(data)?;
     let tokens = corpus::hold_tokens(&files, &args.text_column)?;
     let n_ctx = model.n_ctx as usize;
     let of_array = match files.first() {

@@ -35,6 +35,8 @@ pub fn compute(command: &str, args: &[String]) -> Result<Output> {
     Command::new(&program)
         .arg(command)
         .args(args)
+        // A mistyped path must not be looked for on the hub.
+        .env("HF_HUB_OFFLINE", "1")
         .output()
         .with_context(|| format!("could not run {}", program.display()))
 }

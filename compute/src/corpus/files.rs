@@ -76,7 +76,7 @@ pub fn files(data: &Path) -> Result<Vec<PathBuf>, CorpusError> {
             found.push(path);
         }
     } else {
-        return Err(read(std::io::ErrorKind::NotFound.into()));
+        return Err(read(std::io::Error::new(std::io::ErrorKind::NotFound, "no such file")));
     }
     found.sort();
     if found.is_empty() {

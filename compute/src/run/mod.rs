@@ -51,15 +51,15 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let prompt_tokens = prompts::tokenize(&plan, tokenizer.as_ref())?;
     progress.begin("load", 0, "");
     let mut subject = plan.input.subject(tokenizer.as_ref())?;
-    if let Some((path, _)) = &plan.sae_b {
-        subject.sae_b = Some(Sae::load(path, plan.input.sae_format, plan.input.device)?);
+    if let Some((sae_b, _)) = &plan.sae_b {
+        subject.sae_b = Some(Sae::load(&sae_b.path, plan.input.sae_format, plan.input.device)?);
     }
     progress.begin("health", 0, "");
     let health = health::measure(&subject, plan.input.hook_out, &rows, plan.input.batch_rows)?;
     if plan.features.len() as i64 != plan.input.sae_config.d_sae {
         let features: Vec<i64> = plan.features.iter().map(|f| i64::from(*f)).collect();
         subject.sae =
-            Sae::load_features(&plan.input.sae, plan.input.sae_format, plan.input.device, &features)?;
+            Sae::load_features(&plan.input.sae.path, plan.input.sae_format, plan.input.device, &features)?;
     }
 
     progress.begin("forward", rows.n_rows(), "rows");

@@ -15,7 +15,12 @@ use shared::manifest::{
 use tch::{Device, Kind};
 
 use super::rows_per_chunk;
-use crate::{corpus::Rows, plan::Plan, sae::SaeConfig};
+use crate::{
+    corpus::Rows,
+    hub::{Found, end_of},
+    plan::Plan,
+    sae::SaeConfig,
+};
 
 /// The manifest of a run whose files are written.
 pub fn manifest(
@@ -27,24 +32,24 @@ pub fn manifest(
 ) -> Result<Manifest> {
     let config = &plan.input.model_config;
     let sae_b = match &plan.sae_b {
-        Some((path, config)) => Some(sae_info(plan, path, config)?),
+        Some((sae, config)) => Some(sae_info(plan, sae, config)?),
         None => None,
     };
     Ok(Manifest {
         schema: SchemaVersion { major: MAJOR, minor: MINOR },
         tool: format!("sae-vis compute {}", env!("CARGO_PKG_VERSION")),
         model: ModelInfo {
-            name: name(&plan.input.model),
+            name: plan.input.model.name.clone(),
             family: config.family.name().to_owned(),
             n_layers: config.n_layers as u32,
             d_model: config.d_model as u32,
             d_vocab: config.d_vocab as u32,
-            sha256: sha256(&plan.input.model)?,
+            sha256: sha256(&plan.input.model.path)?,
         },
         sae: sae_info(plan, &plan.input.sae, &plan.input.sae_config)?,
         sae_b,
         dataset: DatasetInfo {
-            name: name(&plan.input.data),
+            name: plan.input.data.name.clone(),
             n_rows: rows.n_rows() as u32,
             seq_len: rows.seq_len() as u32,
             prepend_bos: plan.input.rule.bos.is_some(),
@@ -72,22 +77,16 @@ pub fn manifest(
     })
 }
 
-fn sae_info(plan: &Plan, path: &Path, config: &SaeConfig) -> Result<SaeInfo> {
+fn sae_info(plan: &Plan, sae: &Found, config: &SaeConfig) -> Result<SaeInfo> {
     Ok(SaeInfo {
-        name: name(path),
+        name: sae.name.clone(),
         architecture: config.architecture.name().to_owned(),
         format: config.format.name().to_owned(),
         hook: plan.input.hook.to_string(),
         d_in: config.d_in as u32,
         d_sae: config.d_sae as u32,
-        sha256: sha256(path)?,
+        sha256: sha256(&sae.path)?,
     })
-}
-
-/// The last two parts of a path, as in a hub's `owner/name`: a bundle tells what was read, not where it is kept.
-fn name(path: &Path) -> String {
-    let parts: Vec<_> = path.components().filter_map(|c| c.as_os_str().to_str()).collect();
-    parts[parts.len().saturating_sub(2)..].join("/")
 }
 
 /// SHA-256 of a weight file, or of all weight files of a folder in the order of their names.
@@ -119,18 +118,6 @@ fn sha256(path: &Path) -> Result<String> {
     Ok(format!("{:x}", hash.finalize()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_do_not_tell_where_things_are_kept() {
-        for (path, expected) in [("demo/model", "demo/model"), ("/a/b/gpt2/", "b/gpt2"), ("25.pt", "25.pt")] {
-            assert_eq!(name(Path::new(path)), expected);
-        }
-    }
-}
-
 fn data_file((name, first_document): &(String, u32)) -> DataFile {
-    DataFile { name: name.clone(), first_document: *first_document }
+    DataFile { name: end_of(Path::new(name)), first_document: *first_document }
 }
