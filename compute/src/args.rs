@@ -191,7 +191,8 @@ pub struct InputArgs {
     /// The model: a folder with config.json, weights and tokenizer.json, or its name on the hub, such as gpt2
     #[arg(long, value_name = "FOLDER")]
     pub model: PathBuf,
-    /// The SAE whose features are shown: a folder, a weight file, or owner/name[@revision][:path] on the hub
+    /// The SAE whose features are shown: a folder, a weight file, or on the hub owner/name:path, with @revision after
+    /// the name where wanted
     #[arg(long, value_name = "PATH")]
     pub sae: PathBuf,
     /// The corpus: a file, a folder, or a glob of .txt and .jsonl (also .gz, .zst) or .parquet, or token ids as .npy,

@@ -111,36 +111,43 @@ fn verdict(input: &Input, health: &Health, better: Option<(String, f64)>) -> Str
     let Some(variance) = health.explained_variance else {
         return "the activations or their reconstruction are not finite: try --dtype f32".to_owned();
     };
-    let mut text = format!("explained variance {variance:.2}: ");
-    if variance >= FITS {
-        text.push_str("this SAE fits these activations");
-        if input.sae_config.normalize == Normalize::ExpectedAverage {
-            text.push_str(", although the scale that its config asks for is not in its files");
+    let reason = if variance >= FITS {
+        match input.sae_config.normalize {
+            Normalize::ExpectedAverage => {
+                ", although the scale that its config asks for is not in its files".into()
+            }
+            _ => String::new(),
         }
-        return text;
-    }
-    text.push_str("this SAE does not fit these activations");
+    } else {
+        why_not(input, health, better)
+    };
+    let fits = if variance >= FITS { "fits" } else { "does not fit" };
+    format!("explained variance {variance:.2}: this SAE {fits} these activations{reason}")
+}
+
+/// The likeliest reason, as the end of a sentence.
+fn why_not(input: &Input, health: &Health, better: Option<(String, f64)>) -> String {
     let asked = input.sae_config.center_writing_weights;
     let centred = input.preprocessing.center_writing_weights;
     if let Some((option, variance)) = better {
-        text.push_str(&format!("; with {option} it is {variance:.2}"));
-    } else if asked.is_some_and(|asked| asked != centred) {
+        return format!("; with {option} it is {variance:.2}");
+    }
+    if asked.is_some_and(|asked| asked != centred) {
         let (asks, is) = if centred { ("no centering", "on") } else { ("centering", "off") };
-        text.push_str(&format!("; its config asks for {asks}, which is {is}"));
-    } else if input.sae_config.normalize == Normalize::ExpectedAverage {
-        text.push_str(
-            "; its config asks for expected_average_only_in, whose scale is not in its files: \
-             fold it into the weights (SAELens's fold_activation_norm_scaling_factor)",
-        );
-    } else if let (Some(acts), Some(out)) = (health.acts_norm, health.reconstruction_norm)
+        return format!("; its config asks for {asks}, which is {is}");
+    }
+    if input.sae_config.normalize == Normalize::ExpectedAverage {
+        return "; its config asks for expected_average_only_in, whose scale is not in its files: \
+                fold it into the weights (SAELens's fold_activation_norm_scaling_factor)"
+            .to_owned();
+    }
+    if let (Some(acts), Some(out)) = (health.acts_norm, health.reconstruction_norm)
         && !(0.5..2.0).contains(&(out / acts))
     {
-        text.push_str(&format!(
-            "; its reconstruction is {:.2} times as long as the activations: is a scale missing?",
-            out / acts
-        ));
-    } else {
-        text.push_str("; was it trained on another model, hook point or text?");
+        let times = out / acts;
+        return format!(
+            "; its reconstruction is {times:.2} times as long as the activations: is a scale missing?"
+        );
     }
-    text
+    "; was it trained on another model, hook point or text?".to_owned()
 }

@@ -49,6 +49,8 @@ fn manifest(encoding: Encoding, files: Vec<FileInfo>) -> Manifest {
             seq_len: 4,
             prepend_bos: false,
             shuffled: false,
+            skip_special: false,
+            files: Vec::new(),
             sha256: text(),
         },
         run: RunInfo {
@@ -228,7 +230,7 @@ fn the_manifest_finds_the_block_of_a_feature() {
 
 #[test]
 fn a_corpus_chunk_gives_its_own_rows_only() {
-    let chunk = CorpusChunk { first_row: 4, seq_len: 2, token_ids: vec![1, 2, 3, 4] };
+    let chunk = CorpusChunk { first_row: 4, seq_len: 2, token_ids: vec![1, 2, 3, 4], documents: vec![7, 7] };
     assert_eq!((chunk.row(4), chunk.row(5)), (Some(&[1, 2][..]), Some(&[3, 4][..])));
     assert_eq!((chunk.row(3), chunk.row(6)), (None, None));
 }

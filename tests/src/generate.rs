@@ -28,6 +28,8 @@ use text::Text;
 const N_ROWS: usize = 512;
 const SEQ_LEN: usize = 128;
 const ROWS_PER_CHUNK: usize = 64;
+/// Rows cut from one document.
+const ROWS_PER_DOCUMENT: u32 = 4;
 const D_VOCAB: usize = 1500;
 const D_IN: usize = 512;
 const FEATURES_PER_BLOCK: u32 = 32;
@@ -105,7 +107,9 @@ pub fn generate(folder: &Path, n_features: u32, seed: u64) -> anyhow::Result<()>
     writer.write(&text.vocab, ENCODING.vocab_path())?;
     for (i, rows) in corpus.token_ids.chunks(ROWS_PER_CHUNK * SEQ_LEN).enumerate() {
         let first_row = (i * ROWS_PER_CHUNK) as u32;
-        let chunk = CorpusChunk { first_row, seq_len: SEQ_LEN as u32, token_ids: rows.to_vec() };
+        let n_rows = (rows.len() / SEQ_LEN) as u32;
+        let documents = (first_row..first_row + n_rows).map(|row| row / ROWS_PER_DOCUMENT).collect();
+        let chunk = CorpusChunk { first_row, seq_len: SEQ_LEN as u32, token_ids: rows.to_vec(), documents };
         writer.write(&chunk, ENCODING.corpus_path(i))?;
     }
     let (index, known) = write_features(&mut writer, &corpus, n_features, seed)?;
@@ -194,13 +198,15 @@ fn manifest(
         "sae": sae("sae-a", n_features),
         "sae_b": sae("sae-b", 4 * n_features),
         "dataset": { "name": "synthetic lines", "n_rows": N_ROWS, "seq_len": SEQ_LEN, "prepend_bos": false,
-                     "shuffled": true, "sha256": "0".repeat(64) },
+                     "shuffled": true, "sha256": "0".repeat(64),
+                     "files": [{ "name": "lines.txt", "first_document": 0 }] },
         "run": { "device": "cpu", "dtype": "f32", "batch_rows": 32, "seed": seed,
                  "center_writing_weights": false },
         "features": [{ "start": 0, "end": n_features }],
         "layouts": { "feature": Layout::default_feature(), "prompt": Layout::default_prompt() },
         "health": { "l0": 9.25, "n_dead": n_dead, "n_measured": N_ROWS * SEQ_LEN, "explained_variance": 0.871,
-                    "loss": 3.412, "loss_reconstructed": 3.561, "loss_zeroed": 5.207 },
+                    "loss": 3.412, "loss_reconstructed": 3.561, "loss_zeroed": 5.207,
+                    "acts_norm": 8.4, "reconstruction_norm": 7.9, "decoder_norm": 1.0 },
         "n_prompts": n_prompts,
         "encoding": ENCODING,
         "rows_per_chunk": ROWS_PER_CHUNK,

@@ -25,6 +25,10 @@
 //! | `[role=alert][data-error]` | an error |
 
 #![allow(clippy::needless_pass_by_value, reason = "leptos hands components their properties by value")]
+#![allow(
+    clippy::redundant_closure,
+    reason = "the macro erases the type of a closure written in it, not of a name"
+)]
 
 pub mod components;
 pub mod data;

@@ -35,6 +35,11 @@ impl Project {
         self.root.join(".tools")
     }
 
+    /// The accessibility audit that the browser tests run in the page: axe-core's one file.
+    pub fn axe(&self) -> PathBuf {
+        self.tools().join("axe/axe_core_python/axe.min.js")
+    }
+
     /// The built page, with the demo's bundle beside it: `dist`.
     pub fn dist(&self) -> PathBuf {
         self.root.join("dist")

@@ -1,6 +1,7 @@
 //! What has to be there before anything is built; each part is skipped where it is.
 
 mod libtorch;
+mod pip;
 
 use crate::{apt, steps};
 use anyhow::{Context as _, Result, bail};
@@ -26,6 +27,28 @@ pub fn for_browser() -> Result<()> {
     let chromium = Chromium::find()?;
     println!("browser: {}", chromium.browser.display());
     Ok(())
+}
+
+/// The accessibility audit that the tests run in the page: axe-core (MPL 2.0), as a wheel of PyPI carries it.
+pub fn for_audit(project: &Project) -> Result<()> {
+    const WHEEL: &str = "axe-core-python==0.1.0";
+    if project.axe().exists() {
+        return Ok(());
+    }
+    println!("axe-core: fetching {WHEEL} from PyPI into .tools (0.4 MB)");
+    let tools = project.tools();
+    let mut pip = pip::pip(&tools)?;
+    pip.args([
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-compile",
+        "--root-user-action=ignore",
+        WHEEL,
+        "--target",
+    ]);
+    steps::run(pip.arg(tools.join("axe")).env("PIP_ROOT_USER_ACTION", "ignore"))
+        .context("could not fetch axe-core")
 }
 
 /// libtorch's Rust binding compiles one C++ file.

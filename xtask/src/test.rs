@@ -15,6 +15,7 @@ pub fn run(project: &Project) -> Result<()> {
     steps.run("format", "cargo fmt --check", || cargo_step(&["fmt", "--all", "--check"]))?;
     steps.run("set-up", "libtorch and Rust's WebAssembly target", || setup::for_builds(project))?;
     steps.run("browser", "Chromium and its driver", setup::for_browser)?;
+    steps.run("audit", "axe-core", || setup::for_audit(project))?;
     steps.run("layers", "what may depend on what", || layers(project))?;
     steps.run("lints", "clippy (the first time some five minutes)", || {
         cargo_step(&[

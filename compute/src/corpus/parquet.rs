@@ -9,7 +9,10 @@ use parquet::{
     schema::types::Type,
 };
 
-use super::{CorpusError, text::Documents};
+use super::CorpusError;
+
+/// A column's values, read as they are asked for.
+type Column<'a, T> = Box<dyn Iterator<Item = Result<T, CorpusError>> + 'a>;
 
 /// Whether the column holds lists of integers rather than text.
 pub fn holds_tokens(path: &Path, column: &str) -> Result<bool, CorpusError> {
@@ -18,7 +21,7 @@ pub fn holds_tokens(path: &Path, column: &str) -> Result<bool, CorpusError> {
 }
 
 /// The texts of `column`.
-pub fn documents<'a>(path: &'a Path, column: &'a str) -> Result<Documents<'a>, CorpusError> {
+pub fn documents<'a>(path: &'a Path, column: &'a str) -> Result<Column<'a, String>, CorpusError> {
     rows(path, column, move |field| match field {
         Field::Str(text) => Ok(text),
         other => Err(format!("column {column} holds {other}, expected text")),
@@ -26,10 +29,7 @@ pub fn documents<'a>(path: &'a Path, column: &'a str) -> Result<Documents<'a>, C
 }
 
 /// The token ids of `column`, row by row.
-pub fn token_rows<'a>(
-    path: &'a Path,
-    column: &'a str,
-) -> Result<Box<dyn Iterator<Item = Result<Vec<i64>, CorpusError>> + 'a>, CorpusError> {
+pub fn token_rows<'a>(path: &'a Path, column: &'a str) -> Result<Column<'a, Vec<i64>>, CorpusError> {
     rows(path, column, move |field| {
         let Field::ListInternal(list) = field else { return Err(format!("column {column} holds no list")) };
         let id = |field: &Field| match *field {
@@ -48,7 +48,7 @@ fn rows<'a, T: 'a>(
     path: &'a Path,
     column: &str,
     value: impl Fn(Field) -> Result<T, String> + 'a,
-) -> Result<Box<dyn Iterator<Item = Result<T, CorpusError>> + 'a>, CorpusError> {
+) -> Result<Column<'a, T>, CorpusError> {
     let wrong = move |reason: String| CorpusError::Parquet { reason, path: path.to_owned() };
     let reader = open(path)?;
     let (projection, _) = chosen(&reader, path, column)?;

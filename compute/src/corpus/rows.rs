@@ -222,7 +222,9 @@ mod tests {
 
     fn cut(documents: &[Vec<u32>], rule: &Rule) -> Rows {
         let mut rows = RowsBuilder::new(rule);
-        documents.iter().for_each(|d| rows.push(d));
+        for document in documents {
+            rows.push(document);
+        }
         rows.finish()
     }
 
@@ -259,7 +261,9 @@ mod tests {
             let rows = cut(std::slice::from_ref(&text), &rule);
             let mut firsts: Vec<u32> = (0..20).map(|r| rows.row(r)[0]).collect();
             assert!(firsts.iter().all(|f| f % 3 == 0) && !firsts.is_sorted());
-            firsts.iter().for_each(|f| seen[*f as usize / 300] += 1);
+            for first in &firsts {
+                seen[*first as usize / 300] += 1;
+            }
             firsts.sort_unstable();
             firsts.dedup();
             assert_eq!(firsts.len(), 20, "drawn without replacement");

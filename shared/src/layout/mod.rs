@@ -294,11 +294,11 @@ impl Component {
     }
 
     fn to_json(self) -> String {
-        let mut json = format!("{{\"type\":\"{}\"", self.name());
-        for (option, setting) in self.changed() {
-            json += &format!(",\"{}\":{}", option.name, setting.to_json());
-        }
-        json + "}"
+        let mut members = vec![format!("\"type\":\"{}\"", self.name())];
+        members.extend(
+            self.changed().iter().map(|(option, set)| format!("\"{}\":{}", option.name, set.to_json())),
+        );
+        format!("{{{}}}", members.join(","))
     }
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -56,5 +56,5 @@ impl<T: Clone + 'static> Loading<T> {
 }
 
 fn resource(fetch: Box<dyn Fn() -> LocalBoxFuture<'static, Found>>) -> LocalResource<Found> {
-    LocalResource::new(move || fetch())
+    LocalResource::new(fetch)
 }

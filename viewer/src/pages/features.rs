@@ -251,7 +251,7 @@ fn cloud(table: Table, session: Session) -> AnyView {
         }
     };
     let plot = scatter(dots, format!("Features by {} and {}", x.name(), y.name()), point, move |feature| {
-        session.go(Route::Feature(feature))
+        session.go(Route::Feature(feature));
     });
     view! {
         <section class="panel" data-panel="scatter">

@@ -160,7 +160,7 @@ fn column(
         button("Remove column", "remove-column", move || {
             editor.change(|d| {
                 d.columns.remove(c);
-            })
+            });
         })
     });
     let dropped = drag.clone();
@@ -210,7 +210,7 @@ fn component(
     let remove = handler(move |_: web_sys::MouseEvent| {
         editor.change(|d| {
             d.columns[c].components.remove(i);
-        })
+        });
     });
     let options = component.settings().into_iter().map(|(option, now)| {
         let refusal = match unfit {

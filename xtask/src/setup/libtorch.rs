@@ -5,14 +5,15 @@
 //! libraries, so those two are fetched and not the other 2.5 GB. `.tools/libtorch` then links to it,
 //! where `.cargo/config.toml` points plain cargo commands.
 
-use crate::{apt, steps};
+use super::pip::pip;
+use crate::steps;
 use anyhow::{Context as _, Result, bail};
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
-use xtask::{browser::on_path, project::Project};
+use xtask::project::Project;
 
 /// The release that tch 0.24 binds.
 const VERSION: &str = "2.11";
@@ -121,29 +122,6 @@ fn fetch(project: &Project) -> Result<PathBuf> {
     fs::rename(partial.join("site"), &done).context("could not move libtorch into place")?;
     fs::remove_dir_all(&partial).context("could not clear the temporary folder")?;
     Ok(done.join("torch"))
-}
-
-/// A pip: Python's own, that of a virtual environment, or Debian's.
-fn pip(tools: &Path) -> Result<Command> {
-    if on_path("python3").is_none() {
-        println!("installing Debian's python3 and python3-pip (about 20 MB)");
-        apt::install(&["python3", "python3-pip"])?;
-    }
-    let own = || {
-        let mut command = Command::new("python3");
-        command.args(["-m", "pip"]);
-        command
-    };
-    if steps::read(own().arg("--version")).is_ok() {
-        return Ok(own());
-    }
-    let venv = tools.join("pip");
-    if steps::read(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).is_ok() {
-        return Ok(Command::new(venv.join("bin/pip")));
-    }
-    println!("installing Debian's python3-pip (about 20 MB)");
-    apt::install(&["python3-pip"])?;
-    Ok(own())
 }
 
 /// Makes `link` point at `folder`; left alone where it does.

@@ -1,0 +1,29 @@
+//! Packages from PyPI, fetched into the project's own folder.
+
+use crate::{apt, steps};
+use anyhow::Result;
+use std::{path::Path, process::Command};
+use xtask::browser::on_path;
+
+/// A pip: Python's own, that of a virtual environment, or Debian's.
+pub fn pip(tools: &Path) -> Result<Command> {
+    if on_path("python3").is_none() {
+        println!("installing Debian's python3 and python3-pip (about 20 MB)");
+        apt::install(&["python3", "python3-pip"])?;
+    }
+    let own = || {
+        let mut command = Command::new("python3");
+        command.args(["-m", "pip"]);
+        command
+    };
+    if steps::read(own().arg("--version")).is_ok() {
+        return Ok(own());
+    }
+    let venv = tools.join("pip");
+    if steps::read(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv)).is_ok() {
+        return Ok(Command::new(venv.join("bin/pip")));
+    }
+    println!("installing Debian's python3-pip (about 20 MB)");
+    apt::install(&["python3-pip"])?;
+    Ok(own())
+}
