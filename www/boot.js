@@ -1,5 +1,8 @@
 // Starts the viewer. A file of its own, because the page's policy forbids inline scripts; the names of the built
 // files, which carry a hash, are on the script's own tag.
+import "./help.js";
+import "./figures.js";
+
 const status = document.getElementById("boot");
 try {
   const { js, wasm } = document.querySelector("script[data-wasm]").dataset;

@@ -86,6 +86,11 @@ fn page(bundle: &Path, folder: &Path) -> Result<String> {
     })?;
     let mut script =
         String::from_utf8(read(&only(folder, "js", "viewer")?)?).context("the viewer's script is no text")?;
+    for part in ["help.js", "figures.js"] {
+        script.push_str(
+            &String::from_utf8(read(&folder.join(part))?).with_context(|| format!("{part} is no text"))?,
+        );
+    }
     script.push_str(START);
     // A script in a page ends at the first `</script`, whatever it is part of.
     ensure!(!script.contains("</script"), "the viewer's script cannot be put into a page");

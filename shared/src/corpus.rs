@@ -28,6 +28,11 @@ impl CorpusChunk {
         let len = self.seq_len as usize;
         self.token_ids.get(i.checked_mul(len)?..(i + 1).checked_mul(len)?)
     }
+
+    /// The document that corpus row `row` begins in, where documents are known.
+    pub fn document(&self, row: u32) -> Option<u32> {
+        self.documents.get(row.checked_sub(self.first_row)? as usize).copied()
+    }
 }
 
 impl Checked for CorpusChunk {

@@ -116,6 +116,18 @@ pub struct DatasetInfo {
     pub sha256: String,
 }
 
+impl DatasetInfo {
+    /// Where document `document` of the corpus is, as the end of a sentence: its number in its file, from 1.
+    pub fn place(&self, document: u32) -> String {
+        match self.files.iter().rfind(|file| file.first_document <= document) {
+            Some(file) => {
+                format!(", begins in document {} of {}", document - file.first_document + 1, file.name)
+            }
+            None => format!(", begins in document {}", document + 1),
+        }
+    }
+}
+
 /// A file of text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataFile {

@@ -212,7 +212,7 @@ fn wrong_input_gives_one_clear_line_and_leaves_nothing() {
     for (more, expected) in [
         (["--model", "nowhere"], "(nowhere"),
         (["--sae", "nowhere"], "(nowhere"),
-        (["--data", "nowhere.jsonl"], "no such file (nowhere.jsonl)"),
+        (["--data", "nowhere.jsonl"], "no such file or folder (nowhere.jsonl)"),
         (["--data", &no_format], "could not tell the corpus's format"),
         (["--data", &empty], "the corpus is empty: 0 tokens do not fill one row of 128"),
         (["--data", &short], "do not fill one row of 128; try a smaller --seq-len"),
@@ -247,6 +247,7 @@ fn an_interrupted_run_leaves_nothing_behind() {
     let mut child = std::process::Command::new(tests::built::compute().unwrap())
         .arg("run")
         .args(args(&out, &["--features", "all", "--sequences", "4096"]))
+        .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     let n_entries = || fs::read_dir(temp.path()).unwrap().count();
@@ -256,7 +257,9 @@ fn an_interrupted_run_leaves_nothing_behind() {
     }
     let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
     assert_eq!(n_entries(), 0);
 }
 

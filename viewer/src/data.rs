@@ -155,13 +155,14 @@ impl Bundle {
         Ok(Shown { bundle: self, vocab, block, at })
     }
 
-    /// All token ids of corpus row `row`.
-    pub async fn row(self: Arc<Self>, row: u32) -> Result<Vec<u32>, DataError> {
+    /// All token ids of corpus row `row`, and the document it begins in, where that is known.
+    pub async fn row(self: Arc<Self>, row: u32) -> Result<(Vec<u32>, Option<u32>), DataError> {
         let i = (row / self.manifest.rows_per_chunk) as usize;
         let path = self.manifest.encoding.corpus_path(i);
         let chunk: Arc<CorpusChunk> = self.read(&self.kept.chunks, i, path.clone()).await?;
         let missing = || BundleError::Invalid { reason: format!("row {row} is missing"), path };
-        Ok(chunk.row(row).ok_or_else(missing)?.to_vec())
+        let ids = chunk.row(row).ok_or_else(missing)?.to_vec();
+        Ok((ids, chunk.document(row)))
     }
 
     /// Fetches the block of `feature` if it is not there yet, so that a later visit need not wait.

@@ -55,13 +55,21 @@ fn column_view(column: &Column, shown: &Shown, marks: Marks) -> impl IntoView + 
 }
 
 fn component_view(component: Component, shown: Shown, marks: Marks) -> AnyView {
-    match component {
+    let panel = match component {
         Component::FeatureTables(options) => view! { <FeatureTables shown options /> }.into_any(),
         Component::ActsHistogram(_) => view! { <ActsHistogram shown marks /> }.into_any(),
         Component::LogitsTable(options) => view! { <LogitsTable shown options marks /> }.into_any(),
         Component::LogitsHistogram(_) => view! { <LogitsHistogram shown marks /> }.into_any(),
         Component::Sequences(options) => view! { <Sequences shown options marks /> }.into_any(),
+    };
+    // What the button does is in www/figures.js.
+    view! {
+        <div class="panel-frame">
+            {panel}
+            <button type="button" class="copy" data-copy title="Copy this panel" aria-label="Copy this panel"></button>
+        </div>
     }
+    .into_any()
 }
 
 /// A component that the bundle holds no data for.

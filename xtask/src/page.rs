@@ -69,7 +69,10 @@ fn assemble(project: &Project, wasm: &Path) -> Result<Page> {
         .remove_name_section(true)
         .remove_producers_section(true)
         .web(true)?;
-    bindgen.generate(&out).with_context(|| format!("wasm-bindgen refused {}", wasm.display()))?;
+    let mut bound =
+        bindgen.generate_output().with_context(|| format!("wasm-bindgen refused {}", wasm.display()))?;
+    drop_streams(bound.wasm_mut());
+    bound.emit(&out).with_context(|| format!("could not write to {}", out.display()))?;
 
     let mut page = Page::new();
     collect(&out, Path::new(""), &mut page)?;
@@ -96,6 +99,17 @@ fn assemble(project: &Project, wasm: &Path) -> Result<Page> {
     })?;
     page.insert(PathBuf::from("index.html"), html.into_bytes());
     Ok(page)
+}
+
+/// Takes out what the page never calls: leptos depends on wasm-streams, whose classes for JavaScript are exported, and so
+/// kept, whether or not anything uses them.
+fn drop_streams(module: &mut walrus::Module) {
+    let unused: Vec<_> =
+        module.exports.iter().filter(|e| e.name.contains("intounderlying")).map(walrus::Export::id).collect();
+    for export in unused {
+        module.exports.delete(export);
+    }
+    walrus::passes::gc::run(module);
 }
 
 /// Reads a folder's files into `page`.

@@ -24,7 +24,7 @@ impl BundleWriter {
     pub fn new(out: &Path, encoding: Encoding) -> Result<Self> {
         // The name is chosen first, so that an interrupt finds the folder whenever it comes.
         let name = format!(".sae-vis-partial-{:016x}", rand::random::<u64>());
-        clean_up_when_interrupted(parent(out).join(&name));
+        clean_up_when_interrupted(parent(out).join(&name))?;
         let folder =
             tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(parent(out)).with_context(
                 || format!("could not write to the output's folder ({})", parent(out).display()),
@@ -85,17 +85,27 @@ impl BundleWriter {
 }
 
 /// Removes the unfinished bundle where the program is told to stop (Ctrl-C, or a cluster's scheduler).
-fn clean_up_when_interrupted(folder: PathBuf) {
-    /// What shells report of a program ended by Ctrl-C.
-    const INTERRUPTED: i32 = 130;
-    #[allow(clippy::exit, reason = "the signal asks the program to end, wherever it is")]
-    let clean_up = move || {
-        // What cannot be removed now could not be reported either: the program ends here.
-        std::fs::remove_dir_all(&folder).unwrap_or_default();
-        std::process::exit(INTERRUPTED);
-    };
-    // A second bundle in one process, as in tests, keeps the first one's handler.
-    ctrlc::set_handler(clean_up).unwrap_or_default();
+///
+/// The exit skips the clean-up of C++ libraries: libtorch's other threads are still at work then, and would complain.
+fn clean_up_when_interrupted(folder: PathBuf) -> Result<()> {
+    use signal_hook::{consts::TERM_SIGNALS, iterator::Signals, low_level};
+    /// A thread that writes at this moment can make the folder anew.
+    const ATTEMPTS: usize = 100;
+    /// What shells add to the number of the signal that ended a program.
+    const BY_SIGNAL: i32 = 128;
+    let mut signals = Signals::new(TERM_SIGNALS).context("could not listen for Ctrl-C")?;
+    std::thread::spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            // What cannot be removed now could not be reported either: the program ends here.
+            for _ in 0..ATTEMPTS {
+                if std::fs::remove_dir_all(&folder).is_ok() || !folder.exists() {
+                    break;
+                }
+            }
+            low_level::exit(BY_SIGNAL + signal);
+        }
+    });
+    Ok(())
 }
 
 /// Folder in which `out` lies.

@@ -21,20 +21,6 @@ use crate::{
     theme::ThemeToggle,
 };
 
-/// Keys and what they do, as the help shows them.
-const KEYS: [(&str, &str); 10] = [
-    ("j  →", "next feature"),
-    ("k  ←", "previous feature"),
-    ("g", "go to an index"),
-    ("r", "random feature"),
-    ("l", "layout"),
-    ("/", "search features; in the table, typing does"),
-    ("Tab, arrows", "from token to token, from row to row"),
-    ("Enter", "open the feature; show the whole row of a token"),
-    ("?", "this help"),
-    ("Esc", "close"),
-];
-
 /// Opens the bundle and shows the page that the address names.
 #[component]
 pub fn Frame() -> impl IntoView {
@@ -64,7 +50,6 @@ pub fn Frame() -> impl IntoView {
             <ThemeToggle />
         </header>
         <main data-ready=move || session.ready.get()>{move || content()}</main>
-        <Help />
         <TokenCard />
     }
     .into_any()
@@ -198,6 +183,7 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
             }
             return e.prevent_default();
         }
+        let prompt = matches!(session.route.get_untracked(), Route::Prompt { .. });
         let step = |by: i64| {
             if let Route::Feature(feature) = session.route.get_untracked()
                 && let Some(next) = bundle.neighbour(feature, by)
@@ -207,6 +193,11 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
         };
         match key.as_str() {
             "/" => session.go(Route::features()),
+            "ArrowRight" if prompt => choose(".prompt-text", 1),
+            "ArrowLeft" if prompt => choose(".prompt-text", -1),
+            "j" if prompt => choose("[data-choices=prompt]", 1),
+            "k" if prompt => choose("[data-choices=prompt]", -1),
+            "m" => choose("[data-choices=metric]", 1),
             "j" | "ArrowRight" => step(1),
             "k" | "ArrowLeft" => step(-1),
             "g" => focus_index(),
@@ -228,6 +219,17 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
     });
 }
 
+/// Follows the link `by` places from the current one among those in the element that `css` finds, round the end.
+fn choose(css: &str, by: i32) {
+    let Ok(links) = document().query_selector_all(&format!("{css} a")) else { return };
+    let link = |i| links.item(i).and_then(|l| l.dyn_into::<web_sys::HtmlElement>().ok());
+    let n = links.length();
+    let current = (0..n).find(|&i| link(i).is_some_and(|l| l.has_attribute("aria-current")));
+    if let Some(link) = current.and_then(|i| link((i + n).wrapping_add_signed(by) % n)) {
+        link.click();
+    }
+}
+
 fn toggle_help() {
     let help = document().get_element_by_id("help");
     if let Some(help) = help.and_then(|h| h.dyn_into::<web_sys::HtmlElement>().ok()) {
@@ -236,22 +238,5 @@ fn toggle_help() {
         if let Err(e) = done {
             leptos::logging::warn!("the help: {e:?}");
         }
-    }
-}
-
-#[component]
-fn Help() -> impl IntoView {
-    let keys = KEYS.map(|(key, does)| view! { <div><dt><kbd>{key}</kbd></dt><dd>{does}</dd></div> });
-    view! {
-        <div id="help" class="help" popover="auto" role="dialog" aria-label="Help">
-            <h2>"Keys"</h2>
-            <dl class="keys">{keys.into_iter().collect_view()}</dl>
-            <h2>"Colours"</h2>
-            <ul class="legend">
-                <li><span class="token active f6">"some"</span>" "<span class="token active f20">"most"</span>" activation, up to the feature's largest"</li>
-                <li><span class="token helps u16">"helps"</span>" the feature makes this token likelier (lower loss)"</li>
-                <li><span class="token hurts u16">"hurts"</span>" the feature makes this token less likely"</li>
-            </ul>
-        </div>
     }
 }

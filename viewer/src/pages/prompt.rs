@@ -122,8 +122,8 @@ fn PromptBody(found: Found, n_prompts: u32) -> impl IntoView {
         .collect_view();
     view! {
         <header class="prompt-head">
-            <nav class="choices" aria-label="Prompt"><span class="choices-name">"Prompt"</span>{prompts}</nav>
-            <nav class="choices" aria-label="Metric"><span class="choices-name">"Ranked by"</span>{metrics}</nav>
+            <nav class="choices" aria-label="Prompt" data-choices="prompt"><span class="choices-name">"Prompt"</span>{prompts}</nav>
+            <nav class="choices" aria-label="Metric" data-choices="metric"><span class="choices-name">"Ranked by"</span>{metrics}</nav>
         </header>
         <PromptTokens found=found.clone() />
         {columns}

@@ -118,13 +118,18 @@ pub fn SequenceLine(
 fn WholeRow(shown: Shown, row: u32, position: u32, scale: Scale) -> impl IntoView {
     let bundle = shown.bundle.clone();
     let ids = Loading::new(move || Arc::clone(&bundle).row(row));
+    let files = shown.bundle.manifest.dataset.clone();
+    let place = move || match ids.get() {
+        Some(Ok((_, Some(document)))) => files.place(document),
+        _ => String::new(),
+    };
     let content = move || match ids.get() {
         None => ().into_any(),
         Some(Err(e)) => {
             let retry = Callback::new(move |()| ids.refetch());
             view! { <ErrorNote message=e.to_string() retry /> }.into_any()
         }
-        Some(Ok(ids)) => {
+        Some(Ok((ids, _))) => {
             let Some(sequences) = &shown.feature().sequences else { return ().into_any() };
             let tokens = sequences.acts.tokens(row, 0, &ids);
             let spans = spans(&tokens, row, Some(position), &shown.vocab, scale);
@@ -133,7 +138,7 @@ fn WholeRow(shown: Shown, row: u32, position: u32, scale: Scale) -> impl IntoVie
     };
     view! {
         <div class="whole-row" data-whole-row=row>
-            <p class="whole-row-head">"Row "{row}</p>
+            <p class="whole-row-head">"Row "{row}<span data-document>{move || place()}</span></p>
             {move || content()}
         </div>
     }

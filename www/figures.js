@@ -1,0 +1,226 @@
+// Copies a panel as a picture (SVG or PNG) or as a table (TSV). In JavaScript, because it works on what is drawn,
+// whatever drew it, and the viewer's own size is limited.
+//
+// The picture is made of rectangles, lines and text at the places where the browser has them, with no HTML inside, so
+// that drawing programs open it, and so that a canvas may be read back after drawing it.
+{
+  const SVG = "http://www.w3.org/2000/svg";
+  const SCALE = 2; // pixels of a PNG for one of the page
+  const PAD = 8;
+  const PROPERTIES = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "text-anchor"];
+  const FACE = ["font-family", "font-size", "font-weight", "font-style"];
+  const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", {
+    willReadFrequently: true,
+  });
+
+  /// Any CSS colour as what every program reads; null where nothing would be seen.
+  const colour = (css) => {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = css;
+    pen.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
+    return a === 0 ? null : { paint: `rgb(${r},${g},${b})`, opacity: +(a / 255).toFixed(3) };
+  };
+
+  const make = (name, attributes, parent) => {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    parent?.append(made);
+    return made;
+  };
+
+  const draw = (panel) => {
+    const frame = panel.getBoundingClientRect();
+    const [width, height] = [Math.ceil(frame.width) + 2 * PAD, Math.ceil(frame.height) + 2 * PAD];
+    const svg = make("svg", { xmlns: SVG, width, height, viewBox: `0 0 ${width} ${height}` });
+    const x = (left) => +(left - frame.left + PAD).toFixed(2);
+    const y = (top) => +(top - frame.top + PAD).toFixed(2);
+    const definitions = make("defs", {}, svg);
+    const fill = (css, left, top, w, h, parent) => {
+      const seen = w > 0 && h > 0 && colour(css);
+      if (!seen) return;
+      const at = { x: x(left), y: y(top), width: +w.toFixed(2), height: +h.toFixed(2) };
+      make("rect", { ...at, fill: seen.paint, "fill-opacity": seen.opacity }, parent);
+    };
+
+    /// One line of text where the browser has it; its baseline is the face's ascent below the box's top.
+    const write = (text, box, style, parent) => {
+      if (!text.trim()) return;
+      pen.font = `${style.fontStyle} ${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+      const { fontBoundingBoxAscent: ascent, fontBoundingBoxDescent: descent } = pen.measureText(text);
+      const baseline = box.top + (box.height - ascent - descent) / 2 + ascent;
+      const seen = colour(style.color);
+      if (!seen) return;
+      const face = Object.fromEntries(FACE.map((name) => [name, style.getPropertyValue(name)]));
+      const place = { x: x(box.left), y: y(baseline), fill: seen.paint, "fill-opacity": seen.opacity, ...face };
+      make("text", { ...place, "xml:space": "preserve" }, parent).textContent = text;
+    };
+
+    const text = (node, style, parent) => {
+      const range = document.createRange();
+      const lines = [];
+      for (let at = 0; at < node.length; at++) {
+        const wide = node.data.codePointAt(at) > 0xffff ? 2 : 1;
+        range.setStart(node, at);
+        range.setEnd(node, at + wide);
+        const box = range.getClientRects()[0];
+        const last = lines.at(-1);
+        if (box && last && Math.abs(last.box.top - box.top) < 2) last.text += range.toString();
+        else if (box) lines.push({ text: range.toString(), box });
+        at += wide - 1;
+      }
+      for (const line of lines) write(line.text, line.box, style, parent);
+    };
+
+    const picture = (source, parent) => {
+      const box = source.getBoundingClientRect();
+      const copy = source.cloneNode(true);
+      const originals = [source, ...source.querySelectorAll("*")];
+      for (const [i, to] of [copy, ...copy.querySelectorAll("*")].entries()) {
+        const style = getComputedStyle(originals[i]);
+        for (const name of PROPERTIES.concat(to.tagName === "text" ? FACE : [])) {
+          const value = style.getPropertyValue(name);
+          const paint = (name === "fill" || name === "stroke") && value !== "none" && colour(value);
+          if (paint) {
+            to.setAttribute(name, paint.paint);
+            to.setAttribute(`${name}-opacity`, paint.opacity);
+          } else to.setAttribute(name, value);
+        }
+        for (const name of ["class", "style"]) to.removeAttribute(name);
+      }
+      const place = { x: x(box.left), y: y(box.top), width: box.width, height: box.height, overflow: "visible" };
+      for (const [name, value] of Object.entries(place)) copy.setAttribute(name, value);
+      parent.append(copy);
+    };
+
+    /// What a token is underlined with: a bar under what is helped, dots under what is hurt.
+    const underline = (style, box, parent) => {
+      const bar = /^(.*\)) 0px 2\.5px 0px 0px$/.exec(style.boxShadow);
+      if (bar) fill(bar[1], box.left, box.bottom, box.width, 2.5, parent);
+      const dots = /^linear-gradient\(90deg, (.*) 62%,/.exec(style.backgroundImage);
+      for (let at = box.left; dots && at < box.right - 1; at += 4) fill(dots[1], at, box.bottom - 2.5, 2.5, 2.5, parent);
+    };
+
+    const walk = (element, parent) => {
+      const style = getComputedStyle(element);
+      const hidden = style.display === "none" || style.visibility === "hidden" || style.opacity === "0";
+      if (hidden || element.matches("[data-copy], .visually-hidden, .expand")) return;
+      if (element instanceof SVGSVGElement) return picture(element, parent);
+      for (const box of element.getClientRects()) {
+        fill(style.backgroundColor, box.left, box.top, box.width, box.height, parent);
+        underline(style, box, parent);
+        for (const [side, top] of [["Top", box.top], ["Bottom", box.bottom]]) {
+          const thick = parseFloat(style[`border${side}Width`]);
+          fill(style[`border${side}Color`], box.left, side === "Top" ? top : top - thick, box.width, thick, parent);
+        }
+      }
+      let inside = parent;
+      if (style.overflowX !== "visible" && element !== panel) {
+        const box = element.getBoundingClientRect();
+        const id = `clip-${definitions.childElementCount}`;
+        const clip = make("clipPath", { id }, definitions);
+        make("rect", { x: x(box.left), y: y(box.top), width: box.width, height: box.height }, clip);
+        inside = make("g", { "clip-path": `url(#${id})` }, parent);
+      }
+      for (const child of element.childNodes) {
+        if (child instanceof Text) text(child, style, inside);
+        else if (child instanceof Element) walk(child, inside);
+      }
+    };
+    fill(getComputedStyle(document.body).backgroundColor, frame.left - PAD, frame.top - PAD, width, height, svg);
+    walk(panel, svg);
+    return { source: new XMLSerializer().serializeToString(svg), width, height };
+  };
+
+  const png = async ({ source, width, height }) => {
+    const image = new Image();
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(source)}`;
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: width * SCALE, height: height * SCALE });
+    const context = canvas.getContext("2d");
+    context.scale(SCALE, SCALE);
+    context.drawImage(image, 0, 0);
+    return new Promise((done, fail) => {
+      canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error("the browser drew nothing"))), "image/png");
+    });
+  };
+
+  /// A panel's rows. Tokens are written as the page shows them, with their spaces and newlines visible, because a tab or
+  /// a newline would break the table.
+  const rowsOf = (panel) => {
+    const cells = (row, css) => [...row.querySelectorAll(css)].map((cell) => cell.textContent.trim());
+    const tables = [...panel.querySelectorAll("table")].flatMap((table) => [
+      [table.caption.textContent],
+      ...[...table.rows].map((row) => cells(row, "th, td")),
+    ]);
+    const logits = [...panel.querySelectorAll("[data-token-logit]")].map((row) => [
+      row.dataset.tokenLogit,
+      ...cells(row, ".chip, .number"),
+    ]);
+    const lines = [...panel.querySelectorAll("[data-line][data-row]")].map((line) => [
+      line.dataset.row,
+      line.dataset.position,
+      ...cells(line, ".window > .before, .window > .after"),
+    ]);
+    const head = (names, rows) => (rows.length ? [names, ...rows] : []);
+    return [
+      ...tables,
+      ...head(["token id", "token", "logit"], logits),
+      ...head(["row", "position", "before", "from the position on"], lines),
+    ];
+  };
+  const tsv = (panel) => rowsOf(panel).map((row) => row.join("\t")).join("\n") + "\n";
+
+  /// Into the clipboard, or where the browser does not let it, into a file.
+  const hand = async (blob, name) => {
+    try {
+      const type = blob.type.startsWith("image/png") ? "image/png" : "text/plain";
+      await navigator.clipboard.write([new ClipboardItem({ [type]: new Blob([blob], { type }) })]);
+      return "Copied";
+    } catch {
+      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+      return `Saved as ${name}`;
+    }
+  };
+
+  const FORMATS = {
+    svg: ["SVG picture", (panel) => new Blob([draw(panel).source], { type: "image/svg+xml" })],
+    png: ["PNG picture", (panel) => png(draw(panel))],
+    tsv: ["TSV table", (panel) => new Blob([tsv(panel)], { type: "text/tab-separated-values" })],
+  };
+  const menu = Object.assign(document.createElement("div"), { id: "copy-menu", className: "copy-menu", popover: "auto" });
+  menu.setAttribute("role", "group");
+  menu.setAttribute("aria-label", "Copy as");
+  const said = Object.assign(document.createElement("p"), { className: "note" });
+  said.setAttribute("role", "status");
+  let panel;
+  for (const [format, [title, convert]] of Object.entries(FORMATS)) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: title });
+    button.dataset.copyAs = format;
+    button.addEventListener("click", async () => {
+      try {
+        said.textContent = await hand(await convert(panel), `${panel.dataset.panel}.${format}`);
+      } catch (error) {
+        said.textContent = `Could not make the ${title}: ${error.message}`;
+      }
+    });
+    menu.append(button);
+  }
+  menu.append(said);
+  document.body.append(menu);
+
+  addEventListener("click", ({ target }) => {
+    const button = target.closest?.("[data-copy]");
+    if (!button) return;
+    panel = button.parentElement.querySelector("[data-panel]");
+    said.textContent = "";
+    menu.querySelector("[data-copy-as=tsv]").hidden = rowsOf(panel).length === 0;
+    menu.showPopover();
+    const [box, own] = [button.getBoundingClientRect(), menu.getBoundingClientRect()];
+    menu.style.left = `${Math.max(8, box.right - own.width)}px`;
+    menu.style.top = `${Math.max(8, Math.min(box.bottom + 4, innerHeight - own.height - 8))}px`;
+    menu.querySelector("button").focus();
+  });
+}
