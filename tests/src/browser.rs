@@ -166,6 +166,44 @@ impl Browser {
             .with_context(|| format!("could not type {keys:?}"))
     }
 
+    /// Drags with the mouse inside the first element that a CSS selector finds, from one place to another, each a share of
+    /// its width, at half its height.
+    pub fn drag(&self, css: &str, from: f64, to: f64) -> Result<()> {
+        let element = self.element(css)?;
+        let rect = self.runtime.block_on(element.rect())?;
+        // Offsets count from the element's middle.
+        let at = |share: f64| ((share - 0.5) * rect.width) as i64;
+        self.drive(|session| async move {
+            let chain = session.action_chain().move_to_element_with_offset(&element, at(from), 0);
+            chain.click_and_hold().move_by_offset(at(to) - at(from), 0).release().perform().await
+        })
+        .with_context(|| format!("could not drag over {css}"))
+    }
+
+    /// Sets the value of an input or a choice, as a reader does who types or picks it.
+    pub fn set(&self, css: &str, value: &str) -> Result<()> {
+        let element = self.element(css)?;
+        let script = "arguments[0].value = arguments[1];
+            for (const type of ['input', 'change']) arguments[0].dispatchEvent(new Event(type, { bubbles: true }));";
+        self.drive(|session| async move {
+            session.execute(script, vec![element.to_json()?, json!(value)]).await.map(|_| ())
+        })
+        .with_context(|| format!("could not set {css} to {value:?}"))
+    }
+
+    /// Picks a file in the first file input that a CSS selector finds.
+    pub fn pick(&self, css: &str, file: &Path) -> Result<()> {
+        let element = self.element(css)?;
+        let path = file.display().to_string();
+        self.runtime.block_on(element.send_keys(&path)).with_context(|| format!("could not pick {path}"))
+    }
+
+    /// Lets the page read and write the clipboard.
+    pub fn allow_clipboard(&self) -> Result<()> {
+        let permissions = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        self.devtools("Browser.grantPermissions", permissions)
+    }
+
     /// Writes what the viewport shows as PNG.
     pub fn screenshot(&self, path: &Path) -> Result<()> {
         self.drive(|session| async move { session.screenshot(path).await })

@@ -3,4 +3,5 @@
 pub mod browser;
 pub mod built;
 pub mod generate;
+pub mod page;
 pub mod run;

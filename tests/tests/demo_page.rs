@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use serde_json::Value;
-use tests::{browser::Browser, built, run::compute};
-use xtask::serve::Served;
+use tests::{
+    browser::Browser,
+    built,
+    page::{open, texts, wait_for},
+    run::compute,
+};
 
 /// What `compute inspect --json` prints.
 fn inspect(more: &[&str]) -> Value {
@@ -14,24 +18,6 @@ fn inspect(more: &[&str]) -> Value {
     let output = compute("inspect", &args).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn open(fragment: &str) -> (Served, Browser) {
-    let served = built::serve(&built::page().unwrap()).unwrap();
-    let browser = Browser::start().unwrap();
-    browser.open(&format!("{}{fragment}", served.url())).unwrap();
-    (served, browser)
-}
-
-fn wait_for(browser: &Browser, ready: &str) {
-    let shown = format!("document.querySelector('main[data-ready=\"{ready}\"]:has([aria-busy=false])')");
-    browser.wait(ready, &shown).unwrap();
-}
-
-/// Texts of all elements that a selector finds.
-fn texts(browser: &Browser, css: &str) -> Vec<String> {
-    let all = format!("[...document.querySelectorAll({css:?})].map(e => e.textContent)");
-    browser.eval(&all).unwrap()
 }
 
 /// A printed number, whose last digit is rounded.
@@ -52,7 +38,7 @@ fn number(value: &Value) -> f64 {
 
 /// Compares everything on a feature's page with `inspect`.
 fn check_feature(browser: &Browser, feature: u32) {
-    wait_for(browser, &format!("feature/{feature}"));
+    wait_for(browser, &format!("feature/{feature}")).unwrap();
     let json = inspect(&["--feature", &feature.to_string()]);
     assert_eq!(browser.text("h1").unwrap(), format!("Feature {feature}"));
     same(&browser.text("[data-stat=density]").unwrap(), number(&json["stats"]["density"]));
@@ -64,15 +50,15 @@ fn check_feature(browser: &Browser, feature: u32) {
         ("correlated-features", &json["tables"]["correlated_features"], ["index", "pearson", "cosine"]),
         ("correlated-b-features", &json["tables"]["correlated_b_features"], ["index", "pearson", "cosine"]),
     ] {
-        let cells = texts(browser, &format!("[data-table={table}] tbody td"));
+        let cells = texts(browser, &format!("[data-table={table}] tbody td")).unwrap();
         let expected: Vec<f64> =
             rows.as_array().unwrap().iter().flat_map(|r| columns.map(|c| number(&r[c]))).collect();
         assert_eq!(cells.len(), expected.len(), "{table}");
         cells.iter().zip(expected).for_each(|(cell, value)| same(cell, value));
     }
     for (side, key) in [("positive", "positive_logits"), ("negative", "negative_logits")] {
-        let chips = texts(browser, &format!("[data-logits={side}] .chip"));
-        let printed = texts(browser, &format!("[data-logits={side}] .number"));
+        let chips = texts(browser, &format!("[data-logits={side}] .chip")).unwrap();
+        let printed = texts(browser, &format!("[data-logits={side}] .number")).unwrap();
         let expected = json[key].as_array().unwrap();
         assert_eq!(chips.len(), expected.len());
         for ((chip, printed), expected) in chips.iter().zip(printed).zip(expected) {
@@ -115,8 +101,8 @@ fn check_hover(browser: &Browser, feature: u32) {
     same(&figure("prob-change"), number(&token["prob_change"]));
     same(&figure("logit"), number(&token["logit"]));
     for list in ["boosted", "suppressed"] {
-        let chips = texts(browser, &format!("[data-list={list}] .chip"));
-        let printed = texts(browser, &format!("[data-list={list}] .number"));
+        let chips = texts(browser, &format!("[data-list={list}] .chip")).unwrap();
+        let printed = texts(browser, &format!("[data-list={list}] .number")).unwrap();
         let expected = token[list].as_array().unwrap();
         assert_eq!((chips.len(), printed.len()), (5, 5));
         for ((chip, printed), expected) in chips.iter().zip(printed).zip(expected) {
@@ -130,7 +116,8 @@ fn check_hover(browser: &Browser, feature: u32) {
         "{card}"
     );
     // A line with its value stands in both histograms.
-    let marks = texts(browser, "[data-panel=acts-histogram] .mark, [data-panel=logits-histogram] .mark");
+    let marks =
+        texts(browser, "[data-panel=acts-histogram] .mark, [data-panel=logits-histogram] .mark").unwrap();
     assert_eq!(marks.len(), 2);
     same(&marks[0], number(&token["act"]));
     same(&marks[1], number(&token["logit"]));
@@ -141,7 +128,7 @@ fn check_hover(browser: &Browser, feature: u32) {
 
 #[test]
 fn three_features_and_a_hovered_token_are_what_inspect_says() {
-    let (_served, browser) = open("#/feature/4");
+    let (_served, browser) = open("#/feature/4").unwrap();
     check_feature(&browser, 4);
     check_hover(&browser, 4);
     browser.click("[data-next]").unwrap();
@@ -158,12 +145,12 @@ fn three_features_and_a_hovered_token_are_what_inspect_says() {
 
 #[test]
 fn keys_lead_from_feature_to_feature_and_links_to_correlated_ones() {
-    let (_served, browser) = open("#/feature/7");
-    wait_for(&browser, "feature/7");
+    let (_served, browser) = open("#/feature/7").unwrap();
+    wait_for(&browser, "feature/7").unwrap();
     browser.type_keys("j").unwrap();
-    wait_for(&browser, "feature/8");
+    wait_for(&browser, "feature/8").unwrap();
     browser.type_keys("kk").unwrap();
-    wait_for(&browser, "feature/6");
+    wait_for(&browser, "feature/6").unwrap();
     browser.type_keys("?").unwrap();
     browser.wait("the help", "document.querySelector('#help:popover-open')").unwrap();
     browser.type_keys("\u{e00c}").unwrap();
@@ -172,14 +159,14 @@ fn keys_lead_from_feature_to_feature_and_links_to_correlated_ones() {
     browser.wait("the input to have the focus", "document.activeElement.id === 'feature-index'").unwrap();
     let linked: String = browser.text("[data-table=correlated-features] tbody a").unwrap();
     browser.click("[data-table=correlated-features] tbody a").unwrap();
-    wait_for(&browser, &format!("feature/{linked}"));
+    wait_for(&browser, &format!("feature/{linked}")).unwrap();
     browser.finish().unwrap();
 }
 
 #[test]
 fn an_example_expands_to_its_whole_row() {
-    let (_served, browser) = open("#/feature/4");
-    wait_for(&browser, "feature/4");
+    let (_served, browser) = open("#/feature/4").unwrap();
+    wait_for(&browser, "feature/4").unwrap();
     browser.hover("[data-group='0'] [data-line]").unwrap();
     browser.click("[data-group='0'] [data-line] [data-expand]").unwrap();
     let tokens = "document.querySelectorAll('[data-whole-row] [data-token-id]').length === 128";
@@ -190,7 +177,7 @@ fn an_example_expands_to_its_whole_row() {
 
 #[test]
 fn a_feature_that_the_bundle_lacks_is_named_and_the_page_goes_on() {
-    let (_served, browser) = open("#/feature/9999");
+    let (_served, browser) = open("#/feature/9999").unwrap();
     browser.wait("the error", "document.querySelector('[data-error]')").unwrap();
     let said = browser.text("[data-error]").unwrap();
     assert!(said.contains("bundle has no feature 9999: it holds 2048 between 0 and 2047"), "{said}");
@@ -207,41 +194,41 @@ fn a_prompts_best_features_stand_side_by_side_with_their_scores() {
         let scores = json["scores"].as_array().unwrap().iter();
         scores.clone().find(|s| s["metric"] == metric && s["position"] == position).unwrap().clone()
     };
-    let (_served, browser) = open("#/prompt/0?metric=act_size&pos=1");
+    let (_served, browser) = open("#/prompt/0?metric=act_size&pos=1").unwrap();
     for (metric, position) in [("act_size", 1), ("act_quantile", 2), ("loss_effect", 2)] {
         let link = format!("location.hash = '#/prompt/0?metric={metric}&pos={position}'");
         browser.eval::<Value>(&link).unwrap();
-        wait_for(&browser, &format!("prompt/0/{metric}/{position}"));
+        wait_for(&browser, &format!("prompt/0/{metric}/{position}")).unwrap();
         let expected = expected(metric, position);
         let strings = |v: &Value| v.as_array().unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
         let columns = "[...document.querySelectorAll('[data-score]')].map(c => c.dataset.score)";
         assert_eq!(browser.eval::<Vec<String>>(columns).unwrap(), strings(&expected["features"]));
-        let printed: Vec<String> = texts(&browser, "[data-score] [data-value=score]");
+        let printed: Vec<String> = texts(&browser, "[data-score] [data-value=score]").unwrap();
         assert_eq!(
             printed,
             expected["scores"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect::<Vec<_>>()
         );
         assert_eq!(
-            texts(&browser, "[data-prompt-token]").concat(),
-            texts(&browser, ".prompt-column:first-child .prompt-line").concat()
+            texts(&browser, "[data-prompt-token]").unwrap().concat(),
+            texts(&browser, ".prompt-column:first-child .prompt-line").unwrap().concat()
         );
         // The activation there is marked for good in each column's histogram.
-        assert_eq!(texts(&browser, "[data-panel=acts-histogram] .mark").len(), printed.len());
+        assert_eq!(texts(&browser, "[data-panel=acts-histogram] .mark").unwrap().len(), printed.len());
     }
     // By click, and to a position at which nothing has an effect.
     browser.click("[data-prompt-token='0']").unwrap();
     browser.wait("the empty state", "document.querySelector('[data-empty] a')").unwrap();
     assert!(browser.text("[data-empty]").unwrap().contains("the first token has none before it"));
     browser.click("[data-empty] a").unwrap();
-    wait_for(&browser, "prompt/0/loss_effect/1");
+    wait_for(&browser, "prompt/0/loss_effect/1").unwrap();
     browser.finish().unwrap();
 }
 
 #[test]
 fn nothing_is_wider_than_a_phone() {
-    let (_served, browser) = open("#/feature/4");
+    let (_served, browser) = open("#/feature/4").unwrap();
     browser.set_size(390, 844).unwrap();
-    wait_for(&browser, "feature/4");
+    wait_for(&browser, "feature/4").unwrap();
     let width: u32 = browser.eval("document.documentElement.scrollWidth").unwrap();
     assert!(width <= 390, "the page is {width} px wide");
     browser.finish().unwrap();
@@ -249,8 +236,8 @@ fn nothing_is_wider_than_a_phone() {
 
 #[test]
 fn the_theme_is_kept() {
-    let (served, browser) = open("#/feature/4");
-    wait_for(&browser, "feature/4");
+    let (served, browser) = open("#/feature/4").unwrap();
+    wait_for(&browser, "feature/4").unwrap();
     let ground = "getComputedStyle(document.body).backgroundColor";
     let light: String = browser.eval(ground).unwrap();
     browser.click("[data-theme-toggle]").unwrap();

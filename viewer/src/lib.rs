@@ -22,6 +22,16 @@
 //! | `[data-theme-toggle]` | the theme; `html[data-theme]` |
 //! | `a[data-prompt-token="5"]` | a token of the prompt, a link to its position; `[data-empty]` where nothing is active |
 //! | `[data-score="8"]` | a column of the prompt page: feature 8, with its score in `[data-value=score]` |
+//! | `[data-choices="prompt"]`, `[data-choices="metric"]` | the links to other prompts and metrics |
+//! | `[data-copy]`, `#copy-menu`, `[data-copy-as="svg"]` (`png`, `tsv`) | copying a panel: `www/figures.js` |
+//! | `#help`, `[data-reading="monospace"]` (`wrapped`) | the help and the reader's choices: `www/help.js` |
+//! | `#search`, `[data-found]`, `[data-range="density"]`, `[data-sort="max"]` | the table's search, count, ranges, order |
+//! | `[data-brush]`, `[data-scatter]`, `[data-pointed]` | the two plots over the table, and what is pointed at |
+//! | `[data-rows]`, `.features-row[data-feature="8"]` | the table, and the rows that are on screen |
+//! | `[data-layout-button]`, `[data-editor]`, `[data-preset="reading"]`, `[data-json]`, `[data-said]` | the layout editor |
+//! | `[data-component="logits_table"] [data-option="n_rows"]`, `[data-refusal="n_rows"]` | an option, and why its value is refused |
+//! | `[data-do="remove"]` (`up`, `down`, `left`, `right`, `add`, `add-column`, `open`, …) | what the editor's buttons do |
+//! | `[data-open]` | picks a `.saevis` |
 //! | `[role=alert][data-error]` | an error |
 
 #![allow(clippy::needless_pass_by_value, reason = "leptos hands components their properties by value")]

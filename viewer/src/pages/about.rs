@@ -70,10 +70,10 @@ fn health(health: &Health, manifest: &Manifest) -> Vec<Fact> {
         ("Loss recovered", health.loss_recovered().map(|v| percent(v, 1))),
         ("Loss, nats a token", health.loss.map(|v| format!("{v:.3}"))),
         ("Loss with the reconstruction", health.loss_reconstructed.map(|v| format!("{v:.3}"))),
+        ("Loss with zeros", health.loss_zeroed.map(|v| format!("{v:.3}"))),
         ("Length of an activation", health.acts_norm.map(significant)),
         ("Length of its reconstruction", health.reconstruction_norm.map(significant)),
         ("Length of a decoder row", health.decoder_norm.map(significant)),
-        ("Loss with zeros", health.loss_zeroed.map(|v| format!("{v:.3}"))),
     ];
     facts.extend(measured.into_iter().filter_map(|(name, value)| Some((name, value?, false))));
     if health.n_measured > 0 {

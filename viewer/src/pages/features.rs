@@ -115,7 +115,6 @@ fn FeaturesTable(loaded: Loaded) -> impl IntoView {
         <div class="features" data-features>
             <h1 class="visually-hidden">"Features"</h1>
             <div class="overview">{move || distribution(table)}{move || cloud(table, session)}</div>
-            {move || filters(table)}
             <Rows table session />
         </div>
     }
@@ -295,16 +294,21 @@ fn Rows(table: Table, session: Session) -> impl IntoView {
             if n_rows() == 0 { "No feature is like this: change the search or remove a range." } else { "" };
         view! { <p class="note features-note">{text}</p> }.into_any()
     };
+    // From the search box as from the table: what is found is reached without leaving it.
     let key = move |e: web_sys::KeyboardEvent| {
+        let target = e.target().and_then(|t| t.dyn_into::<web_sys::Element>().ok());
+        let in_search = target.as_ref().is_some_and(|t| t.id() == "search");
+        let here = in_search || target.is_some_and(|t| t.has_attribute("data-rows"));
         let at = scroll.get_untracked().current;
         let page = 15;
         let to = match e.key().as_str() {
+            _ if !here => return,
             "ArrowDown" => at + 1,
             "ArrowUp" => at.saturating_sub(1),
             "PageDown" => at + page,
             "PageUp" => at.saturating_sub(page),
-            "Home" => 0,
-            "End" => usize::MAX,
+            "Home" if !in_search => 0,
+            "End" if !in_search => usize::MAX,
             "Enter" => {
                 if let Some(feature) = table.feature(at) {
                     session.go(Route::Feature(feature));
@@ -318,9 +322,12 @@ fn Rows(table: Table, session: Session) -> impl IntoView {
     };
     let head = view! { {move || head(table)} }.into_any();
     view! {
-        <div class="features-table" role="table" aria-label="Features" tabindex="0" on:keydown=handler(key) data-rows>
-            <VirtualList scroll len=Callback::new(move |()| n_rows()) row_px=ROW_PX rows head />
-            {move || nothing()}
+        <div class="features-list" on:keydown=handler(key)>
+            {move || filters(table)}
+            <div class="features-table" role="table" aria-label="Features" tabindex="0" data-rows>
+                <VirtualList scroll len=Callback::new(move |()| n_rows()) row_px=ROW_PX rows head />
+                {move || nothing()}
+            </div>
         </div>
     }
 }

@@ -235,18 +235,20 @@ fn component(
         }
     };
     view! {
-        <details class="editor-component" draggable="true" data-component=component.name()
+        <div class="editor-component" draggable="true" data-component=component.name()
             on:dragstart=handler(begin) on:drop=handler(drop_here)>
-            <summary>
-                <span class="editor-name">{component.name()}</span>
+            <details>
+                <summary>{component.name()}</summary>
+                {options.collect_view()}
+            </details>
+            <div class="editor-moves">
                 {to("↑", "Move up", "up", i.checked_sub(1).map(|above| (c, above)))}
                 {to("↓", "Move down", "down", (i + 1 < n).then_some((c, i + 2)))}
                 {to("←", "Move to the column before", "left", c.checked_sub(1).map(last))}
                 {to("→", "Move to the column after", "right", (c + 1 < n_columns).then(|| last(c + 1)))}
                 <button type="button" class="icon-button" data-do="remove" title="Remove" aria-label="Remove" on:click=remove>"×"</button>
-            </summary>
-            {options.collect_view()}
-        </details>
+            </div>
+        </div>
     }
     .into_any()
 }
