@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shared::bundle::Encoding;
 
-use crate::sae::SaeFormat;
+use crate::{run::memory, sae::SaeFormat};
 
 /// Reads a language model, sparse autoencoders and a corpus; writes a bundle that the viewer opens.
 #[derive(Debug, Parser)]
@@ -273,6 +273,9 @@ pub struct RunArgs {
     /// Compute no effects: the layers after the hook are not run
     #[arg(long)]
     pub no_effects: bool,
+    /// Memory that the run may take, such as 8GB; beyond it, what grows with the corpus goes to temporary files
+    #[arg(long, value_name = "SIZE", value_parser = memory::parse)]
+    pub max_memory: Option<usize>,
     /// Print nothing but errors
     #[arg(long, short)]
     pub quiet: bool,

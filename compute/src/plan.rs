@@ -81,6 +81,8 @@ pub struct Plan {
     pub needs: Needs,
     /// Whether effects are computed.
     pub effects: bool,
+    /// Memory that the run may take, in bytes.
+    pub max_memory: Option<usize>,
     /// How files are encoded.
     pub encoding: Encoding,
     /// Whether to print nothing.
@@ -210,6 +212,7 @@ impl Plan {
             layouts,
             needs,
             effects: !args.no_effects,
+            max_memory: args.max_memory,
             encoding: args.encoding.into(),
             quiet: args.quiet,
         })

@@ -241,6 +241,23 @@ fn wrong_input_gives_one_clear_line_and_leaves_nothing() {
 }
 
 #[test]
+fn little_memory_gives_the_same_bytes_and_too_little_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let rows = ["--sequences", "1024"];
+    let whole = run(&temp, "whole", &rows);
+    let out = temp.path().join("little");
+    let refused = compute("run", &args(&out, &[&rows[..], &["--max-memory", "1MB"]].concat())).unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let least = said.split("expected at least ").nth(1).unwrap().split(" for").next().unwrap();
+    assert!(!refused.status.success() && !out.exists(), "{said}");
+    // What the program's own pages take differs a little from run to run; the last residuals alone take 67 MB.
+    let (number, unit) = least.split_once(' ').unwrap();
+    let room = format!("{}{unit}", number.parse::<f64>().unwrap() * 1.02);
+    let little = run(&temp, "little", &[&rows[..], &["--max-memory", &room]].concat());
+    assert_eq!(files(&whole), files(&little));
+}
+
+#[test]
 fn an_interrupted_run_leaves_nothing_behind() {
     let temp = tempfile::tempdir().unwrap();
     let out = temp.path().join("bundle");

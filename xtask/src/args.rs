@@ -24,6 +24,8 @@ pub enum Command {
     Site(SiteArgs),
     /// Photograph the demo's pages into www/screenshots.
     Screenshots,
+    /// Measure: the kernels, or what is asked for.
+    Bench(BenchArgs),
 }
 
 /// Options of `demo`.
@@ -46,6 +48,20 @@ pub struct SiteArgs {
     /// Bundle to show, a folder that `compute run` wrote; without it, the demo's.
     #[arg(long, value_name = "DIR")]
     pub bundle: Option<PathBuf>,
+}
+
+/// Options of `bench`.
+#[derive(Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Compare with sae_vis and SAEDashboard, which are installed into .tools.
+    #[arg(long)]
+    pub peers: bool,
+    /// Measure how time and memory grow with tokens and with features.
+    #[arg(long)]
+    pub scaling: bool,
+    /// Measure the page on a generated bundle of 65,536 features.
+    #[arg(long)]
+    pub viewer: bool,
 }
 
 #[cfg(test)]

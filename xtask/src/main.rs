@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo`, `test`, `site`, `screenshots`.
+//! Developer commands: `cargo xtask demo`, `test`, `site`, `screenshots`, `bench`.
 //!
 //! Read in this order: `args` (what can be asked), then `demo` and `test`, whose bodies read as the list of what
 //! they do; `setup` has what they fetch, `page` the page's build, `bundle` the run of `compute`.
@@ -6,6 +6,7 @@
 
 mod apt;
 mod args;
+mod bench;
 mod bundle;
 mod cargo;
 mod demo;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(&project),
         Command::Site(args) => site::run(&project, &args),
         Command::Screenshots => screenshots::run(&project),
+        Command::Bench(args) => bench::run(&project, &args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! What has to be there before anything is built; each part is skipped where it is.
 
 mod libtorch;
+pub mod peers;
 mod pip;
 
 use crate::{apt, steps};

@@ -7,6 +7,7 @@
 mod neurons;
 mod resid;
 mod sparse;
+mod spill;
 mod workers;
 
 use anyhow::Result;
@@ -14,8 +15,11 @@ use tch::{Device, Kind, Tensor};
 
 pub use neurons::NeuronSums;
 pub use resid::Residuals;
-pub use sparse::{ByFeature, ByPosition};
+pub use sparse::{Active, ByFeature, ByPosition, Gathering};
+pub use spill::Allowance;
 pub use workers::in_order;
+
+use resid::GatheringResiduals;
 
 use crate::{
     corpus::Rows,
@@ -68,21 +72,22 @@ pub struct Wanted {
 ///
 /// Worker threads compute whole batches, this thread takes them in order, so that sums do not depend on the number
 /// of workers. `after_batch` is told the number of rows done.
+///
+/// - `allowance`: bytes that what is gathered may take in memory
 pub fn gather(
     subject: &Subject,
     rows: &Rows,
     batch_rows: usize,
     wanted: Wanted,
+    allowance: &Allowance,
     mut after_batch: impl FnMut(usize),
 ) -> Result<Gathered> {
     let n_features = subject.sae.n_features();
     let d_in = subject.sae.config().d_in as usize;
-    let mut gathered = Gathered {
-        acts: ByPosition::new(n_features),
-        acts_b: subject.sae_b.as_ref().map(|b| ByPosition::new(b.n_features())),
-        neurons: NeuronSums::new(if wanted.neurons { n_features } else { 0 }, d_in),
-        resid: Residuals::new(subject.model.config().d_model as usize),
-    };
+    let mut all_acts = Gathering::new(n_features, allowance);
+    let mut all_acts_b = subject.sae_b.as_ref().map(|b| Gathering::new(b.n_features(), allowance));
+    let mut neurons = NeuronSums::new(if wanted.neurons { n_features } else { 0 }, d_in);
+    let mut resid = GatheringResiduals::new(subject.model.config().d_model as usize, allowance);
     let n_batches = rows.n_rows().div_ceil(batch_rows);
     in_order(
         subject,
@@ -93,20 +98,24 @@ pub fn gather(
             Batch::compute(subject, &rows.tensor(i * batch_rows..end), wanted)
         },
         |i, batch: Batch| {
-            let first = gathered.acts.n_positions();
-            gathered.acts.append(&batch.acts);
-            if let (Some(acts_b), Some(batch)) = (&mut gathered.acts_b, &batch.acts_b) {
-                acts_b.append(batch);
+            all_acts.append(&batch.acts)?;
+            if let (Some(all), Some(batch)) = (&mut all_acts_b, &batch.acts_b) {
+                all.append(batch)?;
             }
             if wanted.neurons {
-                gathered.neurons.push(&batch.hook_acts, first, &gathered.acts.by_feature_since(first));
+                neurons.push(&batch.hook_acts, &batch.acts.by_feature(&Allowance::unlimited())?);
             }
-            gathered.resid.push(&batch.resid)?;
+            resid.push(&batch.resid)?;
             after_batch(((i + 1) * batch_rows).min(rows.n_rows()));
             Ok(())
         },
     )?;
-    Ok(gathered)
+    Ok(Gathered {
+        acts: all_acts.finish()?,
+        acts_b: all_acts_b.map(Gathering::finish).transpose()?,
+        neurons,
+        resid: resid.finish()?,
+    })
 }
 
 /// What a batch contributes.
@@ -146,11 +155,9 @@ impl Batch {
 /// - `acts`: `[n_pos, d_in]`
 fn sparse(sae: &Sae, acts: &Tensor, counted: Option<&Tensor>) -> Result<ByPosition> {
     let mut dense = Vec::new();
-    let mut found = ByPosition::new(sae.n_features());
     let features = sae.encode(acts); // [n_pos, n_features]
     let features = counted.map_or_else(|| features.shallow_clone(), |counted| &features * counted);
-    found.push(to_host(&features, &mut dense)?);
-    Ok(found)
+    Ok(ByPosition::of(to_host(&features, &mut dense)?, sae.n_features()))
 }
 
 impl Subject {

@@ -10,7 +10,7 @@ use tch::Tensor;
 use tokenizers::Tokenizer;
 
 use crate::{
-    activations::{ByFeature, Subject, Wanted, gather},
+    activations::{Allowance, ByFeature, Subject, Wanted, gather},
     corpus::Rows,
     plan::Plan,
     run::feature_logits,
@@ -52,8 +52,9 @@ pub fn prompt(
 ) -> Result<Prompt> {
     let rows = Rows::from_array(token_ids.to_vec(), token_ids.len(), None);
     let wanted = Wanted { neurons: false, effects: plan.effects };
-    let gathered = gather(subject, &rows, 1, wanted, |_| ())?;
-    let by_feature = gathered.acts.by_feature();
+    let unlimited = Allowance::unlimited(); // a prompt is short
+    let gathered = gather(subject, &rows, 1, wanted, &unlimited, |_| ())?;
+    let by_feature = gathered.acts.by_feature(&unlimited)?;
     let active: Vec<usize> = (0..plan.features.len()).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
 
     let options =

@@ -71,12 +71,12 @@ impl Sources<'_> {
         progress.begin("tables", 0, "");
         let mut alignment = Vec::new();
         to_host(&decoder.rows, &mut alignment)?;
-        let sums_b = self.gathered.acts_b.as_ref().map(|b| Sums::of_all(&b.by_feature())).unwrap_or_default();
+        let sums_b = self.gathered.acts_b.as_ref().map(Sums::of_all).unwrap_or_default();
         let n = self.plan.features.len();
         let tables = Tables {
             d_out: alignment.len() / n.max(1),
             decoder: alignment,
-            sums: Sums::of_all(self.by_feature),
+            sums: Sums::of_all(&self.gathered.acts),
             sums_b,
             sources: *self,
         };

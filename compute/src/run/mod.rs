@@ -1,6 +1,7 @@
 //! A run, from the plan to the bundle. The body of [`run`] is the architecture.
 
 mod features;
+pub mod memory;
 mod provenance;
 
 use std::io::Write;
@@ -65,9 +66,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
     progress.begin("forward", rows.n_rows(), "rows");
     let effects = plan.effects && plan.needs.sequences.is_some();
     let wanted = Wanted { neurons: plan.needs.correlated_neurons > 0, effects };
-    let gathered = gather(&subject, &rows, plan.input.batch_rows, wanted, |n| progress.at(n))?;
+    let allowance = memory::allowance(&plan, &subject, wanted, rows.seq_len())?;
+    let gathered = gather(&subject, &rows, plan.input.batch_rows, wanted, &allowance, |n| progress.at(n))?;
     progress.begin("transpose", 0, "");
-    let by_feature = gathered.acts.by_feature();
+    let by_feature = gathered.acts.by_feature(&allowance)?;
     let decoder = decoder(&subject, &plan)?;
     let sources = Sources { plan: &plan, rows: &rows, gathered: &gathered, by_feature: &by_feature };
     let features = sources.features(subject.model.head(), &decoder, &mut progress)?;
@@ -226,6 +228,9 @@ fn summary(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> 
     let total: f64 = stages.iter().map(|s| s.1).sum();
     let stages: Vec<String> = stages.iter().map(|(name, secs)| format!("{name} {secs:.2}")).collect();
     writeln!(out, "seconds   {total:.2}: {}", stages.join(", "))?;
+    if let Some(peak) = memory::peak() {
+        writeln!(out, "memory    {} at the most", memory::text(peak))?;
+    }
     let mb = manifest.total_bytes() as f64 / 1e6;
     writeln!(out, "bundle    {mb:.2} MB in {} files ({})", manifest.files.len() + 1, plan.out.display())?;
     Ok(())

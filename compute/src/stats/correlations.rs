@@ -6,7 +6,7 @@
 
 use shared::feature::Correlated;
 
-use crate::activations::{ByFeature, ByPosition, NeuronSums};
+use crate::activations::{ByPosition, NeuronSums};
 
 use super::top::largest;
 
@@ -32,8 +32,14 @@ impl Sums {
     }
 
     /// Sums of every feature.
-    pub fn of_all(acts: &ByFeature) -> Vec<Self> {
-        (0..acts.n_features()).map(|f| Self::of(acts.of(f).1)).collect()
+    pub fn of_all(acts: &ByPosition) -> Vec<Self> {
+        let mut sums = vec![Self::default(); acts.n_features()];
+        for active in acts.entries() {
+            let (sum, a) = (&mut sums[active.feature as usize], f64::from(active.act));
+            sum.s += a;
+            sum.ss += a * a;
+        }
+        sums
     }
 }
 
@@ -101,8 +107,8 @@ impl<'a> Partners<'a> {
     ) -> Vec<Correlated> {
         for (&position, &act) in positions.iter().zip(acts) {
             let act = f64::from(act);
-            for &(g, other) in self.acts.at(position as usize) {
-                self.products[g as usize] += act * f64::from(other);
+            for other in self.acts.at(position as usize) {
+                self.products[other.feature as usize] += act * f64::from(other.act);
             }
         }
         let (n, x) = (self.acts.n_positions() as f64, Sums::of(acts));

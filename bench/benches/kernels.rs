@@ -1,0 +1,141 @@
+//! Each kernel of `compute` on one thread, and the bundle's files, at sizes like a real run's.
+
+#![allow(missing_docs, reason = "criterion's macros write a main without docs")]
+
+use std::hint::black_box;
+
+use compute::{
+    activations::{Allowance, ByPosition, Gathering, Residuals},
+    model::Model,
+    sae::Sae,
+    sequences::effects::{Directions, Job, ablate},
+    stats::{
+        correlations::{Partners, Sums},
+        moments, top,
+    },
+};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use shared::{
+    bundle::{Encoding, decode, encode},
+    feature::FeatureBlock,
+    manifest::Manifest,
+};
+use tch::{Device, Kind, Tensor};
+use xtask::project::Project;
+
+/// Positions in a batch: 16 rows of 128.
+const BATCH: i64 = 2048;
+/// Tokens of GPT-2's vocabulary.
+const D_VOCAB: usize = 50_257;
+
+fn demo(name: &str) -> std::path::PathBuf {
+    Project::here().root().join("demo").join(name)
+}
+
+/// Activations of `n_features` at `n_positions`, of which `share` are active.
+fn store(n_positions: usize, n_features: usize, share: f64) -> ByPosition {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut store = Gathering::new(n_features, &Allowance::unlimited());
+    for _ in 0..n_positions {
+        let acts: Vec<f32> =
+            (0..n_features).map(|_| if rng.random_bool(share) { rng.random() } else { 0.0 }).collect();
+        store.append(&ByPosition::of(&acts, n_features)).unwrap();
+    }
+    store.finish().unwrap()
+}
+
+fn floats(n: usize) -> Vec<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    (0..n).map(|_| rng.random::<f32>() - 0.5).collect()
+}
+
+fn encode_and_keep(c: &mut Criterion) {
+    tch::set_num_threads(1);
+    let sae = Sae::load(&demo("sae-mlp-a"), None, Device::Cpu).unwrap();
+    let acts = Tensor::randn([BATCH, 512], (Kind::Float, Device::Cpu));
+    let dense: Vec<f32> = (&sae.encode(&acts)).flatten(0, -1).try_into().unwrap();
+    let mut group = c.benchmark_group("batch of 2048 positions, 2048 features");
+    group.throughput(Throughput::Elements(BATCH as u64));
+    group.bench_function("encode", |b| b.iter(|| black_box(sae.encode(&acts))));
+    group.bench_function("sparsify", |b| {
+        b.iter(|| black_box(ByPosition::of(&dense, 2048)));
+    });
+    group.finish();
+}
+
+fn sparse_store(c: &mut Criterion) {
+    let store = store(65_536, 2048, 0.012);
+    let unlimited = Allowance::unlimited();
+    let by_feature = store.by_feature(&unlimited).unwrap();
+    let mut group = c.benchmark_group("store of 65,536 positions, 2048 features, 1.2 % active");
+    group.throughput(Throughput::Elements(store.n_active() as u64));
+    group.bench_function("transpose", |b| b.iter(|| black_box(store.by_feature(&unlimited).unwrap())));
+    group.throughput(Throughput::Elements(1));
+    let sums = Sums::of_all(&store);
+    let mut partners = Partners::new(&store, &sums);
+    group.bench_function("correlated features of one", |b| {
+        b.iter(|| black_box(partners.of(by_feature.of(7), Some(7), 3, |g| g as u32)));
+    });
+    let (_, acts) = by_feature.of(7);
+    group.bench_function("moments of one", |b| b.iter(|| black_box(moments::stats(acts, 65_536))));
+    group.bench_function("quantiles of one", |b| b.iter(|| black_box(moments::quantiles(acts, 65_536))));
+    group.finish();
+}
+
+fn vocabulary(c: &mut Criterion) {
+    let logits = floats(D_VOCAB);
+    c.bench_function("top 10 of 50,257 logits", |b| b.iter(|| black_box(top::largest(&logits, 10))));
+}
+
+fn effects(c: &mut Criterion) {
+    let model = Model::load(&demo("model"), Device::Cpu, Kind::Float).unwrap();
+    let d_model = model.config().d_model as usize;
+    let n_positions = 1024;
+    let resid = Residuals::of(floats(n_positions * d_model), d_model);
+    let directions = Tensor::randn([64, d_model as i64], (Kind::Float, Device::Cpu));
+    let directions = Directions::new(model.head(), &directions).unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let jobs: Vec<Job> = (0..8 * n_positions as u32)
+        .map(|i| Job {
+            position: i / 8,
+            feature: rng.random_range(0..64),
+            act: rng.random(),
+            token_id: rng.random_range(0..4096),
+        })
+        .collect();
+    let mut group = c.benchmark_group("effects, vocabulary of 4096, all threads");
+    group.throughput(Throughput::Elements(jobs.len() as u64));
+    group.bench_function("8 features at each of 1024 positions, 5 hover tokens", |b| {
+        b.iter(|| black_box(ablate(model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap()));
+    });
+    group.finish();
+}
+
+fn bundle(c: &mut Criterion) {
+    let temp = tempfile::tempdir().unwrap();
+    tests::generate::generate(temp.path(), 64, 7).unwrap();
+    let manifest = Manifest::from_json(&std::fs::read(temp.path().join("manifest.json")).unwrap()).unwrap();
+    let path = Encoding::Postcard.block_path(0);
+    let bytes = std::fs::read(temp.path().join(&path)).unwrap();
+    let block: FeatureBlock = decode(&manifest, &path, &bytes).unwrap();
+    let mut group = c.benchmark_group(format!("a block of {} features", block.features.len()));
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("encode", |b| {
+        b.iter_batched(
+            || path.clone(),
+            |path| encode(&block, path, Encoding::Postcard).unwrap(),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("decode", |b| b.iter(|| decode::<FeatureBlock>(&manifest, &path, &bytes).unwrap()));
+    group.finish();
+}
+
+criterion_group! {
+    name = kernels;
+    config = Criterion::default().sample_size(20).without_plots();
+    targets = encode_and_keep, sparse_store, vocabulary, effects, bundle
+}
+criterion_main!(kernels);

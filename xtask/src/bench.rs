@@ -1,0 +1,142 @@
+//! `cargo xtask bench`: how fast, against whom, and how it grows. The figures are in `bench/README.md`.
+
+use crate::{
+    args::BenchArgs,
+    bundle,
+    cargo::cargo,
+    demo,
+    setup::{self, peers::Peer},
+    steps::{self, Steps},
+};
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use std::{fs, path::Path, process::Command};
+use xtask::project::Project;
+
+/// Runs the benches that are asked for; the kernels' where none is.
+pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
+    let mut steps = Steps::new();
+    steps.run("set-up", "libtorch and Rust's WebAssembly target", || setup::for_builds(project))?;
+    if args.peers || args.scaling {
+        steps.run("compute", "compiling compute (the first time some five minutes)", || {
+            bundle::build_compute(project)
+        })?;
+    }
+    if args.peers {
+        let cases = steps.run("peers", "sae_vis and SAEDashboard with what they need (300 MB)", || {
+            Ok(peer_cases(
+                project,
+                &setup::peers::set_up(project, "sae-vis")?,
+                &setup::peers::set_up(project, "sae-dashboard")?,
+            ))
+        })?;
+        steps.run("comparison", "all in turns (about half an hour)", || compare(project, &cases))?;
+    }
+    if args.scaling {
+        steps.run("scaling", "tokens and features (about five minutes)", || {
+            compare(project, &scaling_cases(project))
+        })?;
+    }
+    if args.viewer {
+        demo::build(project, &mut steps)?;
+        steps.run("browser", "Chromium and its driver", setup::for_browser)?;
+        steps.run("viewer", "a generated bundle of 65,536 features in Chromium", || {
+            let args = [
+                "test",
+                "--quiet",
+                "--release",
+                "-p",
+                "tests",
+                "--test",
+                "budgets",
+                "--",
+                "--ignored",
+                "--nocapture",
+            ];
+            steps::run(&mut cargo(project, args))
+        })?;
+    }
+    if !(args.peers || args.scaling || args.viewer) {
+        steps.run("kernels", "criterion (about three minutes)", || {
+            steps::run(&mut cargo(project, ["bench", "--quiet", "-p", "bench"]))
+        })?;
+    }
+    steps.summary();
+    Ok(())
+}
+
+/// Runs `bench/compare.py` on cases.
+fn compare(project: &Project, cases: &Value) -> Result<()> {
+    let folder = out(project);
+    fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+    let file = folder.join("cases.json");
+    fs::write(&file, cases.to_string()).with_context(|| format!("could not write {}", file.display()))?;
+    steps::run(Command::new("python3").arg(project.root().join("bench/compare.py")).arg(&file))
+}
+
+fn out(project: &Project) -> std::path::PathBuf {
+    project.target().join("bench-out")
+}
+
+/// One run of `compute` on the demo.
+fn compute(project: &Project, name: &str, more: &[&str]) -> Value {
+    let demo = |name: &str| project.root().join("demo").join(name).display().to_string();
+    let out = out(project).join("bundle").display().to_string();
+    let mut argv = vec![project.compute().display().to_string(), "run".to_owned()];
+    for (option, value) in [("--model", demo("model")), ("--sae", demo("sae-mlp-a")), ("--out", out.clone())]
+    {
+        argv.extend([option.to_owned(), value]);
+    }
+    argv.extend(["--device", "cpu", "--quiet"].map(str::to_owned));
+    // A value that names a file of the demo is written after an `@`.
+    argv.extend(more.iter().map(|arg| arg.strip_prefix('@').map_or_else(|| (*arg).to_owned(), demo)));
+    json!({ "name": name, "argv": argv, "out": out })
+}
+
+fn peer_cases(project: &Project, sae_vis: &Peer, dashboard: &Peer) -> Value {
+    const ROWS: &str = "1024";
+    let ours = |features: &str, more: &[&str]| {
+        let rows = ["--data", "@tokens.npy", "--no-shuffle", "--sequences", ROWS, "--features", features];
+        compute(project, "sae-vis (this project)", &[&rows[..], more].concat())
+    };
+    let theirs = |name: &str, peer: &Peer, script: &str, n_features: &str| {
+        let out = out(project).join("peer.html").display().to_string();
+        let path = |path: &Path| path.display().to_string();
+        let script = path(&project.root().join("bench/peers").join(script));
+        let argv =
+            json!([path(&peer.python), script, path(&project.root().join("demo")), out, n_features, ROWS]);
+        json!({ "name": name, "argv": argv, "out": out, "own_time": true })
+    };
+    let whole = |n: &str, features: &str| {
+        let runs = [
+            ours(features, &["--sae-b", "@sae-mlp-b"]),
+            theirs("sae_vis 0.2.21", sae_vis, "run_sae_vis.py", n),
+        ];
+        json!({ "name": format!("{n} features, SAE B, effects"), "runs": runs })
+    };
+    let part = |n: &str, features: &str| {
+        let peer = theirs("SAEDashboard 0.8.0", dashboard, "run_sae_dashboard.py", n);
+        json!({ "name": format!("{n} features, no SAE B, no effects"), "runs": [ours(features, &["--no-effects"]), peer] })
+    };
+    json!([whole("256", "0..256"), part("256", "0..256"), part("2048", "all"), whole("2048", "all")])
+}
+
+fn scaling_cases(project: &Project) -> Value {
+    let run = |rows: usize, features: &str| {
+        let rows = rows.to_string();
+        let more = [
+            "--data",
+            "@corpus.jsonl.gz",
+            "--sae-b",
+            "@sae-mlp-b",
+            "--sequences",
+            &rows,
+            "--features",
+            features,
+        ];
+        compute(project, &format!("{rows} rows of 128 tokens, features {features}"), &more)
+    };
+    let tokens: Vec<Value> = [640, 1280, 2560, 5120].map(|rows| run(rows, "0..512")).into();
+    let features: Vec<Value> = ["0..64", "0..512", "all"].map(|features| run(2560, features)).into();
+    json!([{ "name": "tokens", "runs": tokens }, { "name": "features", "runs": features }])
+}
