@@ -1,6 +1,7 @@
 //! Each kernel of `compute` on one thread, and the bundle's files, at sizes like a real run's.
 
 #![allow(missing_docs, reason = "criterion's macros write a main without docs")]
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
 use std::hint::black_box;
 
@@ -55,7 +56,7 @@ fn encode_and_keep(c: &mut Criterion) {
     tch::set_num_threads(1);
     let sae = Sae::load(&demo("sae-mlp-a"), None, Device::Cpu).unwrap();
     let acts = Tensor::randn([BATCH, 512], (Kind::Float, Device::Cpu));
-    let dense: Vec<f32> = (&sae.encode(&acts)).flatten(0, -1).try_into().unwrap();
+    let dense: Vec<f32> = sae.encode(&acts).flatten(0, -1).try_into().unwrap();
     let mut group = c.benchmark_group("batch of 2048 positions, 2048 features");
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("encode", |b| b.iter(|| black_box(sae.encode(&acts))));

@@ -71,9 +71,13 @@ impl What {
             Path::new(file).extension().and_then(|e| e.to_str()).is_some_and(|e| known.contains(&e))
         };
         let inside = files.iter().filter(|f| f.starts_with(&prefix) && !f[prefix.len()..].contains('/'));
+        // Many repositories hold the weights twice; only old ones have them as pickles alone.
+        let safe = inside.clone().any(|f| has_extension(f, &["safetensors", "pth"]));
         let of_model = |name: &str| {
-            let weights = name.starts_with("model") && has_extension(name, &["safetensors", "pth"]);
-            weights || ["config.json", "tokenizer.json", "model.safetensors.index.json"].contains(&name)
+            let weights = if safe { name.starts_with("model") } else { name.starts_with("pytorch_model") };
+            let kinds: &[&str] = if safe { &["safetensors", "pth"] } else { &["bin"] };
+            (weights && (has_extension(name, kinds) || name.ends_with(".index.json")))
+                || ["config.json", "tokenizer.json"].contains(&name)
         };
         let wanted = |file: &&String| {
             let name = &file[prefix.len()..];
@@ -156,7 +160,9 @@ impl Name {
         let path = self.path.as_ref().map_or_else(String::new, |path| format!("{path} or {path}/"));
         match (what, path.is_empty()) {
             (_, false) => path,
-            (What::Model, _) => "config.json, tokenizer.json and model*.safetensors".to_owned(),
+            (What::Model, _) => {
+                "config.json, tokenizer.json and model*.safetensors or pytorch_model*.bin".to_owned()
+            }
             (What::Sae, _) => "cfg.json and weights".to_owned(),
             (What::Data, _) => ".jsonl, .parquet or .txt files".to_owned(),
         }
@@ -250,6 +256,11 @@ mod tests {
             What::Model.needed(&all, None),
             files(&["config.json", "model-1.safetensors", "tokenizer.json"])
         );
+        let old =
+            files(&["config.json", "pytorch_model-1.bin", "pytorch_model.bin.index.json", "tf_model.h5"]);
+        assert_eq!(What::Model.needed(&old, None), old[..3]);
+        let both = files(&["config.json", "model.safetensors", "pytorch_model.bin"]);
+        assert_eq!(What::Model.needed(&both, None), both[..2]);
         let all = files(&["25.pt", "25_cfg.json", "a/cfg.json", "a/sae_weights.safetensors", "ab/cfg.json"]);
         assert_eq!(What::Sae.needed(&all, Some("25.pt")), files(&["25.pt"]));
         assert_eq!(What::Sae.needed(&all, Some("a")), files(&["a/cfg.json", "a/sae_weights.safetensors"]));

@@ -1,9 +1,22 @@
 //! The built page in a browser, and what all tests of it wait for.
 
-use anyhow::Result;
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
 use xtask::serve::Served;
 
 use crate::{browser::Browser, built};
+
+/// Copies the page's own files, without a bundle.
+pub fn copy_page(to: &Path) -> Result<()> {
+    for entry in fs::read_dir(built::page()?)? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            fs::copy(&path, to.join(name)).with_context(|| format!("could not copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
 
 /// Serves the page with the demo's bundle and opens `fragment` of it.
 pub fn open(fragment: &str) -> Result<(Served, Browser)> {

@@ -8,7 +8,12 @@
 
 use std::{fs, time::Instant};
 
-use tests::{browser::Browser, built, generate::generate, page::wait_for};
+use tests::{
+    browser::Browser,
+    built,
+    generate::generate,
+    page::{copy_page, wait_for},
+};
 
 /// Times that each thing is done; the middle one counts.
 const ROUNDS: u32 = 15;
@@ -50,12 +55,7 @@ fn transferred(browser: &Browser) -> f64 {
 fn a_bundle_of_65_536_features() {
     const N_FEATURES: u32 = 65_536;
     let site = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(built::page().unwrap()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, site.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
+    copy_page(site.path()).unwrap();
     generate(&site.path().join("bundle"), N_FEATURES, 7).unwrap();
     let served = built::serve(site.path()).unwrap();
     println!("\n| what | measured |\n|---|---:|");

@@ -7,17 +7,12 @@ use std::{fs, path::Path};
 
 use shared::{feature::FeatureBlock, vocab::Vocab};
 use tempfile::TempDir;
-use tests::{browser::Browser, built, generate::generate};
+use tests::{browser::Browser, built, generate::generate, page::copy_page};
 
 /// The built page beside a generated bundle of `n_features`.
 fn site(n_features: u32) -> TempDir {
     let temp = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(built::page().unwrap()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, temp.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
+    copy_page(temp.path()).unwrap();
     generate(&temp.path().join("bundle"), n_features, 7).unwrap();
     temp
 }

@@ -5,7 +5,13 @@
 use std::{fs, path::Path};
 
 use tempfile::TempDir;
-use tests::{browser::Browser, built, generate::generate, page::wait_for, run::compute};
+use tests::{
+    browser::Browser,
+    built,
+    generate::generate,
+    page::{copy_page, wait_for},
+    run::compute,
+};
 
 fn export(bundle: &Path, out: &Path, html: bool) {
     let text = |path: &Path| path.display().to_string();
@@ -37,12 +43,7 @@ fn is_generated(browser: &Browser) {
 fn an_archive_is_opened_by_its_address_a_part_at_a_time() {
     let (_temp, archive) = exported("other.saevis");
     let site = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(built::page().unwrap()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::copy(&path, site.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
+    copy_page(site.path()).unwrap();
     fs::copy(&archive, site.path().join("other.saevis")).unwrap();
     let served = built::serve(site.path()).unwrap();
     let browser = Browser::start().unwrap();

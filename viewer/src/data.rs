@@ -165,6 +165,13 @@ impl Bundle {
         Ok((ids, chunk.document(row)))
     }
 
+    /// Size of the file that holds `feature`, compressed; 0 where the bundle has none.
+    pub fn size_of(&self, feature: u32) -> u64 {
+        let Ok(block) = self.manifest.block_of(feature) else { return 0 };
+        let path = self.manifest.encoding.block_path(block);
+        self.manifest.files.iter().find(|file| file.path == path).map_or(0, |file| file.bytes)
+    }
+
     /// Fetches the block of `feature` if it is not there yet, so that a later visit need not wait.
     pub fn prefetch(self: &Arc<Self>, feature: u32) {
         if let Ok(block) = self.manifest.block_of(feature) {

@@ -62,6 +62,15 @@ pub struct BenchArgs {
     /// Measure the page on a generated bundle of 65,536 features.
     #[arg(long)]
     pub viewer: bool,
+    /// Run GPT-2 small's shape with random weights and 24,576 features on this device.
+    #[arg(long, value_name = "DEVICE", num_args = 0..=1, default_missing_value = "cuda:0")]
+    pub gpu: Option<String>,
+    /// With --gpu: rows of 128 tokens; 24,576 are 3.15 million tokens.
+    #[arg(long, default_value_t = 24_576)]
+    pub rows: usize,
+    /// With --gpu: features.
+    #[arg(long, default_value_t = 24_576)]
+    pub features: usize,
 }
 
 #[cfg(test)]

@@ -17,13 +17,13 @@ use xtask::project::Project;
 pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
     let mut steps = Steps::new();
     steps.run("set-up", "libtorch and Rust's WebAssembly target", || setup::for_builds(project))?;
-    if args.peers || args.scaling {
+    if args.peers || args.scaling || args.gpu.is_some() {
         steps.run("compute", "compiling compute (the first time some five minutes)", || {
             bundle::build_compute(project)
         })?;
     }
     if args.peers {
-        let cases = steps.run("peers", "sae_vis and SAEDashboard with what they need (300 MB)", || {
+        let cases = steps.run("peers", "sae_vis and SAEDashboard with what they need (3.5 GB)", || {
             Ok(peer_cases(
                 project,
                 &setup::peers::set_up(project, "sae-vis")?,
@@ -56,12 +56,37 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
             steps::run(&mut cargo(project, args))
         })?;
     }
-    if !(args.peers || args.scaling || args.viewer) {
+    if let Some(device) = &args.gpu {
+        steps.run("large", "a model of GPT-2 small's shape with random weights", || {
+            large(project, args, device)
+        })?;
+    }
+    if !(args.peers || args.scaling || args.viewer || args.gpu.is_some()) {
         steps.run("kernels", "criterion (about three minutes)", || {
             steps::run(&mut cargo(project, ["bench", "--quiet", "-p", "bench"]))
         })?;
     }
     steps.summary();
+    Ok(())
+}
+
+/// Writes the large model, then runs `compute` on it, in f32 and in bf16; its summaries are the figures.
+fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
+    let folder = out(project).join("large");
+    let (rows, features) = (args.rows.to_string(), args.features.to_string());
+    let mut write = cargo(project, ["run", "--quiet", "--release", "-p", "bench", "--bin", "large", "--"]);
+    steps::run(write.arg(&folder).args([&rows, &features]).arg(device))?;
+    for dtype in ["f32", "bf16"] {
+        let mut compute = Command::new(project.compute());
+        compute.args(["run", "--device", device, "--dtype", dtype, "--no-shuffle"]);
+        for (option, name) in
+            [("--model", "model"), ("--sae", "sae"), ("--data", "tokens.npy"), ("--out", "bundle")]
+        {
+            compute.arg(option).arg(folder.join(name));
+        }
+        println!("{dtype}:");
+        steps::run(&mut compute)?;
+    }
     Ok(())
 }
 

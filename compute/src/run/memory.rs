@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use crate::{
     activations::{Allowance, Subject, Wanted},
     plan::Plan,
+    sae::Sae,
 };
 
 /// Share of the machine's free memory that a run takes where the reader sets no limit.
@@ -65,7 +66,7 @@ pub fn parse(text: &str) -> Result<usize, String> {
         "gib" => f64::from(1 << 30),
         _ => return Err("expected a size such as 1500MB, 8GB or 8GiB".to_owned()),
     };
-    let number: f64 = number.parse().map_err(|_| "expected a size such as 8GB".to_owned())?;
+    let number: f64 = number.parse().map_err(|e| format!("expected a size such as 8GB: {e}"))?;
     Ok((number * unit) as usize)
 }
 
@@ -77,7 +78,7 @@ fn by_features(plan: &Plan, subject: &Subject, wanted: Wanted) -> usize {
 /// Each worker has a batch in hand and one that waits: its layers' widest arrays, and both SAEs' dense activations.
 fn by_batches(plan: &Plan, subject: &Subject, seq_len: usize) -> usize {
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let features = subject.sae.n_features() + subject.sae_b.as_ref().map_or(0, |b| b.n_features());
+    let features = subject.sae.n_features() + subject.sae_b.as_ref().map_or(0, Sae::n_features);
     let width = 3 * features + 24 * subject.model.config().d_model as usize;
     workers * plan.input.batch_rows * seq_len * 4 * width
 }

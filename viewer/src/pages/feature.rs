@@ -10,7 +10,7 @@ use crate::{
     components::error_note::ErrorNote,
     components::handler::handler,
     data::{Bundle, Loading, Shown},
-    format::{count, percent, significant},
+    format::{bytes, count, percent, significant},
     panels::LayoutColumns,
     route::Route,
     state::{Marks, Session, use_bundle},
@@ -61,11 +61,27 @@ pub fn FeaturePage() -> impl IntoView {
             view! { <ErrorNote message=e.to_string() retry /> }.into_any()
         }
     };
-    let note = move || if late() { format!("Loading feature {}…", wanted.get()) } else { String::new() };
+    let sizes = bundle.clone();
+    let note = move || {
+        let feature = wanted.get();
+        if late() {
+            format!("Loading feature {feature}, {} ", bytes(sizes.size_of(feature)))
+        } else {
+            String::new()
+        }
+    };
+    // What was shown before is still there, so going back is at once.
+    let cancel = handler(move |_: web_sys::MouseEvent| {
+        let gone = window().history().and_then(|history| history.back());
+        debug_assert!(gone.is_ok(), "the window has a history");
+    });
     view! {
         <Chooser bundle wanted />
         <div class="body" class:late=move || late() aria-busy=move || late().to_string()>
-            <p class="late-note" role="status">{move || note()}</p>
+            <div class="late-note" hidden=move || !late()>
+                <span role="status">{move || note()}</span>
+                <button type="button" class="button" data-cancel on:click=cancel>"Cancel"</button>
+            </div>
             {move || body()}
         </div>
     }

@@ -1,7 +1,8 @@
 //! The programs that the bench compares with, each in a virtual environment of its own.
 
+use super::pip;
 use crate::steps;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -16,8 +17,8 @@ pub struct Peer {
     pub python: PathBuf,
 }
 
-/// Makes the environment `.tools/peers/NAME` with the versions of `bench/peers/NAME.txt`, and with the torch that
-/// `compute` uses: both are measured on the same libtorch.
+/// Makes the environment `.tools/peers/NAME` with the versions of `bench/peers/NAME.txt` and with torch 2.11, so that
+/// all are measured on the same libtorch.
 pub fn set_up(project: &Project, name: &str) -> Result<Peer> {
     let folder = project.tools().join("peers").join(name);
     let (python, done) = (folder.join("bin/python"), folder.join("done"));
@@ -42,13 +43,16 @@ pub fn set_up(project: &Project, name: &str) -> Result<Peer> {
     Ok(Peer { python })
 }
 
-/// The folder that Python finds torch in.
+/// torch as Python imports it, which takes all of NVIDIA's libraries, for both peers.
 fn torch_packages(project: &Project) -> Result<PathBuf> {
-    let torch = fs::canonicalize(project.tools().join("libtorch")).context("libtorch is not set up")?;
-    ensure!(
-        torch.join("__init__.py").exists(),
-        "the peers need torch as a Python package: unset LIBTORCH and run again ({})",
-        torch.display()
-    );
-    torch.parent().map(Path::to_owned).context("torch lies nowhere")
+    const TORCH: &str = "torch==2.11.0";
+    let folder = project.tools().join("peers/torch");
+    if folder.join("torch/version.py").exists() {
+        return Ok(folder);
+    }
+    println!("peers: fetching {TORCH} with its CUDA libraries from PyPI into .tools/peers (3 GB)");
+    let mut pip = pip::pip(&project.tools())?;
+    pip.args(["install", "--quiet", "--no-compile", "--root-user-action=ignore", TORCH, "--target"]);
+    steps::run(pip.arg(&folder))?;
+    Ok(folder)
 }

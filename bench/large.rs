@@ -1,0 +1,136 @@
+//! Writes a model of GPT-2 small's shape with random weights, an SAE on it, and tokens: what a GPU is measured on.
+//!
+//! usage: large FOLDER N_ROWS N_FEATURES DEVICE
+//!
+//! Random weights have no meaning, but take as long as trained ones. The SAE's bias is set so that about 48 features are
+//! active at a position, as in SAEs in use. Prints the rate of bf16 matrix products of the device, measured.
+
+#![allow(clippy::print_stdout, reason = "what is measured is printed")]
+
+use std::{fs, path::Path, time::Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use compute::model::{HookPoint, Hooks, Model};
+use serde_json::json;
+use tch::{Device, Kind, Tensor};
+
+const D_MODEL: i64 = 768;
+const N_LAYERS: i64 = 12;
+const D_VOCAB: i64 = 50_257;
+const SEQ_LEN: i64 = 128;
+const HOOK: &str = "blocks.6.hook_resid_pre";
+/// Active features at a position.
+const L0: f64 = 48.0;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    ensure!(args.len() == 4, "usage: large FOLDER N_ROWS N_FEATURES DEVICE");
+    let folder = Path::new(&args[0]);
+    let (n_rows, n_features): (i64, i64) = (args[1].parse()?, args[2].parse()?);
+    let device = compute::device::device(&args[3])?;
+    let _no_grad = tch::no_grad_guard();
+    tch::manual_seed(0);
+    let (model, sae) = (folder.join("model"), folder.join("sae"));
+    for folder in [&model, &sae] {
+        fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+    }
+    write_model(&model)?;
+    let tokens = Tensor::randint(D_VOCAB, [n_rows, SEQ_LEN], (Kind::Int64, Device::Cpu));
+    tokens.write_npy(folder.join("tokens.npy"))?;
+    write_sae(&sae, &acts(&model, &tokens.narrow(0, 0, n_rows.min(16)), device)?, n_features)?;
+    println!("matrix products, bf16: {:.1} TFLOP/s", matmul_rate(device) / 1e12);
+    Ok(())
+}
+
+fn normal(shape: &[i64], std: f64) -> Tensor {
+    Tensor::randn(shape, (Kind::Float, Device::Cpu)) * std
+}
+
+fn write_model(folder: &Path) -> Result<()> {
+    let config = json!({ "model_type": "gpt2", "activation_function": "gelu_new", "n_embd": D_MODEL, "n_head": 12,
+        "n_layer": N_LAYERS, "n_positions": 1024, "n_inner": null, "vocab_size": D_VOCAB, "layer_norm_epsilon": 1e-5 });
+    fs::write(folder.join("config.json"), config.to_string())?;
+    let mut weights = vec![
+        ("wte.weight".to_owned(), normal(&[D_VOCAB, D_MODEL], 0.02)),
+        ("wpe.weight".to_owned(), normal(&[1024, D_MODEL], 0.02)),
+    ];
+    let norm = |name: String| {
+        let ones = Tensor::ones([D_MODEL], (Kind::Float, Device::Cpu));
+        [(format!("{name}.weight"), ones.shallow_clone()), (format!("{name}.bias"), &ones * 0.0)]
+    };
+    for layer in 0..N_LAYERS {
+        for name in ["ln_1", "ln_2"] {
+            weights.extend(norm(format!("h.{layer}.{name}")));
+        }
+        let d = D_MODEL;
+        for (name, rows, columns) in [
+            ("attn.c_attn", d, 3 * d),
+            ("attn.c_proj", d, d),
+            ("mlp.c_fc", d, 4 * d),
+            ("mlp.c_proj", 4 * d, d),
+        ] {
+            weights.push((format!("h.{layer}.{name}.weight"), normal(&[rows, columns], 0.02)));
+            weights.push((format!("h.{layer}.{name}.bias"), normal(&[columns], 0.0)));
+        }
+    }
+    weights.extend(norm("ln_f".to_owned()));
+    Ok(Tensor::write_safetensors(&weights, folder.join("model.safetensors"))?)
+}
+
+/// Activations at the hook point, `[n_pos, d_model]`.
+fn acts(model: &Path, tokens: &Tensor, device: Device) -> Result<Tensor> {
+    struct Capture(HookPoint, Option<Tensor>);
+    impl Hooks for Capture {
+        fn wants(&self, hook: &HookPoint) -> bool {
+            *hook == self.0
+        }
+        fn visit(&mut self, _hook: &HookPoint, acts: &Tensor) -> Option<Tensor> {
+            self.1 = Some(acts.shallow_clone());
+            None
+        }
+        fn done(&self) -> bool {
+            self.1.is_some()
+        }
+    }
+    let model = Model::load(model, device, Kind::Float)?;
+    let mut capture = Capture(model.hook_point(HOOK)?, None);
+    drop(model.forward(&tokens.to(device), &mut capture)?);
+    Ok(capture.1.context("the model has no such hook point")?.flatten(0, 1).to(Device::Cpu))
+}
+
+fn write_sae(folder: &Path, acts: &Tensor, n_features: i64) -> Result<()> {
+    let config = json!({ "architecture": "standard", "activation_fn_str": "relu", "d_in": D_MODEL, "d_sae": n_features,
+        "hook_name": HOOK, "hook_layer": 6, "context_size": SEQ_LEN, "prepend_bos": false, "dtype": "float32",
+        "apply_b_dec_to_input": true, "normalize_activations": "none", "model_name": "random" });
+    fs::write(folder.join("cfg.json"), config.to_string())?;
+    let decoder = normal(&[n_features, D_MODEL], 1.0);
+    let decoder = &decoder / decoder.norm_scalaropt_dim(2.0, 1, true); // [n_features, d_model]
+    let encoder = decoder.transpose(0, 1).contiguous();
+    let mean = acts.mean_dim(0, false, Kind::Float);
+    let z = (acts - &mean).matmul(&encoder); // [n_pos, n_features]
+    let kept = (L0 * z.size()[0] as f64).round().max(1.0) as i64;
+    let threshold = z.flatten(0, -1).topk(kept, 0, true, false).0.min();
+    let weights = [
+        ("W_enc", encoder),
+        ("W_dec", decoder),
+        ("b_enc", Tensor::zeros([n_features], (Kind::Float, Device::Cpu)) - threshold),
+        ("b_dec", mean),
+    ];
+    Ok(Tensor::write_safetensors(&weights, folder.join("sae_weights.safetensors"))?)
+}
+
+/// Floating-point operations a second of large bf16 products.
+fn matmul_rate(device: Device) -> f64 {
+    let n: i64 = if device == Device::Cpu { 1024 } else { 8192 };
+    let rounds = if device == Device::Cpu { 4 } else { 50 };
+    let a = Tensor::randn([n, n], (Kind::BFloat16, device));
+    let wait = |t: &Tensor| t.double_value(&[0, 0]);
+    wait(&a.matmul(&a));
+    let start = Instant::now();
+    let mut product = a.shallow_clone();
+    for _ in 0..rounds {
+        product = a.matmul(&a);
+    }
+    wait(&product);
+    2.0 * (n as f64).powi(3) * f64::from(rounds) / start.elapsed().as_secs_f64()
+}

@@ -1,1 +1,0 @@
-//! Benches of `compute`'s kernels and of the bundle's files: `cargo xtask bench`. Figures are in `README.md`.
