@@ -273,7 +273,7 @@ pub struct RunArgs {
     /// Compute no effects: the layers after the hook are not run
     #[arg(long)]
     pub no_effects: bool,
-    /// Memory that the run may take, such as 8GB; beyond it, what grows with the corpus goes to temporary files
+    /// Private memory that the run may take, such as 8GB; beyond it, what grows with the corpus goes to temporary files
     #[arg(long, value_name = "SIZE", value_parser = memory::parse)]
     pub max_memory: Option<usize>,
     /// Print nothing but errors

@@ -15,9 +15,9 @@ use crate::{
 
 /// Share of the machine's free memory that a run takes where the reader sets no limit.
 const DEFAULT_SHARE: f64 = 0.7;
-/// A feature's tables, sequences and effects while they are put together, in bytes; measured on the demo.
+/// A feature's tables, sequences and effects while they are put together, in bytes: an estimate on the safe side.
 const FEATURE_BYTES: usize = 48 << 10;
-/// Tiles of effects, buffers of the files written, and the allocator's own.
+/// Tiles of effects, buffers of the files written, and the allocator's own: an estimate too.
 const BASE_BYTES: usize = 384 << 20;
 
 /// What the corpus may take, within `--max-memory` or, without it, within most of what is free.
