@@ -1,49 +1,66 @@
-//! Numbers cut to a decimal grid: small to store, and exact wherever a page prints fewer digits.
+//! Numbers with as many decimals as a page prints: small to store, and no printed digit is lost.
 //!
-//! A value `v` is stored as the cell `floor(v * 10^digits)` and read back as the middle of that cell. The
-//! middle lies strictly between the two edges, so rounding it to *fewer* decimals gives what rounding `v`
-//! itself gives: no printed digit depends on the cut (a value exactly on a tie excepted). Rounding instead
-//! of cutting would round twice.
+//! A value is stored as the whole number nearest to `value * 10^digits`, ties to even, which is how it is printed with
+//! `digits` decimals. To print what is stored with fewer would round twice.
 
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Invalid, ensure};
 
-/// Significant digits kept of the largest value of a column whose scale is the feature's own.
-const SIGNIFICANT: i32 = 6;
+/// Decimals of activations and logits, and of changes of log-probability in hover lists.
+pub const DECIMALS: i8 = 3;
+/// Decimals of loss effects (nats) and of probability changes (a percentage has two fewer).
+pub const EFFECT_DECIMALS: i8 = 4;
+/// Significant digits that the largest value of a column keeps, where a fixed number of decimals would leave it fewer.
+const SIGNIFICANT: i32 = 3;
 /// Decimals are kept within this bound, so that `10^digits` stays an exact double.
-const MAX_DIGITS: i32 = 15;
+const MAX_DIGITS: i8 = 15;
 
 /// A column of numbers on a decimal grid.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
 pub struct Decimals {
-    /// Decimals after the point; negative where the grid is coarser than one.
+    /// Decimals after the point.
     pub digits: i8,
-    /// `floor(value * 10^digits)` for each value.
+    /// `round(value * 10^digits)` for each value.
     pub cells: Vec<i32>,
 }
 
 impl Decimals {
-    /// Cuts `values` to `digits` decimals; values beyond the grid's range are held at its ends.
-    pub fn cut(values: impl IntoIterator<Item = f64>, digits: i8) -> Self {
+    /// Rounds `values` to `digits` decimals; values beyond the grid's range are held at its ends.
+    pub fn rounded(values: impl IntoIterator<Item = f64>, digits: i8) -> Self {
         let scale = 10f64.powi(i32::from(digits));
-        let cells = values.into_iter().map(|v| (v * scale).floor() as i32).collect();
+        let cells = values.into_iter().map(|v| (v * scale).round_ties_even() as i32).collect();
         Self { digits, cells }
     }
 
-    /// Cuts `values` so that the one of largest size keeps six significant digits.
-    pub fn cut_to_scale(values: impl IntoIterator<Item = f64> + Clone) -> Self {
+    /// Rounds `values` to the decimals that [`decimals_for`] their largest size.
+    pub fn to_scale(values: impl IntoIterator<Item = f64> + Clone) -> Self {
         let max = values.clone().into_iter().fold(0f64, |m, v| m.max(v.abs()));
-        Self::cut(values, Self::digits_for(max))
+        Self::rounded(values, decimals_for(max))
     }
 
-    /// The decimals that leave six significant digits to a value of size `max`.
-    pub fn digits_for(max: f64) -> i8 {
-        if max <= 0.0 || !max.is_finite() {
-            return 0;
+    /// The same column with every value after the first of each `n` stored as its distance from the one before.
+    ///
+    /// Lists that ascend or descend are shorter so; [`Decimals::list`] reads them.
+    #[must_use]
+    pub fn stepwise(mut self, n: usize) -> Self {
+        for list in self.cells.chunks_mut(n.max(1)) {
+            for i in (1..list.len()).rev() {
+                list[i] = list[i].saturating_sub(list[i - 1]);
+            }
         }
-        (SIGNIFICANT - 1 - max.log10().floor() as i32).clamp(-MAX_DIGITS, MAX_DIGITS) as i8
+        self
+    }
+
+    /// The values of list `i` of `n` values each, in a column stored [stepwise](Decimals::stepwise).
+    pub fn list(&self, i: usize, n: usize) -> impl Iterator<Item = f64> + '_ {
+        let cells = self.cells.get(i * n..(i + 1) * n).unwrap_or_default();
+        let mut sum = 0i32;
+        cells.iter().map(move |step| {
+            sum = sum.saturating_add(*step);
+            self.value(sum)
+        })
     }
 
     /// Number of values.
@@ -56,7 +73,7 @@ impl Decimals {
         self.cells.is_empty()
     }
 
-    /// Value `i`, the middle of its cell.
+    /// Value `i`.
     pub fn get(&self, i: usize) -> Option<f64> {
         self.cells.get(i).map(|&c| self.value(c))
     }
@@ -67,14 +84,24 @@ impl Decimals {
     }
 
     fn value(&self, cell: i32) -> f64 {
-        (f64::from(cell) + 0.5) / 10f64.powi(i32::from(self.digits))
+        f64::from(cell) / 10f64.powi(i32::from(self.digits))
     }
 
     /// Checks the grid and the number of values.
     pub(crate) fn validate(&self, what: &str, len: usize) -> Result<(), Invalid> {
-        ensure(i32::from(self.digits).abs() <= MAX_DIGITS, || {
-            format!("{what} has {} decimals, at most {MAX_DIGITS} are possible", self.digits)
+        ensure((0..=MAX_DIGITS).contains(&self.digits), || {
+            format!("{what} has {} decimals, expected 0 to {MAX_DIGITS}", self.digits)
         })?;
         ensure(self.len() == len, || format!("{what} has {} values, expected {len}", self.len()))
     }
+}
+
+/// Decimals with which values of size up to `max` are stored and printed: three, as sae_vis prints them, and more where
+/// that would leave `max` fewer than three significant digits.
+pub fn decimals_for(max: f64) -> i8 {
+    if max <= 0.0 || !max.is_finite() {
+        return DECIMALS;
+    }
+    let magnitude = max.log10().floor() as i32;
+    (SIGNIFICANT - 1 - magnitude).clamp(i32::from(DECIMALS), i32::from(MAX_DIGITS)) as i8
 }

@@ -9,6 +9,7 @@
 //! encoding, checking).
 
 pub mod archive;
+pub mod ascending;
 pub mod bundle;
 pub mod corpus;
 pub mod decimals;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Major schema version: a reader reads its own only.
-pub const MAJOR: u32 = 1;
+pub const MAJOR: u32 = 2;
 /// Minor schema version: a reader reads any; new fields have defaults.
 pub const MINOR: u32 = 0;
 

@@ -148,6 +148,9 @@ impl Checked for Prompt {
         let ascending = self.features.is_sorted_by(|a, b| a.feature < b.feature);
         ensure(ascending, || "features are not in ascending order".into())?;
         self.features.iter().try_for_each(|f| {
+            ensure(f.acts.row_len as usize == n, || {
+                format!("feature {} has activations on {} tokens, the prompt {n}", f.feature, f.acts.row_len)
+            })?;
             f.acts.validate()?;
             f.token_logits.validate("token logits", n)
         })

@@ -40,7 +40,7 @@ pub fn precision(quantile: f64) -> u8 {
 pub struct Quantiles {
     /// Number of grid points at the start whose value is zero. A dead feature has all of them.
     pub n_zeros: u32,
-    /// Values at the remaining points, ascending, each stored as the step from the one before.
+    /// Values at the remaining points, ascending, [`Decimals::stepwise`].
     pub steps: Decimals,
 }
 
@@ -48,23 +48,13 @@ impl Quantiles {
     /// Keeps the values at all grid points: `values` ascending, [`GRID_LEN`] long.
     pub fn of(values: &[f64]) -> Self {
         let n_zeros = values.iter().take_while(|v| **v <= 0.0).count();
-        let mut steps = Decimals::cut_to_scale(values[n_zeros..].iter().copied());
-        let mut before = 0;
-        for cell in &mut steps.cells {
-            (*cell, before) = (*cell - before, *cell);
-        }
+        let steps = Decimals::to_scale(values[n_zeros..].iter().copied()).stepwise(values.len());
         Self { n_zeros: n_zeros as u32, steps }
     }
 
     /// Values at all grid points.
     pub fn values(&self) -> Vec<f64> {
-        let mut sum = 0i32;
-        let cells = self.steps.cells.iter().map(|step| {
-            sum = sum.saturating_add(*step);
-            sum
-        });
-        let cells = Decimals { digits: self.steps.digits, cells: cells.collect() };
-        std::iter::repeat_n(0.0, self.n_zeros as usize).chain(cells.values()).collect()
+        std::iter::repeat_n(0.0, self.n_zeros as usize).chain(self.steps.list(0, self.steps.len())).collect()
     }
 
     /// The quantile at which `act` stands, and the decimals with which it is known.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 use shared::{
     BundleError,
+    ascending::Ascending,
     bundle::{Encoding, decode, encode},
     corpus::CorpusChunk,
     decimals::Decimals,
@@ -75,35 +76,35 @@ fn manifest(encoding: Encoding, files: Vec<FileInfo>) -> Manifest {
 /// A block with one feature that has something of everything.
 fn block() -> FeatureBlock {
     let acts = RowActs {
-        rows: vec![1],
-        n_active: vec![2],
-        positions: vec![1, 2],
-        acts: Decimals::cut([0.5, 0.25], 6),
+        rows: vec![0, 1].into(),
+        row_len: 4,
+        places: vec![3, 5, 6].into(),
+        acts: Decimals::rounded([0.125, 0.5, 0.25], 3),
         effects: Effects {
-            at: vec![0],
-            loss: Decimals::cut([-0.1], 5),
-            prob_change: Decimals::cut([0.02], 5),
+            at: vec![0, 1].into(),
+            loss: Decimals::rounded([0.3, -0.1], 4),
+            prob_change: Decimals::rounded([-0.04, 0.02], 4),
             n_hover: 2,
             hover_tokens: vec![3, 5, 8],
-            boosted: vec![2, 0],
-            boosted_by: Decimals::cut([0.3, 0.2], 4),
-            suppressed: vec![1, 0],
-            suppressed_by: Decimals::cut([-0.3, -0.2], 4),
+            boosted: vec![0, 1, 2, 0],
+            boosted_by: Decimals::rounded([0.7, 0.6, 0.3, 0.2], 3).stepwise(2),
+            suppressed: vec![1, 2, 1, 0],
+            suppressed_by: Decimals::rounded([-0.9, -0.8, -0.3, -0.2], 3).stepwise(2),
         },
     };
     let sequences = Sequences {
         groups: vec![Group { kind: GroupKind::Top, n_examples: 1 }],
         rows: vec![1],
         positions: vec![1],
-        starts: vec![0],
+        before: Some(1),
         window_len: 3,
         token_ids: vec![5, 3, 5],
-        token_logits: Decimals::cut([0.5, -0.5], 5),
+        token_logits: Decimals::rounded([0.5, -0.5], 3),
         acts,
     };
     let feature = Feature {
         feature: 2,
-        stats: Stats { n_active: 2, density: 0.25, max: 0.5, ..Stats::default() },
+        stats: Stats { n_active: 3, density: 0.375, max: 0.5, ..Stats::default() },
         quantiles: Quantiles::of(&[vec![0.0; 2350], vec![0.5]].concat()),
         acts_histogram: Histogram::of(&[0.5, 0.25], 50),
         sequences: Some(sequences),
@@ -131,15 +132,26 @@ fn a_window_shows_activations_and_effects_on_the_token_after() {
     let sequences = block().features.remove(0).sequences.unwrap();
     let tokens = sequences.group_examples(0).remove(0).tokens;
     assert_eq!(tokens.iter().map(|t| t.token_id).collect::<Vec<_>>(), [5, 3, 5]);
-    assert!(
-        tokens[0].act == 0.0 && (tokens[1].act - 0.5).abs() < 1e-6 && (tokens[2].act - 0.25).abs() < 1e-6
-    );
+    assert_eq!(tokens.iter().map(|t| t.act).collect::<Vec<_>>(), [0.0, 0.5, 0.25]);
+    // The last token of the row before is active and has an effect: none of it reaches this row.
     assert!(tokens[0].effect.is_none() && tokens[1].effect.is_none());
-    let effect = tokens[2].effect.as_ref().unwrap();
-    assert!((effect.loss_effect + 0.1).abs() < 1e-5);
-    assert_eq!(effect.boosted.iter().map(|e| e.0).collect::<Vec<_>>(), [8, 3]);
-    assert_eq!(effect.suppressed.iter().map(|e| e.0).collect::<Vec<_>>(), [5, 3]);
-    assert!((tokens[0].logit.unwrap() + 0.5).abs() < 1e-5, "logits are by distinct token id, ascending");
+    let effect = tokens[2].effect.clone().unwrap();
+    assert_eq!((effect.loss_effect, effect.prob_change), (-0.1, 0.02));
+    assert_eq!(effect.boosted, [(8, 0.3), (3, 0.2)]);
+    assert_eq!(effect.suppressed, [(5, -0.3), (3, -0.2)]);
+    assert_eq!(tokens[0].logit, Some(-0.5), "logits are by distinct token id, ascending");
+}
+
+#[test]
+fn a_row_shows_its_activations_from_any_position_on() {
+    let acts = block().features.remove(0).sequences.unwrap().acts;
+    let shown =
+        |row, start, ids: &[u32]| acts.tokens(row, start, ids).iter().map(|t| t.act).collect::<Vec<_>>();
+    assert_eq!(shown(1, 0, &[5, 3, 5, 3]), [0.0, 0.5, 0.25, 0.0]);
+    assert_eq!(shown(1, 2, &[5, 3]), [0.25, 0.0]);
+    assert_eq!(shown(0, 0, &[5, 3, 5, 3]), [0.0, 0.0, 0.0, 0.125]);
+    assert_eq!(shown(7, 0, &[5, 3]), [0.0, 0.0], "a row that is not stored");
+    assert!(acts.tokens(1, 2, &[5])[0].effect.is_some(), "of the position before the first token");
 }
 
 #[test]
@@ -182,14 +194,17 @@ fn a_file_that_unpacks_to_more_than_it_says_is_refused() {
 #[test]
 fn values_that_contradict_one_another_are_refused() {
     type Change = fn(&mut Sequences);
-    let changes: [(Change, &str); 9] = [
-        (|s| s.rows.push(3), "1 examples have 2 rows"),
+    let changes: [(Change, &str); 12] = [
+        (|s| s.rows.push(0), "1 examples have 2 rows"),
+        (|s| s.rows[0] = 2, "row has no activations"),
         (|s| s.window_len = u32::MAX, "windows have 3 token ids"),
-        (|s| s.positions[0] = 7, "outside its window"),
+        (|s| s.positions[0] = 0, "outside its window"),
+        (|s| s.positions[0] = 3, "its window outside its row"),
         (|s| s.token_logits.cells.clear(), "token logits has 0 values, expected 2"),
-        (|s| s.acts.n_active[0] = u32::MAX, "active positions are counted"),
-        (|s| s.acts.effects.at[0] = 2, "effects are out of order"),
-        (|s| s.acts.effects.n_hover = u32::MAX, "boosted tokens are 2"),
+        (|s| s.acts.row_len = u32::MAX, "rows of 4294967295 tokens are too many"),
+        (|s| s.acts.places = vec![3, 5, 8].into(), "outside 2 rows of 4 tokens"),
+        (|s| s.acts.effects.at = vec![0, 3].into(), "belongs to no active position"),
+        (|s| s.acts.effects.n_hover = u32::MAX, "boosted tokens are 4"),
         (|s| s.acts.effects.boosted[0] = 3, "point outside their dictionary"),
         (|s| s.acts.acts.digits = 100, "activations has 100 decimals"),
     ];
@@ -237,10 +252,35 @@ fn a_corpus_chunk_gives_its_own_rows_only() {
 
 proptest! {
     #[test]
-    fn printing_fewer_digits_than_are_stored_prints_the_value_itself(v in -50.0f64..50.0, decimals in 0usize..4) {
-        let stored = Decimals::cut_to_scale([v]).get(0).unwrap();
-        prop_assume!(v.abs() > 1e-3);
-        prop_assert_eq!(format!("{stored:.decimals$}"), format!("{v:.decimals$}"));
+    fn a_page_prints_what_it_would_print_of_the_value_itself(v in prop_oneof![-50f32..50.0, -0.02f32..0.02, Just(0.0625)]) {
+        let stored = Decimals::to_scale([f64::from(v)]);
+        let decimals = stored.digits as usize;
+        prop_assert!(decimals >= 3);
+        // As numbers, for what is stored has no negative zero.
+        let printed = |v: f64| format!("{v:.decimals$}").parse::<f64>().unwrap();
+        prop_assert!((printed(stored.get(0).unwrap()) - printed(f64::from(v))).abs() < 1e-12);
+    }
+
+    #[test]
+    fn lists_are_read_as_they_were_stored(lists in prop::collection::vec(prop::collection::vec(-9.0f64..9.0, 4), 0..5)) {
+        let plain = Decimals::rounded(lists.concat(), 3);
+        let stored = plain.clone().stepwise(4);
+        let read: Vec<f64> = (0..lists.len()).flat_map(|i| stored.list(i, 4).collect::<Vec<_>>()).collect();
+        prop_assert_eq!(read, plain.values().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn ascending_numbers_survive_storage(numbers in prop::collection::vec(prop_oneof![0u32..500, any::<u32>(), Just(u32::MAX)], 0..60)) {
+        let ascending = Ascending::from(numbers.clone());
+        prop_assert!(ascending.is_sorted_by(|a, b| a < b) && numbers.iter().all(|n| ascending.contains(n)));
+        let bytes = postcard::to_stdvec(&ascending).unwrap();
+        prop_assert_eq!(postcard::from_bytes::<Ascending>(&bytes).unwrap(), ascending);
+    }
+
+    #[test]
+    fn whatever_gaps_are_read_the_numbers_ascend(gaps in prop::collection::vec(any::<u32>(), 0..9)) {
+        let read = postcard::from_bytes::<Ascending>(&postcard::to_stdvec(&gaps).unwrap());
+        prop_assert!(read.is_ok_and(|numbers| numbers.is_sorted_by(|a, b| a < b)) || gaps.iter().map(|g| u64::from(*g) + 1).sum::<u64>() > 1 << 32);
     }
 
     #[test]
@@ -264,7 +304,7 @@ proptest! {
         let back = Quantiles::of(&all).values();
         prop_assert_eq!(back.len(), all.len());
         for (got, value) in back.iter().zip(&all) {
-            prop_assert!((got - value).abs() < 1e-4, "{} for {}", got, value);
+            prop_assert!((got - value).abs() <= 5e-4, "{} for {}", got, value);
         }
     }
 }

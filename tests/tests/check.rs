@@ -1,11 +1,13 @@
-//! `compute check` against figures made from what `compute dump` writes.
+//! `compute check` and a bundle's activations against what `compute dump` writes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
 
+use compute::inspect::Bundle;
 use safetensors::SafeTensors;
 use serde_json::Value;
+use shared::feature::FeatureBlock;
 use tests::run::{compute, demo};
 
 /// Rows of the demo's tokens that are looked at.
@@ -45,8 +47,16 @@ fn near(value: &Value, expected: f64) {
     assert!((value - expected).abs() <= 1e-4 * expected.abs().max(1.0), "{value}, expected {expected}");
 }
 
-#[test]
-fn the_figures_are_those_of_the_dumped_activations() {
+/// Hook activations, reconstructions and feature activations of the first rows, and their widths.
+struct Dumped {
+    x: Vec<f64>,
+    out: Vec<f64>,
+    d: usize,
+    acts: Vec<f64>,
+    d_sae: usize,
+}
+
+fn dumped() -> Dumped {
     let temp = tempfile::tempdir().unwrap();
     let (hook, features) = (temp.path().join("hook.safetensors"), temp.path().join("features.safetensors"));
     let name = "blocks.0.mlp.hook_post";
@@ -60,10 +70,14 @@ fn the_figures_are_those_of_the_dumped_activations() {
         "dump",
         &["features", "--sae", &path(&demo("sae-mlp-a")), "--acts", &acts, "--out", &path(&features)],
     );
+    let ((x, d), (out, _), (acts, d_sae)) =
+        (tensor(&hook, name), tensor(&features, "out"), tensor(&features, "acts"));
+    Dumped { x, out, d, acts, d_sae }
+}
 
-    let (x, d) = tensor(&hook, name);
-    let (out, _) = tensor(&features, "out");
-    let (acts, d_sae) = tensor(&features, "acts");
+#[test]
+fn the_figures_are_those_of_the_dumped_activations() {
+    let Dumped { acts, d_sae, x, d, out } = dumped();
     let n = x.len() / d;
     let mean: Vec<f64> = (0..d).map(|i| x.iter().skip(i).step_by(d).sum::<f64>() / n as f64).collect();
     let total: f64 = x.iter().enumerate().map(|(i, v)| (v - mean[i % d]).powi(2)).sum();
@@ -82,6 +96,36 @@ fn the_figures_are_those_of_the_dumped_activations() {
     near(&said["reconstruction_norm"], norm(&out));
     assert_eq!(said["fits"], true);
     assert!(said["verdict"].as_str().unwrap().ends_with("this SAE fits these activations"), "{said}");
+}
+
+/// Every activation on every row of every example, as the page prints it. Two runs differ in the last bits of a float,
+/// so that one in a thousand may fall on the other side of a rounding.
+#[test]
+fn a_bundle_has_every_printed_digit_of_the_dumped_activations() {
+    let Dumped { acts, d_sae, .. } = dumped();
+    let temp = tempfile::tempdir().unwrap();
+    let (model, sae, data) = (path(&demo("model")), path(&demo("sae-mlp-a")), path(&demo("tokens.npy")));
+    let (n_rows, out) = (N_ROWS.to_string(), path(&temp.path().join("bundle")));
+    let args = ["--model", &model, "--sae", &sae, "--data", &data, "--no-shuffle", "--sequences", &n_rows];
+    run("run", &[&args[..], &["--device", "cpu", "--features", "0..60", "--out", &out, "--quiet"]].concat());
+    let bundle = Bundle::open(Path::new(&out)).unwrap();
+    let block: FeatureBlock = bundle.file(&bundle.manifest.encoding.block_path(0)).unwrap();
+    let (mut n_compared, mut n_other) = (0, 0);
+    for feature in &block.features {
+        let found = &feature.sequences.as_ref().unwrap().acts;
+        for &row in found.rows.iter() {
+            for token in found.tokens(row, 0, &[0; 128]) {
+                let at = (row as usize * 128 + token.position as usize) * d_sae;
+                let expected = acts[at + feature.feature as usize];
+                let decimals = found.acts.digits as usize;
+                assert!((token.act - expected).abs() <= 0.50001 * 0.1f64.powi(decimals as i32), "{expected}");
+                n_compared += usize::from(expected > 0.0);
+                n_other +=
+                    usize::from(format!("{:.decimals$}", token.act) != format!("{expected:.decimals$}"));
+            }
+        }
+    }
+    assert!(n_compared > 500 && n_other * 1000 <= n_compared, "{n_other} of {n_compared}");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn chosen_features_are_those_of_a_whole_run() {
             (few.stats.max - of_all.stats.max).abs() < 1e-5
                 && (few.stats.std - of_all.stats.std).abs() < 1e-6
         );
-        let places = |f: &Feature| f.sequences.as_ref().map(|s| (s.rows.clone(), s.positions.clone()));
+        let places = |f: &Feature| f.sequences.as_ref().map(|s| s.places().collect::<Vec<_>>());
         assert_eq!(places(few), places(of_all));
         let logits = |f: &Feature| {
             f.logits_table.as_ref().map(|t| t.top.iter().map(|e| e.token_id).collect::<Vec<_>>())
@@ -156,12 +156,13 @@ fn a_prompt_scores_what_its_own_tokens_show() {
     for position in 0..prompt.token_ids.len() {
         for score in prompt.scores_at(Metric::ActSize, position) {
             let token = &prompt.tokens(score.feature).unwrap()[position];
-            assert!((token.act - score.value).abs() < 1e-4);
+            assert!((token.act - score.value).abs() < 5.001e-4, "three decimals");
             n_scores += 1;
         }
         for score in prompt.scores_at(Metric::LossEffect, position) {
             let token = &prompt.tokens(score.feature).unwrap()[position];
-            assert!((token.effect.as_ref().unwrap().loss_effect - score.value).abs() < 1e-4);
+            let loss_effect = token.effect.as_ref().unwrap().loss_effect;
+            assert!((loss_effect - score.value).abs() < 5.001e-5, "four decimals");
             assert!(prompt.tokens(score.feature).unwrap()[position - 1].act > 0.0);
         }
     }

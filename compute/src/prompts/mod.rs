@@ -60,7 +60,12 @@ pub fn prompt(
     let options =
         shared::layout::SequencesOptions { compute_buffer: true, ..plan.needs.sequences.unwrap_or_default() };
     let window = Window { row: 0, position: 0, start: 0 };
-    let whole = Chosen { groups: Vec::new(), windows: vec![window], window_len: token_ids.len() as u32 };
+    let whole = Chosen {
+        groups: Vec::new(),
+        windows: vec![window],
+        before: None,
+        window_len: token_ids.len() as u32,
+    };
     let mut jobs = Vec::new();
     let mut placed = Vec::with_capacity(active.len());
     for (k, &i) in active.iter().enumerate() {
@@ -90,7 +95,7 @@ pub fn prompt(
         features.push(PromptFeature {
             feature,
             acts: row_acts(&placed[k], &outcomes, n_hover),
-            token_logits: Decimals::cut_to_scale(token_ids.iter().map(|t| f64::from(logits[*t as usize]))),
+            token_logits: Decimals::to_scale(token_ids.iter().map(|t| f64::from(logits[*t as usize]))),
         });
     }
     Ok(Prompt { text: text.to_owned(), token_ids: token_ids.to_vec(), scores: ranked.best(), features })

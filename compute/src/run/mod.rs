@@ -188,7 +188,7 @@ fn active_tokens(feature: &Feature) -> Vec<u32> {
     let n_top =
         sequences.groups.iter().find(|g| g.kind == GroupKind::Top).map_or(0, |g| g.n_examples as usize);
     let bold = |i: usize| {
-        let offset = sequences.positions[i] - sequences.starts[i];
+        let offset = sequences.before.unwrap_or(sequences.positions[i]);
         sequences.token_ids[i * sequences.window_len as usize + offset as usize]
     };
     let mut tokens = Vec::new();

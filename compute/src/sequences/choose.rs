@@ -27,6 +27,8 @@ pub struct Chosen {
     pub groups: Vec<Group>,
     /// Windows of all groups in order.
     pub windows: Vec<Window>,
+    /// Tokens of every window before the bold one; `None` where windows are whole rows.
+    pub before: Option<u32>,
     /// Tokens of every window.
     pub window_len: u32,
 }
@@ -88,6 +90,7 @@ pub fn choose(
     Chosen {
         groups,
         windows: picked.into_iter().map(window).collect(),
+        before: options.buffer.map(|(before, _)| before),
         window_len: window_len(options, seq_len) as u32,
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use shared::{
-    decimals::Decimals,
+    decimals::{DECIMALS, Decimals, EFFECT_DECIMALS},
     feature::{AlignedNeuron, Correlated, Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
     histogram::Histogram,
     quantiles::{Quantiles, grid},
-    sequence::{Group, GroupKind, RowActs, Sequences},
+    sequence::{Effects, Group, GroupKind, RowActs, Sequences},
 };
 
 use super::{Corpus, D_IN, Rng, SEQ_LEN};
@@ -164,61 +164,72 @@ fn sequences(acts: &Acts, stats: &Stats, logits: &[f32], corpus: &Corpus, rng: &
         chosen.iter().flat_map(|p| &corpus.token_ids[p - BUFFER..=p + BUFFER]).copied().collect();
     let mut sequences = Sequences {
         groups,
-        rows: chosen.iter().map(|p| (p / SEQ_LEN) as u32).collect(),
         positions: chosen.iter().map(|p| (p % SEQ_LEN) as u32).collect(),
-        starts: chosen.iter().map(|p| (p % SEQ_LEN - BUFFER) as u32).collect(),
+        before: Some(BUFFER as u32),
         window_len: 2 * BUFFER as u32 + 1,
         token_ids,
         ..Sequences::default()
     };
     let distinct = sequences.distinct_token_ids();
     sequences.token_logits =
-        Decimals::cut_to_scale(distinct.iter().map(|t| f64::from(logits[*t as usize])).collect::<Vec<_>>());
+        Decimals::to_scale(distinct.iter().map(|t| f64::from(logits[*t as usize])).collect::<Vec<_>>());
     let in_window = |p: usize| chosen.iter().any(|c| p + BUFFER >= *c && p < c + BUFFER);
     let mut rows: Vec<usize> = chosen.iter().map(|p| p / SEQ_LEN).collect();
     rows.sort_unstable();
     rows.dedup();
-    sequences.acts = row_acts(&rows, acts, in_window, logits.len(), rng);
+    sequences.rows = chosen.iter().map(|p| rows.partition_point(|row| *row < p / SEQ_LEN) as u32).collect();
+    sequences.acts = row_acts(&rows, SEQ_LEN, acts, in_window, logits.len(), rng);
     sequences
 }
 
-/// The activations on `rows`, with an effect wherever `has_effect`.
+/// The activations on `rows` of `row_len` tokens, with an effect wherever `has_effect`.
 pub(super) fn row_acts(
     rows: &[usize],
+    row_len: usize,
     acts: &Acts,
     has_effect: impl Fn(usize) -> bool,
     d_vocab: usize,
     rng: &mut Rng,
 ) -> RowActs {
-    let mut found = RowActs::default();
-    let (mut values, mut loss, mut change, mut lists) = (vec![], vec![], vec![], vec![]);
-    for &row in rows {
-        let before = values.len();
+    let (mut places, mut values, mut at) = (vec![], vec![], vec![]);
+    let (mut loss, mut change, mut lists) = (vec![], vec![], vec![]);
+    for (i, &row) in rows.iter().enumerate() {
         for (&p, &act) in acts.range(row * SEQ_LEN..(row + 1) * SEQ_LEN) {
             if has_effect(p) {
-                found.effects.at.push(values.len() as u32);
+                at.push(values.len() as u32);
                 let effect = 0.05 * f64::from(act) * (rng.normal() - 0.7);
                 loss.push(effect);
                 change.push((-effect * 0.4).clamp(-0.9, 0.9));
                 lists.push((0..2 * N_HOVER).map(|_| rng.below(d_vocab) as u32).collect::<Vec<_>>());
             }
             values.push(f64::from(act));
-            found.positions.push((p % SEQ_LEN) as u32);
+            places.push((i * row_len + p % SEQ_LEN) as u32);
         }
-        found.rows.push(row as u32);
-        found.n_active.push((values.len() - before) as u32);
     }
-    found.acts = Decimals::cut_to_scale(values);
-    let e = &mut found.effects;
-    (e.loss, e.prob_change, e.n_hover) = (Decimals::cut(loss, 6), Decimals::cut(change, 7), N_HOVER);
-    e.hover_tokens = lists.iter().flatten().copied().collect();
-    e.hover_tokens.sort_unstable();
-    e.hover_tokens.dedup();
+    let mut hover_tokens: Vec<u32> = lists.iter().flatten().copied().collect();
+    hover_tokens.sort_unstable();
+    hover_tokens.dedup();
     let n = N_HOVER as usize;
-    let key = |t: &u32| e.hover_tokens.partition_point(|h| h < t) as u32;
-    e.boosted = lists.iter().flat_map(|l| l[..n].iter().map(key)).collect();
-    e.suppressed = lists.iter().flat_map(|l| l[n..].iter().map(key)).collect();
-    let by = |sign: f64| Decimals::cut((0..lists.len() * n).map(|i| sign * 0.4 / (1 + i % n) as f64), 5);
-    (e.boosted_by, e.suppressed_by) = (by(1.0), by(-1.0));
-    found
+    let key = |t: &u32| hover_tokens.partition_point(|h| h < t) as u32;
+    let by = |sign: f64| {
+        let values = (0..lists.len() * n).map(|i| sign * 0.4 / (1 + i % n) as f64);
+        Decimals::rounded(values, DECIMALS).stepwise(n)
+    };
+    RowActs {
+        rows: rows.iter().map(|row| *row as u32).collect::<Vec<_>>().into(),
+        row_len: row_len as u32,
+        places: places.into(),
+        acts: Decimals::to_scale(values),
+        effects: Effects {
+            at: at.into(),
+            loss: Decimals::rounded(loss, EFFECT_DECIMALS),
+            prob_change: Decimals::rounded(change, EFFECT_DECIMALS),
+            n_hover: N_HOVER,
+            boosted: lists.iter().flat_map(|l| l[..n].iter().map(key)).collect(),
+            boosted_by: by(1.0),
+            suppressed: lists.iter().flat_map(|l| l[n..].iter().map(key)).collect(),
+            suppressed_by: by(-1.0),
+            hover_tokens,
+        },
+    }
 }

@@ -1,7 +1,7 @@
 //! Synthetic prompts: lines of the corpus, with the features that are active on their tokens.
 
 use shared::{
-    decimals::Decimals,
+    decimals::{DECIMALS, Decimals},
     prompt::{Metric, MetricScores, Prompt, PromptFeature, Score},
     quantiles::Quantiles,
     sequence::TokenView,
@@ -38,8 +38,10 @@ pub(super) fn prompt(token_ids: &[u32], vocab: &Vocab, known: &[Known], rng: &mu
             .filter_map(|(p, t)| k.triggers.iter().find(|(trigger, _)| trigger == t).map(|(_, a)| (p, *a)))
             .collect();
         if !acts.is_empty() {
-            let acts = row_acts(&[0], &acts, |p| p + 1 < token_ids.len(), k.logits.len(), rng);
-            let token_logits = Decimals::cut(token_ids.iter().map(|t| f64::from(k.logits[*t as usize])), 5);
+            let acts =
+                row_acts(&[0], token_ids.len(), &acts, |p| p + 1 < token_ids.len(), k.logits.len(), rng);
+            let token_logits =
+                Decimals::rounded(token_ids.iter().map(|t| f64::from(k.logits[*t as usize])), DECIMALS);
             features.push(PromptFeature { feature: k.feature, acts, token_logits });
         }
     }
