@@ -9,7 +9,7 @@ use compute::{
     activations::{Allowance, ByPosition, Gathering, Residuals},
     model::Model,
     sae::Sae,
-    sequences::effects::{Directions, Job, ablate},
+    sequences::effects::{Directions, Job, Way, ablate},
     stats::{
         correlations::{Partners, Sums},
         moments, top,
@@ -109,7 +109,9 @@ fn effects(c: &mut Criterion) {
     let mut group = c.benchmark_group("effects, vocabulary of 4096, all threads");
     group.throughput(Throughput::Elements(jobs.len() as u64));
     group.bench_function("8 features at each of 1024 positions, 5 hover tokens", |b| {
-        b.iter(|| black_box(ablate(model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap()));
+        b.iter(|| {
+            black_box(ablate(Way::Kernel, model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap())
+        });
     });
     group.finish();
 }

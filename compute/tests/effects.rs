@@ -7,7 +7,7 @@ use std::path::Path;
 use compute::{
     activations::Residuals,
     model::Model,
-    sequences::effects::{Directions, Job, ablate},
+    sequences::effects::{Directions, Job, Way, ablate},
 };
 use tch::{Device, Kind, Tensor};
 
@@ -34,9 +34,13 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
                 token_id: i * 13 % d_vocab as u32,
             })
             .collect();
-        let directions = Directions::new(model.head(), &d).unwrap();
-        let outcomes = ablate(model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap();
-        for (j, job) in jobs.iter().enumerate() {
+        let head = model.head();
+        let directions = Directions::new(head, &d).unwrap();
+        let ways = [Way::Kernel, Way::Tensors]
+            .map(|way| ablate(way, head, &resid, &directions, &jobs, 5, |_| ()).unwrap());
+        for (j, job, outcomes) in
+            ways.iter().flat_map(|way| jobs.iter().enumerate().map(move |(j, job)| (j, job, way)))
+        {
             let log_probs =
                 |x: &Tensor| model.head().logits(x).to_kind(Kind::Double).log_softmax(-1, Kind::Double);
             let with = x.get(i64::from(job.position));

@@ -17,7 +17,7 @@ pub use neurons::NeuronSums;
 pub use resid::Residuals;
 pub use sparse::{Active, ByFeature, ByPosition, Gathering};
 pub use spill::Allowance;
-pub use workers::in_order;
+pub use workers::{ReadOnly, in_order};
 
 use resid::GatheringResiduals;
 

@@ -18,10 +18,6 @@ pub unsafe trait ReadOnly {}
 // SAFETY: as the reason says.
 unsafe impl ReadOnly for super::Subject {}
 
-#[allow(unsafe_code, reason = "the head computes new tensors from its weights and changes none in place")]
-// SAFETY: as the reason says.
-unsafe impl ReadOnly for crate::model::Head {}
-
 /// A reference on its way to a worker thread.
 struct Shared<'a, S>(&'a S);
 

@@ -14,7 +14,11 @@ use crate::{
     corpus::Rows,
     plan::Plan,
     run::feature_logits,
-    sequences::{Chosen, Window, effects, effects::Directions, place, row_acts},
+    sequences::{
+        Chosen, Window, effects,
+        effects::{Directions, Way},
+        place, row_acts,
+    },
     stats::moments,
 };
 
@@ -75,7 +79,15 @@ pub fn prompt(
     let head = subject.model.head();
     let directions = Directions::new(head, &directions.index_select(0, &index))?;
     let n_hover = options.top_logits_hoverdata;
-    let outcomes = effects::ablate(head, &gathered.resid, &directions, &jobs, n_hover as usize, |_| ())?;
+    let outcomes = effects::ablate(
+        Way::of(head.device()),
+        head,
+        &gathered.resid,
+        &directions,
+        &jobs,
+        n_hover as usize,
+        |_| (),
+    )?;
 
     let mut ranked = Ranked::new(token_ids.len());
     let mut features = Vec::with_capacity(active.len());

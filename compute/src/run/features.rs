@@ -15,7 +15,11 @@ use crate::{
     model::Head,
     plan::Plan,
     progress::Progress,
-    sequences::{Chosen, Placed, choose, effects, effects::Directions, place, row_acts, sequences},
+    sequences::{
+        Chosen, Placed, choose, effects,
+        effects::{Directions, Way},
+        place, row_acts, sequences,
+    },
     stats::{
         correlations::{self, Partners, Sums},
         moments,
@@ -130,7 +134,10 @@ impl Sources<'_> {
         progress.begin("effects", jobs.len(), "effects");
         let n_hover = plan.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
         let resid = &self.gathered.resid;
-        let outcomes = effects::ablate(head, resid, &directions, &jobs, n_hover, |n| progress.at(n))?;
+        let outcomes =
+            effects::ablate(Way::of(head.device()), head, resid, &directions, &jobs, n_hover, |n| {
+                progress.at(n)
+            })?;
         Ok(Tile { first, directions, chosen, outcomes })
     }
 

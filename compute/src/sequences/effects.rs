@@ -8,13 +8,18 @@
 //!
 //! Source: semantics of sae_vis 0.2 with the model's own norm, bias and soft-cap.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use pulp::Arch;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
-use super::kernel::{HeadConstants, Pair, log_sum_exp};
+use super::{
+    kernel::{HeadConstants, Pair, log_sum_exp},
+    on_device::OnDevice,
+};
 use crate::{
-    activations::{Residuals, in_order, to_host},
+    activations::{ReadOnly, Residuals, in_order, to_host},
     model::Head,
 };
 
@@ -42,16 +47,25 @@ pub struct Directions {
     d_vocab: usize,
 }
 
+/// By what effects are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The kernel on the host.
+    Kernel,
+    /// Tensor operations where the head is.
+    Tensors,
+}
+
 /// Effects of all jobs, in nats.
 #[derive(Debug, Default)]
 pub struct Outcomes {
     n_hover: usize,
     /// Place of each job in the columns below.
     places: Vec<u32>,
-    loss: Vec<f32>,
-    prob_change: Vec<f32>,
-    boosted: Vec<(u32, f32)>,
-    suppressed: Vec<(u32, f32)>,
+    pub(super) loss: Vec<f32>,
+    pub(super) prob_change: Vec<f32>,
+    pub(super) boosted: Vec<(u32, f32)>,
+    pub(super) suppressed: Vec<(u32, f32)>,
 }
 
 /// Effect of one job.
@@ -67,8 +81,11 @@ pub struct Outcome<'a> {
     pub suppressed: &'a [(u32, f32)],
 }
 
-/// A chunk's logits take about this much memory.
+/// The logits of a chunk's positions take about this much memory on the CPU: with them the second-level caches do not
+/// overflow.
 const CHUNK_BYTES: usize = 4 << 20;
+/// The logits of a chunk's jobs take about this much memory on a device, several times over.
+const DEVICE_CHUNK_BYTES: usize = 256 << 20;
 
 impl Directions {
     /// Directions `[n, d_model]` on the head's device.
@@ -82,6 +99,13 @@ impl Directions {
         Ok(Self { centred, logits, d_model, d_vocab })
     }
 
+    fn to_device(&self, device: Device) -> OnDevice {
+        let tensor = |values: &[f32], width: usize| {
+            Tensor::from_slice(values).view([-1, width as i64]).to(device) // [n, width]
+        };
+        OnDevice { centred: tensor(&self.centred, self.d_model), logits: tensor(&self.logits, self.d_vocab) }
+    }
+
     /// `G(d)` of feature `i`, over the vocabulary.
     pub fn logits(&self, i: usize) -> &[f32] {
         &self.logits[i * self.d_vocab..(i + 1) * self.d_vocab]
@@ -89,6 +113,11 @@ impl Directions {
 }
 
 impl Outcomes {
+    /// No effects yet, with lists of `n_hover` tokens.
+    pub(super) fn empty(n_hover: usize) -> Self {
+        Self { n_hover, ..Self::default() }
+    }
+
     /// Effect of job `j`.
     pub fn of(&self, j: usize) -> Outcome<'_> {
         let place = self.places[j] as usize;
@@ -102,6 +131,16 @@ impl Outcomes {
     }
 }
 
+/// What worker threads share.
+struct Ablating<'a> {
+    head: &'a Head,
+    on_device: Option<OnDevice>,
+}
+
+#[allow(unsafe_code, reason = "ablation computes new tensors from these and changes none in place")]
+// SAFETY: as the reason says.
+unsafe impl ReadOnly for Ablating<'_> {}
+
 /// Logits of a chunk of distinct positions.
 struct Chunk {
     positions: Vec<u32>,
@@ -113,11 +152,19 @@ struct Chunk {
     scales: Vec<(f32, f64)>,
 }
 
+impl Way {
+    /// What suits a device best.
+    pub fn of(device: Device) -> Self {
+        if device == Device::Cpu { Self::Kernel } else { Self::Tensors }
+    }
+}
+
 /// Ablates the features of all `jobs`.
 ///
 /// - `n_hover`: tokens in each hover list
 /// - `after_chunk` is told the number of jobs done
 pub fn ablate(
+    way: Way,
     head: &Head,
     resid: &Residuals,
     directions: &Directions,
@@ -127,7 +174,7 @@ pub fn ablate(
 ) -> Result<Outcomes> {
     let mut order: Vec<u32> = (0..jobs.len() as u32).collect();
     order.sort_unstable_by_key(|&j| (jobs[j as usize].position, j));
-    let mut outcomes = Outcomes { n_hover, places: vec![0; jobs.len()], ..Outcomes::default() };
+    let mut outcomes = Outcomes { places: vec![0; jobs.len()], ..Outcomes::empty(n_hover) };
     for (place, &j) in order.iter().enumerate() {
         outcomes.places[j as usize] = place as u32;
     }
@@ -139,14 +186,23 @@ pub fn ablate(
         eps: head.eps(),
         d_model: directions.d_model,
     };
-    let n_positions = (CHUNK_BYTES / (4 * directions.d_vocab.max(1))).clamp(8, 1024);
-    let chunks = chunks(&order, jobs, n_positions);
+    let of_bytes = |bytes: usize| bytes / (4 * directions.d_vocab.max(1));
+    let (on_device, chunks) = match way {
+        Way::Kernel => (None, chunks(&order, jobs, of_bytes(CHUNK_BYTES).clamp(8, 1024), usize::MAX)),
+        Way::Tensors => (
+            Some(directions.to_device(head.device())),
+            chunks(&order, jobs, usize::MAX, of_bytes(DEVICE_CHUNK_BYTES).max(1)),
+        ),
+    };
     in_order(
-        head,
+        &Ablating { head, on_device },
         head.device(),
         chunks.len(),
-        |head, i| {
+        |Ablating { head, on_device }, i| {
             let jobs: Vec<Job> = order[chunks[i].clone()].iter().map(|&j| jobs[j as usize]).collect();
+            if let Some(directions) = on_device {
+                return directions.ablate(head, resid, &jobs, n_hover);
+            }
             let chunk = Chunk::compute(head, resid, &jobs, &constants)?;
             Ok(chunk.ablate(&jobs, directions, &constants, n_hover))
         },
@@ -162,21 +218,21 @@ pub fn ablate(
     Ok(outcomes)
 }
 
-/// Cuts jobs, in order of position, into chunks of at most `n_positions` distinct positions.
-fn chunks(order: &[u32], jobs: &[Job], n_positions: usize) -> Vec<std::ops::Range<usize>> {
-    let mut chunks: Vec<std::ops::Range<usize>> = Vec::new();
-    let mut distinct = n_positions;
+/// Cuts jobs, in order of position, into chunks of at most `n_positions` distinct positions and `n_jobs` jobs.
+fn chunks(order: &[u32], jobs: &[Job], n_positions: usize, n_jobs: usize) -> Vec<Range<usize>> {
+    let mut chunks: Vec<Range<usize>> = Vec::new();
+    let mut distinct = 0;
     let mut last = None;
     for (place, &j) in order.iter().enumerate() {
-        let position = jobs[j as usize].position;
-        if last != Some(position) {
-            if distinct == n_positions {
-                chunks.push(place..place);
-                distinct = 0;
-            }
-            distinct += 1;
-            last = Some(position);
+        let position = Some(jobs[j as usize].position);
+        let is_new = position != last;
+        let fits = |chunk: &Range<usize>| (!is_new || distinct < n_positions) && chunk.len() < n_jobs;
+        if !chunks.last().is_some_and(fits) {
+            chunks.push(place..place);
+            distinct = 0;
         }
+        distinct += usize::from(is_new || distinct == 0);
+        last = position;
         if let Some(chunk) = chunks.last_mut() {
             chunk.end = place + 1;
         }
@@ -218,7 +274,7 @@ impl Chunk {
     ) -> Outcomes {
         let arch = Arch::new();
         let (mut boosted, mut suppressed) = (vec![(0, 0f32); n_hover], vec![(0, 0f32); n_hover]);
-        let mut outcomes = Outcomes { n_hover, ..Outcomes::default() };
+        let mut outcomes = Outcomes::empty(n_hover);
         for job in jobs {
             let pair = self.pair(job, directions, constants);
             let (loss, prob_change) = arch.dispatch(

@@ -5,6 +5,7 @@ mod columns;
 pub mod effects;
 mod exp;
 mod kernel;
+mod on_device;
 
 pub use choose::{Chosen, Window, choose};
 pub use columns::{Placed, place, row_acts, sequences};

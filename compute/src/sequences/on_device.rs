@@ -1,0 +1,130 @@
+//! Effects as tensor operations, for devices that have no host kernel of their own.
+//!
+//! The arithmetic is that of [`super::kernel`], over a chunk of jobs at once: copying the logits of each position to the
+//! host would take longer than all of it. A GPU adds in another order, so results agree with the host's within float
+//! tolerance, not to the bit.
+
+use anyhow::Result;
+use tch::{Device, Kind, Tensor};
+
+use super::effects::{Job, Outcomes};
+use crate::{
+    activations::{Residuals, to_host},
+    model::Head,
+};
+
+/// Tokens of a group whose maximum is looked at before its members are.
+const GROUP: i64 = 64;
+
+/// Directions of features on a device.
+#[derive(Debug)]
+pub(super) struct OnDevice {
+    /// `[n, d_model]`, less their mean where the head's norm subtracts it.
+    pub centred: Tensor,
+    /// `G(d)`: `[n, d_vocab]`.
+    pub logits: Tensor,
+}
+
+impl OnDevice {
+    /// Effects of `jobs`, in their order, which is that of positions.
+    pub fn ablate(&self, head: &Head, resid: &Residuals, jobs: &[Job], n_hover: usize) -> Result<Outcomes> {
+        let device = self.logits.device();
+        let mut positions: Vec<u32> = jobs.iter().map(|job| job.position).collect();
+        positions.dedup();
+        let x = Tensor::from_slice(&resid.read(&positions)).view([positions.len() as i64, -1]).to(device);
+        let index = |of: &dyn Fn(&Job) -> i64| {
+            Tensor::from_slice(&jobs.iter().map(of).collect::<Vec<_>>()).to(device) // [n_jobs]
+        };
+        let at = index(&|job| positions.partition_point(|&p| p < job.position) as i64);
+        let feature = index(&|job| i64::from(job.feature));
+        let token = index(&|job| i64::from(job.token_id)).unsqueeze(1); // [n_jobs, 1]
+        let acts: Vec<f32> = jobs.iter().map(|job| job.act).collect();
+        let act = Tensor::from_slice(&acts).to(device).unsqueeze(1); // [n_jobs, 1]
+
+        let of_position = |all: &Tensor| all.index_select(0, &at);
+        let with = head.scale(&x).reciprocal().unsqueeze(1); // [n_pos, 1]
+        let x_logits = head.unnormalised(&x); // [n_pos, d_vocab]
+        let sum_with = head.capped(&x_logits * &with + head.constant()).logsumexp(-1, true); // [n_pos, 1]
+        let (with, sum_with) = (of_position(&with), of_position(&sum_with)); // [n_jobs, 1]
+        let x_logits = of_position(&x_logits); // [n_jobs, d_vocab]
+
+        let d_logits = self.logits.index_select(0, &feature); // [n_jobs, d_vocab]
+        let ablated = of_position(&head.centred(&x)) - &act * self.centred.index_select(0, &feature);
+        let mean_square = ablated.to_kind(Kind::Double).square().mean_dim(-1, true, Kind::Double);
+        let without = (mean_square + head.eps()).rsqrt().to_kind(Kind::Float); // [n_jobs, 1]
+        let d_share = &act * &without;
+        let z = head.capped(&x_logits * &without - &d_logits * &d_share + head.constant()); // [n_jobs, d_vocab]
+        let change = if head.soft_cap().is_some() {
+            head.capped(&x_logits * &with + head.constant()) - &z
+        } else {
+            // The difference of the two combinations, written out: subtracting them would lose digits.
+            &x_logits * (&with - &without) + &d_logits * &d_share
+        };
+        let sum_without = z.logsumexp(-1, true); // [n_jobs, 1]
+        let shift = sum_with - &sum_without;
+        let loss = &shift - change.gather(1, &token, false);
+        let prob_without = (z.gather(1, &token, false) - &sum_without).exp();
+        let prob_change = prob_without * loss.neg().expm1();
+
+        let mut outcomes = Outcomes::empty(n_hover);
+        to_host(&loss, &mut outcomes.loss)?;
+        to_host(&prob_change, &mut outcomes.prob_change)?;
+        outcomes.boosted = hover_list(&change, &shift, n_hover, true)?;
+        outcomes.suppressed = hover_list(&change, &shift, n_hover, false)?;
+        Ok(outcomes)
+    }
+}
+
+/// The `n` largest (or smallest) entries of each row of `change`, less `shift`, with their columns; row after row.
+///
+/// - `change`: `[n_jobs, d_vocab]`; `shift`: `[n_jobs, 1]`
+///
+/// The extreme entries of a row lie in the groups with the extreme maxima, so a row is read once and only a few hundred
+/// of its entries are compared with one another.
+fn hover_list(change: &Tensor, shift: &Tensor, n: usize, largest: bool) -> Result<Vec<(u32, f32)>> {
+    let (n_jobs, d_vocab) = change.size2()?;
+    let (n, whole) = (n as i64, d_vocab / GROUP);
+    let extreme = |t: &Tensor, k: i64| t.topk(k.min(t.size()[1]), 1, largest, true);
+    let groups = change.narrow(1, 0, whole * GROUP).view([n_jobs, whole, GROUP]);
+    let best = if largest { groups.amax([-1i64], false) } else { groups.amin([-1i64], false) }; // [n_jobs, whole]
+    let members = Tensor::arange(GROUP, (Kind::Int64, change.device()));
+    let rest = Tensor::arange_start(whole * GROUP, d_vocab, (Kind::Int64, change.device()));
+    let in_groups = (extreme(&best, n).1.unsqueeze(-1) * GROUP + members).flatten(1, 2);
+    let columns = Tensor::cat(&[in_groups, rest.expand([n_jobs, -1], false)], 1);
+    let (values, at) = extreme(&change.gather(1, &columns, false), n); // [n_jobs, n]
+    let mut by = Vec::new();
+    to_host(&(values - shift), &mut by)?;
+    let tokens = Vec::<i64>::try_from(columns.gather(1, &at, false).to(Device::Cpu).flatten(0, 1))?;
+    Ok(tokens.into_iter().map(|token| token as u32).zip(by).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn hover_lists_are_the_ends_of_the_sorted_row(
+            rows in (1usize..400).prop_flat_map(|len| prop::collection::vec(prop::collection::vec(-9f32..9.0, len), 1..4)),
+            n in 0usize..7,
+        ) {
+            let d_vocab = rows[0].len();
+            prop_assume!(n <= d_vocab);
+            let change = Tensor::from_slice(&rows.concat()).view([rows.len() as i64, d_vocab as i64]);
+            let shift = Tensor::ones([rows.len() as i64, 1], (Kind::Float, Device::Cpu));
+            for largest in [true, false] {
+                let got = hover_list(&change, &shift, n, largest).unwrap();
+                prop_assert_eq!(got.len(), n * rows.len());
+                for (i, row) in rows.iter().enumerate() {
+                    let mut sorted = row.clone();
+                    sorted.sort_by(|a, b| if largest { b.total_cmp(a) } else { a.total_cmp(b) });
+                    for (k, (token, by)) in got[i * n..(i + 1) * n].iter().enumerate() {
+                        prop_assert!((by - (sorted[k] - 1.0)).abs() < 1e-6);
+                        prop_assert!((by - (row[*token as usize] - 1.0)).abs() < 1e-6);
+                    }
+                }
+            }
+        }
+    }
+}
