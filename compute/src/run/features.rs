@@ -133,11 +133,8 @@ impl Sources<'_> {
         }
         progress.begin("effects", jobs.len(), "effects");
         let n_hover = plan.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
-        let resid = &self.gathered.resid;
-        let outcomes =
-            effects::ablate(Way::of(head.device()), head, resid, &directions, &jobs, n_hover, |n| {
-                progress.at(n)
-            })?;
+        let (way, resid) = (Way::of(head.device()), &self.gathered.resid);
+        let outcomes = effects::ablate(way, head, resid, &directions, &jobs, n_hover, |n| progress.at(n))?;
         Ok(Tile { first, directions, chosen, outcomes })
     }
 
