@@ -2,6 +2,7 @@
 // files, which carry a hash, are on the script's own tag.
 import "./help.js";
 import "./figures.js";
+import "./tokens.js";
 
 const status = document.getElementById("boot");
 try {

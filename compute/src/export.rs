@@ -86,7 +86,7 @@ fn page(bundle: &Path, folder: &Path) -> Result<String> {
     })?;
     let mut script =
         String::from_utf8(read(&only(folder, "js", "viewer")?)?).context("the viewer's script is no text")?;
-    for part in ["help.js", "figures.js"] {
+    for part in ["help.js", "figures.js", "tokens.js"] {
         script.push_str(
             &String::from_utf8(read(&folder.join(part))?).with_context(|| format!("{part} is no text"))?,
         );

@@ -144,10 +144,14 @@ pub struct EffectView {
 impl Sequences {
     /// All examples of group `g`.
     pub fn group_examples(&self, g: usize) -> Vec<Example> {
-        let before: usize = self.groups.iter().take(g).map(|g| g.n_examples as usize).sum();
-        let n = self.groups.get(g).map_or(0, |g| g.n_examples as usize);
+        let before = self.groups.iter().take(g).map(|g| g.n_examples as usize).sum();
+        self.examples(before, self.groups.get(g).map_or(0, |g| g.n_examples as usize))
+    }
+
+    /// `n` examples from `first` on, whatever their groups.
+    pub fn examples(&self, first: usize, n: usize) -> Vec<Example> {
         let distinct = self.distinct_token_ids();
-        (before..before + n).filter_map(|i| self.example(i, &distinct)).collect()
+        (first..first.saturating_add(n)).map_while(|i| self.example(i, &distinct)).collect()
     }
 
     /// The token ids of the windows without repetition, ascending: the keys of `token_logits`.

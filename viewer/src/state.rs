@@ -79,9 +79,9 @@ impl Session {
         self.hover.set(None);
     }
 
-    /// Says that `what` has been painted, once it has.
+    /// Says that `what` has been drawn, once it has: in the second frame from now, as `www/tokens.js` does.
     pub fn painted(self, what: String) {
-        request_animation_frame(move || self.ready.set(what));
+        request_animation_frame(move || request_animation_frame(move || self.ready.set(what)));
     }
 }
 

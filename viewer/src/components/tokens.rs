@@ -1,12 +1,17 @@
-//! Lines of tokens: text with a background, an underline and a place in the corpus.
+//! Tokens as they are drawn, and which token an event is about.
 //!
-//! A line has no listeners of its own. The panel around it listens once and asks [`TokenRef`] which token an
-//! event is about, so that a page of a thousand tokens costs a thousand plain elements.
+//! Lines and lists of lines are handed over as text to the elements of `www/tokens.js`, which says how they read it. They
+//! have no listeners of their own: the panel around them listens once and asks [`TokenRef`].
 
 use std::fmt::Write as _;
 
-use leptos::prelude::*;
+use leptos::{html::custom, prelude::*};
 use wasm_bindgen::JsCast as _;
+
+/// The elements of `www/tokens.js`. In capitals, as an element says its own name: Leptos compares the two, and makes a
+/// new element where they differ.
+const TOKEN_LINE: &str = "TOKEN-LINE";
+const EXAMPLE_LIST: &str = "EXAMPLE-LIST";
 
 /// Steps of the background's and the underline's strength; CSS has a class for each.
 const N_STEPS: f64 = 20.0;
@@ -60,26 +65,30 @@ impl TokenSpan {
     }
 }
 
-/// One token.
-pub fn token_span(token: TokenSpan) -> impl IntoView {
-    let class = token.class();
-    view! {
-        <span
-            class=class
-            data-row=token.row
-            data-position=token.position
-            data-token-id=token.token_id
-            data-joined=token.joined
-            tabindex=if token.tab_stop { "0" } else { "-1" }
-        >
-            {token.text}
-        </span>
-    }
+/// A line of tokens.
+pub fn token_line(tokens: &[TokenSpan]) -> impl IntoView + use<> {
+    custom(TOKEN_LINE).prop("line", encoded(tokens))
 }
 
-/// The tokens in order.
-pub fn token_spans(tokens: impl IntoIterator<Item = TokenSpan>) -> impl IntoView {
-    tokens.into_iter().map(token_span).collect_view()
+/// Lines one under another, their bold tokens aligned where the panel's class says so.
+pub fn example_list(lines: &[Vec<TokenSpan>]) -> impl IntoView + use<> {
+    let lines: Vec<String> = lines.iter().map(|tokens| encoded(tokens)).collect();
+    let lists = custom(EXAMPLE_LIST).class("lines").attr("role", "list").attr("data-tokens", "");
+    lists.prop("examples", lines.join("\x1d"))
+}
+
+fn encoded(tokens: &[TokenSpan]) -> String {
+    let index = |of: fn(&TokenSpan) -> bool| tokens.iter().position(of).map_or(-1, |i| i as i64);
+    let (row, first) = tokens.first().map_or((0, 0), |t| (t.row, t.position));
+    let mut line = format!("{row}\x1f{first}\x1f{}\x1f{}", index(|t| t.bold), index(|t| t.tab_stop));
+    for token in tokens {
+        let joined = token.joined.as_deref().unwrap_or_default();
+        line.push('\x1e');
+        line.push_str(&token.class());
+        let written = write!(line, "\x1f{}\x1f{joined}\x1f{}", token.token_id, token.text);
+        debug_assert!(written.is_ok(), "a string takes any text");
+    }
+    line
 }
 
 /// The token that an event is about.

@@ -17,7 +17,7 @@ use shared::{
 use crate::{
     components::{
         error_note::ErrorNote,
-        tokens::{TokenRef, token_spans},
+        tokens::{TokenRef, token_line},
     },
     data::{Bundle, DataError, Loading, Shown},
     panels::{
@@ -179,7 +179,7 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     let marks = Marks::new(of(active).map(|t| t.act), of(found.position).and_then(|t| t.logit));
     let entry = found.prompt.features.iter().find(|f| f.feature == score.feature);
     let scale = entry.map(|f| Scale::of(shown.feature().stats.max, &f.acts));
-    let line = scale.map(|scale| token_spans(spans(&tokens, 0, Some(found.position), &found.vocab, scale)));
+    let line = scale.map(|scale| token_line(&spans(&tokens, 0, Some(found.position), &found.vocab, scale)));
     let layout = session.layouts.shown(Use::Prompt, &shown.bundle);
     let vocab = found.vocab.clone();
     let show = move |token: TokenRef| {

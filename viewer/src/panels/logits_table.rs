@@ -3,6 +3,9 @@
 use leptos::prelude::*;
 use shared::{feature::TokenLogit, layout::LogitsTableOptions, vocab::Vocab};
 
+use wasm_bindgen::JsCast as _;
+use web_sys::{Element, EventTarget, FocusEvent, PointerEvent};
+
 use crate::{
     components::handler::handler,
     components::token_chip::{Side, token_chip},
@@ -31,8 +34,7 @@ pub fn LogitsTable(
     let first = |side: &[TokenLogit]| side.first().map_or(0.0, |t| t.logit.abs());
     let scale = f64::from(first(&table.top).max(first(&table.bottom)));
     let list = |title, hook, side, tokens: &[TokenLogit]| {
-        let rows =
-            tokens.iter().take(n_rows).map(|t| row(&shown.vocab, *t, side, scale, marks)).collect_view();
+        let rows = tokens.iter().take(n_rows).map(|t| row(&shown.vocab, *t, side, scale)).collect_view();
         view! {
             <div class="logits-side" data-logits=hook>
                 <h2>{title}</h2>
@@ -40,8 +42,16 @@ pub fn LogitsTable(
             </div>
         }
     };
+    let mark = move |target: Option<EventTarget>| marks.logit.set(target.and_then(logit_of));
     view! {
-        <section class="panel logits-table" data-panel="logits-table" on:pointerleave=handler(move |_| marks.logit.set(None))>
+        <section
+            class="panel logits-table"
+            data-panel="logits-table"
+            on:pointerover=handler(move |e: PointerEvent| mark(e.target()))
+            on:pointerleave=handler(move |_| mark(None))
+            on:focusin=handler(move |e: FocusEvent| mark(e.target()))
+            on:focusout=handler(move |_| mark(None))
+        >
             {list("NEGATIVE LOGITS", "negative", Side::Negative, &table.bottom)}
             {list("POSITIVE LOGITS", "positive", Side::Positive, &table.top)}
         </section>
@@ -49,20 +59,20 @@ pub fn LogitsTable(
     .into_any()
 }
 
-fn row(vocab: &Vocab, entry: TokenLogit, side: Side, scale: f64, marks: Marks) -> impl IntoView + use<> {
+fn row(vocab: &Vocab, entry: TokenLogit, side: Side, scale: f64) -> impl IntoView + use<> {
     let logit = f64::from(entry.logit);
     let strength = if scale > 0.0 { logit.abs() / scale } else { 0.0 };
-    let mark = move || marks.logit.set(Some(logit));
     view! {
-        <li
-            tabindex="0"
-            data-token-logit=entry.logit
-            on:pointerenter=handler(move |_| mark())
-            on:focus=handler(move |_| mark())
-            on:blur=handler(move |_| marks.logit.set(None))
-        >
+        <li tabindex="0" data-token-logit=entry.logit>
             {token_chip(vocab, entry.token_id, side, strength)}
             <span class="number">{signed(logit, 2)}</span>
         </li>
     }
+}
+
+/// The logit of the row at or around an element.
+fn logit_of(target: EventTarget) -> Option<f64> {
+    let row = target.dyn_into::<Element>().ok()?.closest("[data-token-logit]").ok()??;
+    // The browser's own parser: Rust's weighs 10 KB.
+    Some(js_sys::parse_float(&row.get_attribute("data-token-logit")?))
 }

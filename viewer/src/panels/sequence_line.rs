@@ -1,18 +1,17 @@
-//! One example: its window in one line with the bold token in the middle, and on demand its whole row.
+//! The tokens of an example, and on demand its whole row.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
 use shared::{
-    sequence::{Example, RowActs, TokenView},
+    sequence::{RowActs, TokenView},
     vocab::Vocab,
 };
 
 use crate::{
     components::{
         error_note::ErrorNote,
-        handler::handler,
-        tokens::{TokenSpan, token_spans},
+        tokens::{TokenSpan, token_line},
     },
     data::{Loading, Shown},
 };
@@ -72,50 +71,18 @@ pub fn spans(
     spans
 }
 
-/// An example of a feature.
-#[component]
-pub fn SequenceLine(
-    /// The feature.
-    shown: Shown,
-    /// The example.
-    example: Example,
-    /// Colours.
-    scale: Scale,
-    /// Whether the Tab key stops at its bold token.
-    tab_stop: bool,
-) -> impl IntoView {
-    let open = RwSignal::new(false);
-    let (row, position) = (example.row, example.position);
-    let mut before = spans(&example.tokens, row, Some(position), &shown.vocab, scale);
-    let at = before.iter().position(|s| s.bold).unwrap_or(0);
-    let mut after = before.split_off(at);
-    if let Some(bold) = after.first_mut() {
-        bold.tab_stop = tab_stop;
-    }
-    view! {
-        <li class="line" data-line data-row=row data-position=position>
-            <div class="window">
-                <span class="before"><span>{token_spans(before)}</span></span>
-                <span class="after">{token_spans(after)}</span>
-            </div>
-            <button
-                type="button"
-                class="expand"
-                tabindex="-1"
-                data-expand
-                title="The whole row"
-                aria-label="The whole row"
-                aria-expanded=move || open.get().to_string()
-                on:click=handler(move |_| open.update(|o| *o = !*o))
-            ></button>
-            {move || if open.get() { view! { <WholeRow shown=shown.clone() row position scale /> }.into_any() } else { ().into_any() }}
-        </li>
-    }
-}
-
 /// All tokens of a corpus row, fetched when first asked for.
 #[component]
-fn WholeRow(shown: Shown, row: u32, position: u32, scale: Scale) -> impl IntoView {
+pub fn WholeRow(
+    /// The feature.
+    shown: Shown,
+    /// Row of the corpus.
+    row: u32,
+    /// Position of the bold token.
+    position: u32,
+    /// Colours.
+    scale: Scale,
+) -> impl IntoView {
     let bundle = shown.bundle.clone();
     let ids = Loading::new(move || Arc::clone(&bundle).row(row));
     let files = shown.bundle.manifest.dataset.clone();
@@ -133,7 +100,7 @@ fn WholeRow(shown: Shown, row: u32, position: u32, scale: Scale) -> impl IntoVie
             let Some(sequences) = &shown.feature().sequences else { return ().into_any() };
             let tokens = sequences.acts.tokens(row, 0, &ids);
             let spans = spans(&tokens, row, Some(position), &shown.vocab, scale);
-            view! { <p class="whole-row-text">{token_spans(spans)}</p> }.into_any()
+            view! { <p class="whole-row-text">{token_line(&spans)}</p> }.into_any()
         }
     };
     view! {

@@ -3,20 +3,27 @@
 //! The panel listens for its tokens: pointing at one, focusing it or tapping it opens the card and marks its
 //! values in the histograms; a click pins the card.
 
-use leptos::prelude::*;
+use leptos::{
+    mount::{UnmountHandle, mount_to},
+    prelude::*,
+    tachys::view::any_view::AnyViewState,
+};
 use shared::{
     layout::{SequencesOptions, StackMode},
-    sequence::{Example, GroupKind},
+    sequence::{Example, Group, GroupKind},
 };
+
+use wasm_bindgen::JsCast as _;
+use web_sys::{Element, EventTarget, HtmlElement};
 
 use crate::{
     components::handler::handler,
-    components::tokens::TokenRef,
+    components::tokens::{TokenRef, example_list},
     data::Shown,
     format::percent,
     panels::{
         not_stored,
-        sequence_line::{Scale, SequenceLine},
+        sequence_line::{Scale, WholeRow, spans},
     },
     state::{Hover, Marks, Session},
 };
@@ -40,9 +47,14 @@ pub fn Sequences(
     };
     let max = shown.feature().stats.max;
     let scale = Scale::of(max, &sequences.acts);
-    let groups = (0..sequences.groups.len())
-        .filter(|g| options.n_quantiles > 0 || sequences.groups[*g].kind == GroupKind::Top)
-        .map(|g| group_view(&shown, g, &options, scale))
+    let mut examples = sequences.examples(0, usize::MAX).into_iter();
+    let groups = sequences
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(g, group)| (g, group, examples.by_ref().take(group.n_examples as usize).collect()))
+        .filter(|(_, group, _)| options.n_quantiles > 0 || group.kind == GroupKind::Top)
+        .map(|(g, group, examples)| group_view(&shown, (g, group), examples, &options, scale))
         .collect_view();
     let aligned = options.buffer.is_some() && sequences.window_len <= MAX_ALIGNED;
     let stack = match options.stack_mode {
@@ -54,10 +66,12 @@ pub fn Sequences(
     let note = dead.then(|| {
         view! { <p class="note">"A dead feature: nothing in this corpus activates it, so it has no examples. What it would do if it were active is in its logits."</p> }
     });
+    let rows = WholeRows::new(&shown, scale);
+    let expand = move |e: web_sys::MouseEvent| rows.toggle(e.target());
     view! {
         <section class="panel sequences" class:aligned=aligned data-panel="sequences">
             <TokenArea shown=shown.clone() options marks>
-                <div class=format!("groups {stack}")>{groups}</div>
+                <div class=format!("groups {stack}") on:click=handler(expand)>{groups}</div>
             </TokenArea>
             {note}
         </section>
@@ -67,12 +81,11 @@ pub fn Sequences(
 
 fn group_view(
     shown: &Shown,
-    g: usize,
+    (g, group): (usize, &Group),
+    examples: Vec<Example>,
     options: &SequencesOptions,
     scale: Scale,
-) -> Option<impl IntoView + use<>> {
-    let sequences = shown.feature().sequences.as_ref()?;
-    let group = sequences.groups.get(g)?;
+) -> impl IntoView + use<> {
     let (title, subtitle, n) = match group.kind {
         GroupKind::Top => {
             let max = format!("MAX = {:.3}", shown.feature().stats.max);
@@ -83,24 +96,21 @@ fn group_view(
             (format!("INTERVAL {low:.3} – {high:.3}"), contains, options.quantile_group_size)
         }
     };
-    let lines = sequences
-        .group_examples(g)
-        .into_iter()
-        .take(n as usize)
-        .enumerate()
-        .map(|(i, example)| {
-            let example = within(example, options.buffer);
-            view! { <SequenceLine shown=shown.clone() example scale tab_stop=i == 0 /> }
-        })
-        .collect_view();
+    let lines = examples.into_iter().take(n as usize).enumerate().map(|(i, example)| {
+        let example = within(example, options.buffer);
+        let mut spans = spans(&example.tokens, example.row, Some(example.position), &shown.vocab, scale);
+        // The Tab key stops once a group, at the first bold token.
+        spans.iter_mut().for_each(|span| span.tab_stop = i == 0 && span.bold);
+        spans
+    });
     let kind = if group.kind == GroupKind::Top { "group group-top" } else { "group" };
-    Some(view! {
+    view! {
         <section class=kind data-group=g>
             <h2>{title}</h2>
             <p class="subtitle">{subtitle}</p>
-            <ol class="lines" data-tokens>{lines}</ol>
+            {example_list(&lines.collect::<Vec<_>>())}
         </section>
-    })
+    }
 }
 
 /// The part of an example that a narrower buffer shows.
@@ -110,6 +120,42 @@ fn within(mut example: Example, buffer: Option<(u32, u32)>) -> Example {
         example.tokens.retain(|t| (first..=last).contains(&t.position));
     }
     example
+}
+
+/// The whole rows that are open under their examples.
+#[derive(Clone, Copy)]
+struct WholeRows {
+    open: StoredValue<Vec<(Element, UnmountHandle<AnyViewState>)>, LocalStorage>,
+    of: StoredValue<(Shown, Scale), LocalStorage>,
+}
+
+impl WholeRows {
+    fn new(shown: &Shown, scale: Scale) -> Self {
+        Self { open: StoredValue::new_local(Vec::new()), of: StoredValue::new_local((shown.clone(), scale)) }
+    }
+
+    /// Opens or closes the row of the example whose button `target` is.
+    fn toggle(self, target: Option<EventTarget>) {
+        let button = target.and_then(|t| t.dyn_into::<Element>().ok());
+        let Some(button) = button.filter(|b| b.has_attribute("data-expand")) else { return };
+        let Some(line) = button.parent_element().and_then(|line| line.dyn_into::<HtmlElement>().ok()) else {
+            return;
+        };
+        let at = self.open.with_value(|open| open.iter().position(|(button_of, _)| *button_of == button));
+        if let Some(at) = at {
+            self.open.update_value(|open| drop(open.swap_remove(at)));
+        } else {
+            let number = |name: &str| line.get_attribute(name).and_then(|n| n.parse().ok()).unwrap_or(0);
+            let (row, position) = (number("data-row"), number("data-position"));
+            let (shown, scale) = self.of.get_value();
+            let view = move || view! { <WholeRow shown row position scale /> }.into_any();
+            let handle = mount_to(line, view);
+            self.open.update_value(|open| open.push((button.clone(), handle)));
+        }
+        // A button of the page's own takes any attribute.
+        let said = button.set_attribute("aria-expanded", if at.is_none() { "true" } else { "false" });
+        debug_assert!(said.is_ok());
+    }
 }
 
 /// Listens for the tokens of one feature.
@@ -178,9 +224,7 @@ pub fn TokenEvents(
         if key == "Enter" || key == " " {
             let line = token.element.closest("[data-line]").ok().flatten();
             let button = line.and_then(|l| l.query_selector("[data-expand]").ok().flatten());
-            if let Some(button) =
-                button.and_then(|b| wasm_bindgen::JsCast::dyn_into::<web_sys::HtmlElement>(b).ok())
-            {
+            if let Some(button) = button.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
                 button.click();
             }
         } else if let Some(next) = token.towards(&key) {
