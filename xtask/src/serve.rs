@@ -1,16 +1,20 @@
 //! A static file server for one folder on this machine, as simple hosts serve it.
 //!
-//! It answers `GET` and `HEAD`, single byte ranges (a bundle in one file is opened by range), never leaves its
-//! folder, and tells browsers to cache nothing, so a rebuilt page is the page seen. It listens on
+//! It answers `GET` and `HEAD`, single byte ranges (a bundle in one file is opened by range), gzips what such hosts gzip,
+//! never leaves its folder, and tells browsers to cache nothing, so a rebuilt page is the page seen. It listens on
 //! 127.0.0.1 only.
 
+mod compressed;
 mod range;
+mod request;
 mod target;
 
+use compressed::{Compressed, is_compressible};
 use range::{Span, parse_range};
+use request::Request;
 use std::{
     fs::File,
-    io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     sync::{
@@ -21,9 +25,6 @@ use std::{
     time::Duration,
 };
 use thiserror::Error;
-
-/// The most bytes that a request's head may have.
-const MAX_HEAD_BYTES: u64 = 16 * 1024;
 
 /// How long a connection may stay silent; browsers open some that they never use.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -75,14 +76,15 @@ impl Served {
         let address = listener.local_addr().map_err(|error| ServeError::Start(error.to_string()))?;
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
+        let folder = Arc::new(Folder { root, compressed: Compressed::default() });
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 if stop.load(Ordering::Acquire) {
                     return;
                 }
-                let root = root.clone();
+                let folder = Arc::clone(&folder);
                 // A reader that went away is no news.
-                std::thread::spawn(move || answer(&connection, &root).unwrap_or_default());
+                std::thread::spawn(move || folder.answer(&connection).unwrap_or_default());
             }
         });
         Ok(Self { address, stopping, thread: Some(thread) })
@@ -121,51 +123,55 @@ fn listen(port: u16) -> Result<TcpListener, ServeError> {
         .ok_or(ServeError::NoPort { first: port, last })
 }
 
-/// Answers the request of one connection; an error means that the connection broke.
-fn answer(connection: &TcpStream, root: &Path) -> io::Result<()> {
-    connection.set_read_timeout(Some(SILENCE))?;
-    let mut lines = BufReader::new(connection.take(MAX_HEAD_BYTES)).lines();
-    let Some(first) = lines.next().transpose()? else { return Ok(()) };
-    let mut wanted = None;
-    for line in lines {
-        let line = line?;
-        if line.is_empty() {
-            break;
+/// What is served.
+struct Folder {
+    root: PathBuf,
+    compressed: Compressed,
+}
+
+impl Folder {
+    /// Answers the request of one connection; an error means that the connection broke.
+    fn answer(&self, mut connection: &TcpStream) -> io::Result<()> {
+        connection.set_read_timeout(Some(SILENCE))?;
+        let Some(request) = Request::read(connection)? else { return Ok(()) };
+        if !matches!(request.method.as_str(), "GET" | "HEAD") {
+            return refuse(connection, "405 Method Not Allowed", "Allow: GET, HEAD\r\n");
         }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("range")
-        {
-            wanted = Some(value.trim().to_owned());
+        let path = target::resolve(&self.root, &request.target);
+        let Some((mut file, path)) = path.and_then(|path| Some((File::open(&path).ok()?, path))) else {
+            return refuse(connection, "404 Not Found", "");
+        };
+        let mime_type = target::mime_type(&path);
+        let mut head = format!("Content-Type: {mime_type}\r\nAccept-Ranges: bytes\r\n");
+        if is_compressible(mime_type) {
+            head.push_str("Vary: Accept-Encoding\r\n");
+            // A range counts the bytes of the file as it is.
+            if request.takes_gzip && request.range.is_none() {
+                let bytes = self.compressed.of(&path, &mut file)?;
+                head.push_str("Content-Encoding: gzip\r\n");
+                send_head(connection, "200 OK", bytes.len() as u64, &head)?;
+                return if request.method == "GET" { connection.write_all(&bytes) } else { Ok(()) };
+            }
         }
-    }
-    let mut words = first.split(' ');
-    let (method, request_target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    if !matches!(method, "GET" | "HEAD") {
-        return refuse(connection, "405 Method Not Allowed", "Allow: GET, HEAD\r\n");
-    }
-    let opened = target::resolve(root, request_target).and_then(|path| Some((File::open(&path).ok()?, path)));
-    let Some((mut file, path)) = opened else {
-        return refuse(connection, "404 Not Found", "");
-    };
-    let n_bytes = file.metadata()?.len();
-    let (status, start, end) = match parse_range(wanted.as_deref(), n_bytes) {
-        Span::Whole => ("200 OK", 0, n_bytes),
-        Span::Part { start, end } => ("206 Partial Content", start, end),
-        Span::Outside => {
-            let content_range = format!("Content-Range: bytes */{n_bytes}\r\n");
-            return refuse(connection, "416 Range Not Satisfiable", &content_range);
+        let n_bytes = file.metadata()?.len();
+        let (status, start, end) = match parse_range(request.range.as_deref(), n_bytes) {
+            Span::Whole => ("200 OK", 0, n_bytes),
+            Span::Part { start, end } => ("206 Partial Content", start, end),
+            Span::Outside => {
+                let content_range = format!("Content-Range: bytes */{n_bytes}\r\n");
+                return refuse(connection, "416 Range Not Satisfiable", &content_range);
+            }
+        };
+        if status.starts_with("206") {
+            head.extend(["Content-Range: bytes ", &format!("{start}-{}/{n_bytes}", end - 1), "\r\n"]);
         }
-    };
-    let mut head = format!("Content-Type: {}\r\nAccept-Ranges: bytes\r\n", target::mime_type(&path));
-    if status.starts_with("206") {
-        head.extend(["Content-Range: bytes ", &format!("{start}-{}/{n_bytes}", end - 1), "\r\n"]);
+        send_head(connection, status, end - start, &head)?;
+        if request.method == "GET" {
+            file.seek(SeekFrom::Start(start))?;
+            io::copy(&mut file.take(end - start), &mut connection)?;
+        }
+        Ok(())
     }
-    send_head(connection, status, end - start, &head)?;
-    if method == "GET" {
-        file.seek(SeekFrom::Start(start))?;
-        io::copy(&mut file.take(end - start), &mut &*connection)?;
-    }
-    Ok(())
 }
 
 /// Says why there is no file.

@@ -45,6 +45,43 @@ fn a_large_file_comes_with_its_length_and_media_type() {
 }
 
 #[test]
+fn what_hosts_gzip_is_gzipped_for_those_who_take_it() {
+    let (folder, served) = site();
+    let unpacked = |body: &[u8]| {
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap();
+        plain
+    };
+    let gzip = "Accept-Encoding: gzip, br\r\n";
+    let (head, body) = ask(&served, "GET", "/app.wasm", gzip);
+    assert!(head.contains("Content-Encoding: gzip") && head.contains("Vary: Accept-Encoding"), "{head}");
+    assert!(head.contains(&format!("Content-Length: {}", body.len())) && body.len() < 1000, "{head}");
+    assert_eq!(unpacked(&body), vec![0; 100_000]);
+    let (head, body) = ask(&served, "HEAD", "/app.wasm", gzip);
+    assert!(head.contains("Content-Encoding: gzip") && body.is_empty(), "{head}");
+    for (target, headers) in [
+        ("/app.wasm", ""),
+        ("/app.wasm", "Accept-Encoding: br\r\n"),
+        ("/app.wasm", "Accept-Encoding: gzip\r\nRange: bytes=0-9\r\n"),
+        ("/bundle/data.bin", gzip),
+    ] {
+        let (head, _) = ask(&served, "GET", target, headers);
+        assert!(!head.contains("Content-Encoding"), "{target} {headers}: {head}");
+    }
+    let page = folder.path().join("site/index.html");
+    for text in ["<p>page", "<p>another page"] {
+        let later = std::time::SystemTime::now() + Duration::from_secs(text.len() as u64);
+        std::fs::write(&page, text).unwrap();
+        File::options().write(true).open(&page).unwrap().set_modified(later).unwrap();
+        assert_eq!(
+            unpacked(&ask(&served, "GET", "/", gzip).1),
+            text.as_bytes(),
+            "a rebuilt page is the page seen"
+        );
+    }
+}
+
+#[test]
 fn head_gives_the_length_without_the_body() {
     let (_folder, served) = site();
     let (head, body) = ask(&served, "HEAD", "/bundle/data.bin", "");
