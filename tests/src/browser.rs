@@ -180,6 +180,51 @@ impl Browser {
         .with_context(|| format!("could not drag over {css}"))
     }
 
+    /// Drags the first element that a CSS selector finds onto another with the mouse, and lets it go there.
+    ///
+    /// Without a window there is no drag of the system's: Chromium hands it over once the page has begun it, and the rest is
+    /// told to the page as the system would.
+    pub fn drag_onto(&self, css: &str, onto: &str) -> Result<()> {
+        let (from, to) = (self.middle(css)?, self.middle(onto)?);
+        self.devtools("Input.setInterceptDrags", json!({ "enabled": true }))?;
+        let mouse = |step: &str, by: f64, buttons: u32| {
+            let event = json!({
+                "type": step, "x": from.0 + by, "y": from.1 + by, "button": "left", "buttons": buttons, "clickCount": 1,
+            });
+            self.devtools("Input.dispatchMouseEvent", event)
+        };
+        mouse("mouseMoved", 0.0, 0)?;
+        mouse("mousePressed", 0.0, 1)?;
+        // A drag begins with the first few pixels.
+        mouse("mouseMoved", 8.0, 1)?;
+        mouse("mouseMoved", 12.0, 1)?;
+        self.drag_events(to, &json!({ "items": [], "dragOperationsMask": 16 }))?;
+        mouse("mouseReleased", 12.0, 0)?;
+        self.devtools("Input.setInterceptDrags", json!({ "enabled": false }))
+    }
+
+    /// The middle of the first element that a CSS selector finds, in the window.
+    fn middle(&self, css: &str) -> Result<(f64, f64)> {
+        self.element(css)?;
+        let rect = format!("document.querySelector({}).getBoundingClientRect()", json!(css));
+        let middle = "[rect.left + rect.width / 2, rect.top + rect.height / 2]";
+        self.eval(&format!("((rect) => {middle})({rect})"))
+    }
+
+    /// Drags `data` into the page to a place, and drops it there.
+    fn drag_events(&self, (x, y): (f64, f64), data: &Value) -> Result<()> {
+        for step in ["dragEnter", "dragOver", "drop"] {
+            self.devtools("Input.dispatchDragEvent", json!({ "type": step, "x": x, "y": y, "data": data }))?;
+        }
+        Ok(())
+    }
+
+    /// Drops a file of the disk on the page.
+    pub fn drop_file(&self, file: &Path) -> Result<()> {
+        let data = json!({ "items": [], "files": [file.display().to_string()], "dragOperationsMask": 1 });
+        self.drag_events((600.0, 400.0), &data)
+    }
+
     /// Sets the value of an input or a choice, as a reader does who types or picks it.
     pub fn set(&self, css: &str, value: &str) -> Result<()> {
         let element = self.element(css)?;

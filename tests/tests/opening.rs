@@ -78,6 +78,21 @@ fn a_picked_archive_replaces_what_is_open_and_a_broken_one_says_so() {
 }
 
 #[test]
+fn an_archive_that_is_dropped_on_the_page_is_opened() {
+    let (_temp, archive) = exported("other.saevis");
+    let (_served, browser) = tests::page::open("#/feature/3").unwrap();
+    wait_for(&browser, "feature/3").unwrap();
+    browser.drop_file(&archive).unwrap();
+    browser
+        .wait(
+            "the other bundle's table",
+            "document.querySelector('[data-found]')?.textContent === '96 features'",
+        )
+        .unwrap();
+    browser.finish().unwrap();
+}
+
+#[test]
 fn an_exported_page_opens_from_the_disk_without_a_server() {
     let (_temp, page) = exported("other.html");
     let browser = Browser::start().unwrap();

@@ -118,6 +118,31 @@ fn nothing_found_says_so_and_two_statistics_are_plotted() {
 }
 
 #[test]
+fn a_component_is_dragged_to_another_column() {
+    let (_served, browser) = open("#/feature/4").unwrap();
+    wait_for(&browser, "feature/4").unwrap();
+    let column_of = |component: &str| {
+        let found =
+            format!("document.querySelector('[data-component={component}]').closest('[data-column]')");
+        browser.eval::<String>(&format!("{found}.dataset.column")).unwrap()
+    };
+    browser.type_keys("l").unwrap();
+    browser.wait("the editor", "document.querySelector('[data-editor]')").unwrap();
+    assert_eq!((column_of("acts_histogram"), column_of("feature_tables")), ("1".into(), "0".into()));
+    browser.drag_onto("[data-component=acts_histogram]", "[data-component=feature_tables]").unwrap();
+    let moved = "document.querySelector('.column [data-panel=feature-tables]').closest('.column').querySelector('[data-panel=acts-histogram]')";
+    browser.wait("the histogram in the first column", moved).unwrap();
+    assert_eq!(column_of("acts_histogram"), "0");
+    let first = "document.querySelector('.column [data-panel]').dataset.panel";
+    assert_eq!(
+        browser.eval::<String>(first).unwrap(),
+        "acts-histogram",
+        "it stands before what it was dropped on"
+    );
+    browser.finish().unwrap();
+}
+
+#[test]
 fn a_layout_is_edited_linked_exported_and_read_again() {
     let (served, browser) = open("#/feature/4").unwrap();
     wait_for(&browser, "feature/4").unwrap();
