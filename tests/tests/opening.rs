@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    path::Path,
+    sync::mpsc,
+};
 
 use tempfile::TempDir;
 use tests::{
@@ -89,6 +95,65 @@ fn an_archive_that_is_dropped_on_the_page_is_opened() {
             "document.querySelector('[data-found]')?.textContent === '96 features'",
         )
         .unwrap();
+    browser.finish().unwrap();
+}
+
+/// A host that takes requests and answers none until it is let go.
+struct Held {
+    url: String,
+    let_go: mpsc::Sender<()>,
+}
+
+impl Held {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/slow", listener.local_addr().unwrap());
+        let (let_go, held) = mpsc::channel();
+        std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let head = BufReader::new(&connection).lines().next().unwrap().unwrap();
+            assert!(head.starts_with("GET /slow/manifest.json"), "{head}");
+            // The test has ended where nobody lets go any more.
+            if held.recv().is_ok() {
+                let body = "{}";
+                let head = "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\nContent-Length:";
+                write!(connection, "{head} {}\r\n\r\n{body}", body.len()).unwrap();
+            }
+        });
+        Self { url, let_go }
+    }
+}
+
+#[test]
+fn opening_from_a_slow_host_can_be_cancelled_and_another_bundle_opened() {
+    let (_temp, archive) = exported("other.saevis");
+    let slow = Held::start();
+    let site = tempfile::tempdir().unwrap();
+    copy_page(site.path()).unwrap();
+    let served = built::serve(site.path()).unwrap();
+    let browser = Browser::start().unwrap();
+    browser.open(&format!("{}?bundle={}#/feature/3", served.url(), slow.url)).unwrap();
+    // It shows only once a reader would wonder.
+    let seen = "document.querySelector('main [data-cancel]')?.checkVisibility({ visibilityProperty: true })";
+    browser.wait("what is being opened", seen).unwrap();
+    let said = browser.text("main [role=status]").unwrap();
+    assert!(said.contains(&slow.url), "{said}");
+    browser.click("main [data-cancel]").unwrap();
+    let said = browser.text("[data-error]").unwrap();
+    assert!(said.contains("opening was cancelled") && said.contains(&slow.url), "{said}");
+
+    browser.pick("[data-open]", &archive).unwrap();
+    let opened = "document.querySelector('[data-found]')?.textContent === '96 features'";
+    browser.wait("the other bundle's table", opened).unwrap();
+    // The slow host's answer comes at last, and changes nothing.
+    slow.let_go.send(()).unwrap();
+    browser
+        .wait(
+            "the slow answer",
+            "performance.getEntriesByType('resource').some((e) => e.name.endsWith('/slow/manifest.json'))",
+        )
+        .unwrap();
+    assert!(browser.eval::<bool>(opened).unwrap());
     browser.finish().unwrap();
 }
 

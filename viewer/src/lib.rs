@@ -32,6 +32,7 @@
 //! | `[data-component="logits_table"] [data-option="n_rows"]`, `[data-refusal="n_rows"]` | an option, and why its value is refused |
 //! | `[data-do="remove"]` (`up`, `down`, `left`, `right`, `add`, `add-column`, `open`, …) | what the editor's buttons do |
 //! | `[data-open]` | picks a `.saevis` |
+//! | `[data-cancel]` | ends waiting for a bundle, or for a feature |
 //! | `[role=alert][data-error]` | an error |
 
 #![allow(clippy::needless_pass_by_value, reason = "leptos hands components their properties by value")]

@@ -1,20 +1,22 @@
 //! Data on their way to a page.
 //!
-//! A `LocalResource` is compiled once for every type it holds, 10 KB each time; here they all hold one type.
+//! The latest question wins: its answer is shown when it comes, however slow the one before is, whose answer is then
+//! dropped. Leptos's own resources wait for each answer before they ask again, so that one slow file would hold up the
+//! page. All answers are kept as one type, because everything that holds another is compiled once more.
 
-use std::{any::Any, future::Future, marker::PhantomData, sync::Arc};
+use std::{any::Any, future::Future, marker::PhantomData, rc::Rc};
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use leptos::prelude::*;
-use send_wrapper::SendWrapper;
 
-use super::DataError;
+use super::{DataError, in_background};
 
-type Found = Result<SendWrapper<Arc<dyn Any>>, DataError>;
+type Found = Result<Rc<dyn Any>, DataError>;
 
-/// Data that are fetched again whenever a signal that `fetch` reads changes; until then the old ones are kept.
+/// Data that are fetched again whenever a signal that `fetch` reads changes; until they come, the old ones are kept.
 pub struct Loading<T> {
-    resource: LocalResource<Found>,
+    found: RwSignal<Option<Found>, LocalStorage>,
+    again: Trigger,
     holds: PhantomData<fn() -> T>,
 }
 
@@ -27,22 +29,23 @@ impl<T> Clone for Loading<T> {
 impl<T> Copy for Loading<T> {}
 
 impl<T: Clone + 'static> Loading<T> {
-    /// Begins to fetch.
+    /// Begins to fetch. `fetch` reads its signals before it first waits.
     pub fn new<F>(fetch: impl Fn() -> F + 'static) -> Self
     where
         F: Future<Output = Result<T, DataError>> + 'static,
     {
         let fetch = move || {
             let found = fetch();
-            async move { found.await.map(|data| SendWrapper::new(Arc::new(data) as Arc<dyn Any>)) }
-                .boxed_local()
+            async move { found.await.map(|data| Rc::new(data) as Rc<dyn Any>) }.boxed_local()
         };
-        Self { resource: resource(Box::new(fetch)), holds: PhantomData }
+        let (found, again) = (RwSignal::new_local(None), Trigger::new());
+        keep_latest(found, again, Box::new(fetch));
+        Self { found, again, holds: PhantomData }
     }
 
     /// What was found; `None` while nothing has come yet.
     pub fn get(self) -> Option<Result<T, DataError>> {
-        let found = self.resource.get()?;
+        let found = self.found.get()?;
         Some(found.map(|data| match data.downcast_ref::<T>() {
             Some(data) => data.clone(),
             None => unreachable!("only `new` makes one, and it put a T there"),
@@ -51,10 +54,27 @@ impl<T: Clone + 'static> Loading<T> {
 
     /// Fetches again.
     pub fn refetch(self) {
-        self.resource.refetch();
+        self.again.notify();
     }
 }
 
-fn resource(fetch: Box<dyn Fn() -> LocalBoxFuture<'static, Found>>) -> LocalResource<Found> {
-    LocalResource::new(fetch)
+fn keep_latest(
+    found: RwSignal<Option<Found>, LocalStorage>,
+    again: Trigger,
+    fetch: Box<dyn Fn() -> LocalBoxFuture<'static, Found>>,
+) {
+    let asked = StoredValue::new_local(0u32);
+    Effect::new(move || {
+        again.track();
+        let pending = fetch();
+        let turn = asked.get_value() + 1;
+        asked.set_value(turn);
+        in_background(async move {
+            let answer = pending.await;
+            // The page that asked may be gone, and its signals with it.
+            if asked.try_get_value() == Some(turn) {
+                found.set(Some(answer));
+            }
+        });
+    });
 }

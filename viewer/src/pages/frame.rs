@@ -25,18 +25,35 @@ use crate::{
 #[component]
 pub fn Frame() -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
-    let opened = Loading::new(move || Bundle::open(session.source.get()));
+    let cancelled = RwSignal::new(false);
+    let opened = Loading::new(move || {
+        cancelled.set(false);
+        Bundle::open(session.source.get())
+    });
     take_dropped_files(session);
+    let address = move || session.source.with_untracked(|s| s.address().to_owned());
+    let failed = move |message: String| {
+        let retry = Callback::new(move |()| {
+            cancelled.set(false);
+            opened.refetch();
+        });
+        view! { <ErrorNote message retry /> }.into_any()
+    };
     let content = move || match opened.get() {
+        // What comes after all is not shown: the reader is elsewhere by then.
+        _ if cancelled.get() => failed(format!("opening was cancelled ({})", address())),
         None => {
-            let opening = session.source.with_untracked(|s| s.address().to_owned());
-            view! { <p class="late-note" role="status">"Opening "{opening}"…"</p> }.into_any()
+            let cancel = handler(move |_: web_sys::MouseEvent| cancelled.set(true));
+            view! {
+                <div class="late-note">
+                    <span role="status">"Opening "{address()}"… "</span>
+                    <button type="button" class="button" data-cancel on:click=cancel>"Cancel"</button>
+                </div>
+            }
+            .into_any()
         }
         Some(Ok(bundle)) => view! { <Pages bundle /> }.into_any(),
-        Some(Err(e)) => {
-            let retry = Callback::new(move |()| opened.refetch());
-            view! { <ErrorNote message=e.to_string() retry /> }.into_any()
-        }
+        Some(Err(e)) => failed(e.to_string()),
     };
     let about = move || opened.get().and_then(Result::ok).map(|b| bundle_name(&b)).unwrap_or_default();
     view! {

@@ -226,6 +226,11 @@ fn component(
     let begin = move |e: web_sys::DragEvent| {
         e.stop_propagation();
         begun.set(Some((c, i)));
+        // Firefox begins no drag without data.
+        if let Some(data) = e.data_transfer() {
+            let set = data.set_data("text/plain", component.name());
+            debug_assert!(set.is_ok(), "data may be set while a drag begins");
+        }
     };
     let drop_here = move |e: web_sys::DragEvent| {
         e.prevent_default();
