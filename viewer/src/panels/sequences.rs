@@ -100,7 +100,9 @@ fn group_view(
         let example = within(example, options.buffer);
         let mut spans = spans(&example.tokens, example.row, Some(example.position), &shown.vocab, scale);
         // The Tab key stops once a group, at the first bold token.
-        spans.iter_mut().for_each(|span| span.tab_stop = i == 0 && span.bold);
+        for span in &mut spans {
+            span.tab_stop = i == 0 && span.bold;
+        }
         spans
     });
     let kind = if group.kind == GroupKind::Top { "group group-top" } else { "group" };
