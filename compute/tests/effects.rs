@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use compute::{
-    activations::Residuals,
+    activations::{Allowance, Residuals},
     model::Model,
     sequences::effects::{Directions, Job, Way, ablate},
 };
@@ -25,7 +25,8 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
         tch::manual_seed(3);
         let x = Tensor::randn([6, d_model], (Kind::Float, Device::Cpu)) * 3.0 + 0.5;
         let d = Tensor::randn([4, d_model], (Kind::Float, Device::Cpu)) + 0.2;
-        let resid = Residuals::of(Vec::<f32>::try_from(x.reshape([-1])).unwrap(), d_model as usize);
+        let mut resid = Residuals::new(d_model as usize, &Allowance::unlimited());
+        resid.push(x.reshape([-1]).try_into().unwrap()).unwrap();
         let jobs: Vec<Job> = (0..24u32)
             .map(|i| Job {
                 position: i * 7 % 6,

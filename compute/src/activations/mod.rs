@@ -4,22 +4,26 @@
 //! sparse activations, the sums that neurons' correlations need, and the last residuals that effects start from.
 //! No dense array is larger than one batch.
 
+mod batch;
+mod column;
 mod neurons;
 mod resid;
 mod sparse;
-mod spill;
+mod store;
 mod workers;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tch::{Device, Kind, Tensor};
 
+pub use batch::to_host;
+pub use column::Allowance;
 pub use neurons::NeuronSums;
 pub use resid::Residuals;
-pub use sparse::{Active, ByFeature, ByPosition, Gathering};
-pub use spill::Allowance;
+pub use sparse::{Active, ByFeature, ByPosition};
+pub use store::Store;
 pub use workers::{ReadOnly, in_order};
 
-use resid::GatheringResiduals;
+use batch::Batch;
 
 use crate::{
     corpus::Rows,
@@ -50,9 +54,9 @@ pub struct Subject {
 #[derive(Debug)]
 pub struct Gathered {
     /// Activations of the chosen features.
-    pub acts: ByPosition,
-    /// Activations of SAE B's features.
-    pub acts_b: Option<ByPosition>,
+    pub acts: Store,
+    /// Activations of SAE B's features, in segments of the same positions.
+    pub acts_b: Option<Store>,
     /// Sums for neurons' correlations.
     pub neurons: NeuronSums,
     /// Last residuals.
@@ -67,6 +71,9 @@ pub struct Wanted {
     /// Whether anything shows effects, which need the last residuals and so the layers after the hook.
     pub effects: bool,
 }
+
+/// Entries, of both SAEs together, at which a segment of the store is closed: 8 MiB.
+const SEGMENT_ENTRIES: usize = 1 << 20;
 
 /// Runs every row of `rows` through the model in batches of `batch_rows`.
 ///
@@ -84,81 +91,55 @@ pub fn gather(
 ) -> Result<Gathered> {
     let n_features = subject.sae.n_features();
     let d_in = subject.sae.config().d_in as usize;
-    let mut all_acts = Gathering::new(n_features, allowance);
-    let mut all_acts_b = subject.sae_b.as_ref().map(|b| Gathering::new(b.n_features(), allowance));
-    let mut neurons = NeuronSums::new(if wanted.neurons { n_features } else { 0 }, d_in);
-    let mut resid = GatheringResiduals::new(subject.model.config().d_model as usize, allowance);
-    let n_batches = rows.n_rows().div_ceil(batch_rows);
+    let mut gathered = Gathered {
+        acts: Store::new(n_features, allowance),
+        acts_b: subject.sae_b.as_ref().map(|b| Store::new(b.n_features(), allowance)),
+        neurons: NeuronSums::new(if wanted.neurons { n_features } else { 0 }, d_in),
+        resid: Residuals::new(subject.model.config().d_model as usize, allowance),
+    };
     in_order(
         subject,
         subject.device,
-        n_batches,
+        rows.n_rows().div_ceil(batch_rows),
         |subject, i| {
-            let end = ((i + 1) * batch_rows).min(rows.n_rows());
-            Batch::compute(subject, &rows.tensor(i * batch_rows..end), wanted)
+            let batch = i * batch_rows..((i + 1) * batch_rows).min(rows.n_rows());
+            let first = batch.start * rows.seq_len();
+            Batch::compute(subject, &rows.tensor(batch), wanted, first)
         },
-        |i, batch: Batch| {
-            all_acts.append(&batch.acts)?;
-            if let (Some(all), Some(batch)) = (&mut all_acts_b, &batch.acts_b) {
-                all.append(batch)?;
-            }
-            if wanted.neurons {
-                neurons.push(&batch.hook_acts, &batch.acts.by_feature(&Allowance::unlimited())?);
-            }
-            resid.push(&batch.resid)?;
+        |i, batch| {
+            gathered.take(batch, i * batch_rows * rows.seq_len())?;
             after_batch(((i + 1) * batch_rows).min(rows.n_rows()));
             Ok(())
         },
     )?;
-    Ok(Gathered {
-        acts: all_acts.finish()?,
-        acts_b: all_acts_b.map(Gathering::finish).transpose()?,
-        neurons,
-        resid: resid.finish()?,
-    })
+    gathered.close_segments()?;
+    Ok(gathered)
 }
 
-/// What a batch contributes.
-struct Batch {
-    acts: ByPosition,
-    acts_b: Option<ByPosition>,
-    /// `[n_pos, d_in]`; empty where no neurons are wanted.
-    hook_acts: Vec<f32>,
-    /// `[n_pos, d_model]`; empty where no effects are wanted.
-    resid: Vec<f32>,
-}
+impl Gathered {
+    /// - `first`: the batch's first position
+    fn take(&mut self, batch: Batch, first: usize) -> Result<()> {
+        let acts = batch.acts.by_feature();
+        if !batch.hook_acts.is_empty() {
+            self.neurons.push(&batch.hook_acts, &acts, first);
+        }
+        self.acts.push(acts, batch.acts.n_positions());
+        if let (Some(all), Some(part)) = (&mut self.acts_b, &batch.acts_b) {
+            all.push(part.by_feature(), part.n_positions());
+        }
+        self.resid.push(batch.resid).context(IN_A_FILE)?;
+        let n_pending = self.acts.n_pending() + self.acts_b.as_ref().map_or(0, Store::n_pending);
+        if n_pending >= SEGMENT_ENTRIES { self.close_segments() } else { Ok(()) }
+    }
 
-impl Batch {
-    /// - `tokens`: `[batch, pos]`
-    fn compute(subject: &Subject, tokens: &Tensor, wanted: Wanted) -> Result<Self> {
-        let tokens = tokens.to(subject.device);
-        let (acts, resid) = subject.forward(&tokens, wanted.effects)?;
-        let counted = subject.counted(&tokens);
-        let mut batch = Self {
-            acts: sparse(&subject.sae, &acts, counted.as_ref())?,
-            acts_b: subject.sae_b.as_ref().map(|b| sparse(b, &acts, counted.as_ref())).transpose()?,
-            hook_acts: Vec::new(),
-            resid: Vec::new(),
-        };
-        if wanted.neurons {
-            to_host(&acts, &mut batch.hook_acts)?;
-        }
-        if wanted.effects {
-            to_host(&resid, &mut batch.resid)?;
-        }
-        Ok(batch)
+    fn close_segments(&mut self) -> Result<()> {
+        self.acts.close_segment().context(IN_A_FILE)?;
+        self.acts_b.as_mut().map_or(Ok(()), Store::close_segment).context(IN_A_FILE)
     }
 }
 
-/// Active features at each position.
-///
-/// - `acts`: `[n_pos, d_in]`
-fn sparse(sae: &Sae, acts: &Tensor, counted: Option<&Tensor>) -> Result<ByPosition> {
-    let mut dense = Vec::new();
-    let features = sae.encode(acts); // [n_pos, n_features]
-    let features = counted.map_or_else(|| features.shallow_clone(), |counted| &features * counted);
-    Ok(ByPosition::of(to_host(&features, &mut dense)?, sae.n_features()))
-}
+/// What failed where a column cannot be written.
+const IN_A_FILE: &str = "could not keep activations in a temporary file (TMPDIR says in which folder)";
 
 impl Subject {
     /// Which positions count: 1, or 0 at a skipped token, `[batch * pos, 1]`; `None` = all.
@@ -202,13 +183,4 @@ impl Hooks for Capture<'_> {
     fn done(&self) -> bool {
         self.acts.is_some() && !self.to_the_end
     }
-}
-
-/// Copies a tensor to `host`, which is resized to fit.
-pub fn to_host<'a>(tensor: &Tensor, host: &'a mut Vec<f32>) -> Result<&'a [f32]> {
-    let tensor = tensor.to_kind(Kind::Float).to(Device::Cpu).contiguous();
-    let n = tensor.numel();
-    host.resize(n, 0.0);
-    tensor.f_copy_data(host, n)?;
-    Ok(host)
 }

@@ -27,8 +27,8 @@ impl NeuronSums {
     /// Adds a batch.
     ///
     /// - `hook_acts`: `[n_pos, d_in]` row-major
-    /// - `feature_acts`: of the same positions
-    pub fn push(&mut self, hook_acts: &[f32], feature_acts: &ByFeature) {
+    /// - `feature_acts`: of the same positions, which are those from `first` on
+    pub fn push(&mut self, hook_acts: &[f32], feature_acts: &ByFeature, first: usize) {
         let d_in = self.d_in;
         let mut sums = vec![(0f32, 0f32); d_in];
         for x in hook_acts.chunks_exact(d_in) {
@@ -50,7 +50,7 @@ impl NeuronSums {
                 }
                 batch.fill(0.0);
                 for (&position, &act) in positions.iter().zip(acts) {
-                    let start = position as usize * d_in;
+                    let start = (position as usize - first) * d_in;
                     for (sum, x) in batch.iter_mut().zip(&hook_acts[start..start + d_in]) {
                         *sum += act * x;
                     }

@@ -1,18 +1,10 @@
-//! The sparse store: which features are active where, and how strongly.
+//! Which features are active where, in memory: of a batch, of a range of positions, or of a range of features.
 //!
-//! Filled position by position during the pass, because that is how activations come; transposed once, feature
-//! by feature, because that is how they are used. Both orders are kept: correlations need them together. A
-//! position costs 8 bytes for each active feature in either order; nothing is stored for inactive ones.
-
-use std::io;
-
-use bytemuck::{Pod, Zeroable};
-
-use super::spill::{Allowance, Column, Growing};
+//! In the order of positions, because that is how activations come and how correlations look for partners; in the order
+//! of features, because that is how they are used. Nothing is stored for inactive features.
 
 /// An active feature and its activation, side by side: they are read together, at random positions.
-#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
-#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Active {
     /// The feature.
     pub feature: u32,
@@ -21,65 +13,43 @@ pub struct Active {
 }
 
 /// Activations in the order of positions.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ByPosition {
     n_features: usize,
+    /// The position of the corpus that is the first here.
+    first: u32,
     /// End of each position's entries.
     ends: Vec<usize>,
-    entries: Column<Active>,
-}
-
-/// Activations in the order of positions, while they come.
-#[derive(Debug)]
-pub struct Gathering {
-    n_features: usize,
-    ends: Vec<usize>,
-    n_active: usize,
-    entries: Growing<Active>,
+    entries: Vec<Active>,
 }
 
 /// Activations in the order of features.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ByFeature {
     /// End of each feature's entries.
-    ends: Vec<usize>,
-    positions: Column<u32>,
-    acts: Column<f32>,
+    ends: Vec<u64>,
+    /// Positions of the corpus, ascending within a feature.
+    positions: Vec<u32>,
+    acts: Vec<f32>,
 }
 
 /// Activations tested at once for any that is not zero: most groups of this size have none.
 const LANES: usize = 16;
 
-impl Gathering {
-    /// Nothing yet, of `n_features` features.
-    pub fn new(n_features: usize, allowance: &Allowance) -> Self {
-        Self { n_features, ends: Vec::new(), n_active: 0, entries: Growing::new(allowance) }
-    }
-
-    /// Appends the positions of a part.
-    pub fn append(&mut self, part: &ByPosition) -> io::Result<()> {
-        self.ends.extend(part.ends.iter().map(|end| self.n_active + end));
-        self.n_active += part.entries.len();
-        self.entries.extend(&part.entries)
-    }
-
-    /// All positions.
-    pub fn finish(self) -> io::Result<ByPosition> {
-        Ok(ByPosition { n_features: self.n_features, ends: self.ends, entries: self.entries.finish()? })
-    }
-}
-
 impl ByPosition {
-    /// What is active in a batch.
+    /// Nothing yet, of `n_features` features from position `first` on.
+    pub fn new(n_features: usize, first: usize) -> Self {
+        Self { n_features, first: first as u32, ends: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Appends what is active at the next positions.
     ///
     /// - `dense`: `[n_pos, n_features]`, row-major; entries above 0 are kept
-    pub fn of(dense: &[f32], n_features: usize) -> Self {
-        let (mut ends, mut entries) = (Vec::new(), Vec::new());
-        for acts in dense.chunks_exact(n_features.max(1)) {
-            keep_active(acts, &mut entries);
-            ends.push(entries.len());
+    pub fn extend_dense(&mut self, dense: &[f32]) {
+        for acts in dense.chunks_exact(self.n_features.max(1)) {
+            keep_active(acts, &mut self.entries);
+            self.ends.push(self.entries.len());
         }
-        Self { n_features, ends, entries: Column::Memory(entries) }
     }
 
     /// Number of features.
@@ -97,39 +67,39 @@ impl ByPosition {
         self.entries.len()
     }
 
-    /// The active features at `position`, ascending, with their activations.
-    pub fn at(&self, position: usize) -> &[Active] {
-        let start = if position == 0 { 0 } else { self.ends[position - 1] };
-        &self.entries[start..self.ends[position]]
-    }
-
-    /// All entries, position by position.
-    pub fn entries(&self) -> &[Active] {
-        &self.entries
+    /// The active features at a position of the corpus, ascending, with their activations.
+    pub fn at(&self, position: u32) -> &[Active] {
+        let i = (position - self.first) as usize;
+        let start = if i == 0 { 0 } else { self.ends[i - 1] };
+        &self.entries[start..self.ends[i]]
     }
 
     /// The same activations in the order of features: a counting sort, so positions ascend.
-    pub fn by_feature(&self, allowance: &Allowance) -> io::Result<ByFeature> {
-        let mut next = vec![0usize; self.n_features + 1];
-        for active in self.entries.iter() {
-            next[active.feature as usize + 1] += 1;
-        }
-        for f in 0..self.n_features {
-            next[f + 1] += next[f];
-        }
-        let ends = next[1..].to_vec();
-        let n = self.entries.len();
-        let (mut positions, mut acts) = (Column::zeros(n, allowance)?, Column::zeros(n, allowance)?);
-        let (to_positions, to_acts): (&mut [u32], &mut [f32]) = (&mut positions, &mut acts);
-        for position in 0..self.n_positions() {
+    pub fn by_feature(&self) -> ByFeature {
+        let mut next = starts(self.entries.iter().map(|active| active.feature as usize), self.n_features);
+        let ends = next[1..].iter().map(|end| *end as u64).collect();
+        let (mut positions, mut acts) = (vec![0; self.n_active()], vec![0.0; self.n_active()]);
+        for position in self.first..self.first + self.n_positions() as u32 {
             for active in self.at(position) {
                 let slot = &mut next[active.feature as usize];
-                (to_positions[*slot], to_acts[*slot]) = (position as u32, active.act);
+                (positions[*slot], acts[*slot]) = (position, active.act);
                 *slot += 1;
             }
         }
-        Ok(ByFeature { ends, positions, acts })
+        ByFeature { ends, positions, acts }
     }
+}
+
+/// Where the entries of each of `0..n` keys begin when they are sorted by key, and the number of all.
+fn starts(keys: impl Iterator<Item = usize>, n: usize) -> Vec<usize> {
+    let mut starts = vec![0usize; n + 1];
+    for key in keys {
+        starts[key + 1] += 1;
+    }
+    for i in 0..n {
+        starts[i + 1] += starts[i];
+    }
+    starts
 }
 
 /// Appends the entries of one position that are above 0.
@@ -149,9 +119,39 @@ fn keep_active(acts: &[f32], entries: &mut Vec<Active>) {
 }
 
 impl ByFeature {
+    /// Columns as they are stored: the end of each feature's entries, and the entries.
+    pub(super) fn of_columns(ends: Vec<u64>, positions: Vec<u32>, acts: Vec<f32>) -> Self {
+        Self { ends, positions, acts }
+    }
+
+    /// The columns again.
+    pub(super) fn into_columns(self) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
+        (self.ends, self.positions, self.acts)
+    }
+
+    /// Joins parts of the same features whose positions follow one another.
+    pub fn joined(parts: &[Self]) -> Self {
+        let n_active = parts.iter().map(Self::n_active).sum();
+        let n_features = parts.first().map_or(0, Self::n_features);
+        let mut all = Self {
+            ends: Vec::with_capacity(n_features),
+            positions: Vec::with_capacity(n_active),
+            acts: Vec::with_capacity(n_active),
+        };
+        for i in 0..n_features {
+            for part in parts {
+                let (positions, acts) = part.of(i);
+                all.positions.extend_from_slice(positions);
+                all.acts.extend_from_slice(acts);
+            }
+            all.ends.push(all.positions.len() as u64);
+        }
+        all
+    }
+
     /// Positions at which feature `i` is active, ascending, and its activations there.
     pub fn of(&self, i: usize) -> (&[u32], &[f32]) {
-        let range = if i == 0 { 0 } else { self.ends[i - 1] }..self.ends[i];
+        let range = if i == 0 { 0 } else { self.ends[i - 1] as usize }..self.ends[i] as usize;
         (&self.positions[range.clone()], &self.acts[range])
     }
 
@@ -159,40 +159,25 @@ impl ByFeature {
     pub fn n_features(&self) -> usize {
         self.ends.len()
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+    /// Number of stored activations.
+    pub fn n_active(&self) -> usize {
+        self.positions.len()
+    }
 
-    proptest! {
-        #[test]
-        fn both_orders_hold_exactly_the_positive_entries(
-            rows in prop::collection::vec(prop::collection::vec(-1f32..1.0, 37), 0..200),
-            batch in 1usize..70,
-            allowed in 0usize..100_000,
-        ) {
-            let allowance = Allowance::of(allowed);
-            let mut store = Gathering::new(37, &allowance);
-            for part in rows.chunks(batch) {
-                store.append(&ByPosition::of(&part.concat(), 37)).unwrap();
-            }
-            let store = store.finish().unwrap();
-            prop_assert_eq!(store.n_positions(), rows.len());
-            let by_feature = store.by_feature(&allowance).unwrap();
-            for (p, row) in rows.iter().enumerate() {
-                let expected: Vec<_> =
-                    row.iter().enumerate().filter(|(_, a)| **a > 0.0).map(|(f, a)| Active { feature: f as u32, act: *a }).collect();
-                prop_assert_eq!(store.at(p).to_vec(), expected);
-            }
-            for f in 0..37 {
-                let expected: Vec<_> = rows.iter().enumerate().map(|(p, r)| (p as u32, r[f]))
-                    .filter(|(_, a)| *a > 0.0).collect();
-                let (positions, acts) = by_feature.of(f);
-                let got: Vec<_> = positions.iter().copied().zip(acts.iter().copied()).collect();
-                prop_assert_eq!(got, expected);
+    /// The same activations in the order of positions, which are `n` from `first` on.
+    pub fn by_position(&self, first: u32, n: usize) -> ByPosition {
+        let mut next = starts(self.positions.iter().map(|position| (position - first) as usize), n);
+        let ends = next[1..].to_vec();
+        let mut entries = vec![Active { feature: 0, act: 0.0 }; self.n_active()];
+        for i in 0..self.n_features() {
+            let (positions, acts) = self.of(i);
+            for (&position, &act) in positions.iter().zip(acts) {
+                let slot = &mut next[(position - first) as usize];
+                entries[*slot] = Active { feature: i as u32, act };
+                *slot += 1;
             }
         }
+        ByPosition { n_features: self.n_features(), first, ends, entries }
     }
 }

@@ -10,7 +10,7 @@ use tch::Tensor;
 use tokenizers::Tokenizer;
 
 use crate::{
-    activations::{Allowance, ByFeature, Subject, Wanted, gather},
+    activations::{Allowance, Store, Subject, Wanted, gather},
     corpus::Rows,
     plan::Plan,
     run::feature_logits,
@@ -45,20 +45,19 @@ pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u3
 /// Computes one prompt.
 ///
 /// - `directions`: of the chosen features in the residual stream, `[n, d_model]`
-/// - `corpus`: the features' activations there, for quantiles; of `n_positions` positions
+/// - `corpus`: the features' activations there, for quantiles
 pub fn prompt(
     (text, token_ids): (&str, &[u32]),
     plan: &Plan,
     subject: &Subject,
     directions: &Tensor,
-    corpus: &ByFeature,
-    n_positions: usize,
+    corpus: &Store,
 ) -> Result<Prompt> {
     let rows = Rows::from_array(token_ids.to_vec(), token_ids.len(), None);
     let wanted = Wanted { neurons: false, effects: plan.effects };
     let unlimited = Allowance::unlimited(); // a prompt is short
     let gathered = gather(subject, &rows, 1, wanted, &unlimited, |_| ())?;
-    let by_feature = gathered.acts.by_feature(&unlimited)?;
+    let by_feature = gathered.acts.features(0..plan.features.len())?;
     let active: Vec<usize> = (0..plan.features.len()).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
 
     let options =
@@ -94,7 +93,8 @@ pub fn prompt(
     for (k, &i) in active.iter().enumerate() {
         let feature = plan.features[i];
         let (positions, acts) = by_feature.of(i);
-        let quantiles = moments::quantiles(corpus.of(i).1, n_positions);
+        let in_corpus = corpus.features(i..i + 1)?;
+        let quantiles = moments::quantiles(in_corpus.of(0).1, corpus.n_positions());
         for (&position, &act) in positions.iter().zip(acts) {
             ranked.push(Metric::ActSize, position, feature, f64::from(act), DECIMALS);
             let (quantile, precision) = Quantiles::locate(&quantiles, f64::from(act));

@@ -112,6 +112,11 @@ impl Sae {
         self.features.as_ref().map_or(self.config.d_sae as usize, Vec::len)
     }
 
+    /// Number of features that [`encode`](Self::encode) computes, of which it gives the chosen ones.
+    pub fn n_encoded(&self) -> usize {
+        if self.encoder_whole { self.config.d_sae as usize } else { self.n_features() }
+    }
+
     /// The chosen features' indices, or `None` for all.
     pub fn features(&self) -> Option<&[i64]> {
         self.features.as_deref()

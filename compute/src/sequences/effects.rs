@@ -245,7 +245,7 @@ impl Chunk {
     fn compute(head: &Head, resid: &Residuals, jobs: &[Job], constants: &HeadConstants) -> Result<Self> {
         let mut positions: Vec<u32> = jobs.iter().map(|j| j.position).collect();
         positions.dedup();
-        let x = Tensor::from_slice(&resid.read(&positions))
+        let x = Tensor::from_slice(&resid.read(&positions)?)
             .view([positions.len() as i64, constants.d_model as i64])
             .to(head.device());
         let (mut centred, mut logits, mut scales) = (Vec::new(), Vec::new(), Vec::new());

@@ -31,7 +31,7 @@ impl OnDevice {
         let device = self.logits.device();
         let mut positions: Vec<u32> = jobs.iter().map(|job| job.position).collect();
         positions.dedup();
-        let x = Tensor::from_slice(&resid.read(&positions)).view([positions.len() as i64, -1]).to(device);
+        let x = Tensor::from_slice(&resid.read(&positions)?).view([positions.len() as i64, -1]).to(device);
         let index = |of: &dyn Fn(&Job) -> i64| {
             Tensor::from_slice(&jobs.iter().map(of).collect::<Vec<_>>()).to(device) // [n_jobs]
         };

@@ -2,11 +2,14 @@
 //!
 //! Pearson = (n Sxy − Sx Sy) / (√((n Sxx − Sx²)(n Syy − Sy²)) + 1e-6), cosine = Sxy / (√(Sxx Syy) + 1e-6), as
 //! sae_vis defines them, with the sums in f64. `Sxy` of two features is summed over the positions at which both
-//! are active, one feature at a time, so memory is one row of the matrix that is never built.
+//! are active, for some rows of the matrix at a time: it is never whole.
 
+use std::{io, ops::Range};
+
+use rayon::prelude::*;
 use shared::feature::Correlated;
 
-use crate::activations::{ByPosition, NeuronSums};
+use crate::activations::{NeuronSums, Store};
 
 use super::top::largest;
 
@@ -23,23 +26,19 @@ pub struct Sums {
 }
 
 impl Sums {
-    /// Sums of the active values of a feature; zeros add nothing.
-    pub fn of(acts: &[f32]) -> Self {
-        acts.iter().fold(Self::default(), |sums, &a| {
-            let a = f64::from(a);
-            Self { s: sums.s + a, ss: sums.ss + a * a }
-        })
-    }
-
     /// Sums of every feature.
-    pub fn of_all(acts: &ByPosition) -> Vec<Self> {
+    pub fn of_all(acts: &Store) -> io::Result<Vec<Self>> {
         let mut sums = vec![Self::default(); acts.n_features()];
-        for active in acts.entries() {
-            let (sum, a) = (&mut sums[active.feature as usize], f64::from(active.act));
-            sum.s += a;
-            sum.ss += a * a;
+        for s in 0..acts.n_segments() {
+            let segment = acts.part(s, 0..acts.n_features())?;
+            for (i, sums) in sums.iter_mut().enumerate() {
+                for a in segment.of(i).1 {
+                    let a = f64::from(*a);
+                    *sums = Self { s: sums.s + a, ss: sums.ss + a * a };
+                }
+            }
         }
-        sums
+        Ok(sums)
     }
 }
 
@@ -78,49 +77,56 @@ pub fn neurons(
     largest(&all, n_rows).into_iter().map(row).collect()
 }
 
-/// The features that are active together with a given one, most correlated first.
-#[derive(Debug)]
-pub struct Partners<'a> {
-    acts: &'a ByPosition,
-    sums: &'a [Sums],
-    /// `Σ x y` with each feature, zero between calls.
-    products: Vec<f64>,
+/// Segments in memory at a time: they are read side by side.
+const SEGMENTS: usize = 4;
+
+/// `Σ x y` of each of `features` with each feature of `with`: `[features, with.n_features()]`.
+///
+/// - `of`, `with`: stores of the same positions in the same segments
+pub fn products(of: &Store, features: Range<usize>, with: &Store) -> io::Result<Vec<f64>> {
+    let width = with.n_features();
+    let mut products = vec![0.0; features.len() * width];
+    for first in (0..of.n_segments()).step_by(SEGMENTS) {
+        let segments = (first..(first + SEGMENTS).min(of.n_segments()))
+            .into_par_iter()
+            .map(|s| Ok((of.part(s, features.clone())?, with.by_position(s)?)))
+            .collect::<io::Result<Vec<_>>>()?;
+        products.par_chunks_mut(width.max(1)).enumerate().for_each(|(i, products)| {
+            for (of, with) in &segments {
+                let (positions, acts) = of.of(i);
+                for (&position, &act) in positions.iter().zip(acts) {
+                    let act = f64::from(act);
+                    for other in with.at(position) {
+                        products[other.feature as usize] += act * f64::from(other.act);
+                    }
+                }
+            }
+        });
+    }
+    Ok(products)
 }
 
-impl<'a> Partners<'a> {
-    /// Room to look among the features of `acts`, whose sums are `sums`. One a thread.
-    pub fn new(acts: &'a ByPosition, sums: &'a [Sums]) -> Self {
-        Self { acts, sums, products: vec![0.0; acts.n_features()] }
-    }
-
-    /// The `n_rows` features with the highest Pearson correlation, of those ever active together with the feature
-    /// whose active positions and activations are given. A feature never active together with it is no partner.
-    ///
-    /// - `not`: the feature itself, where it is one of them
-    /// - `name`: turns an index of the store into the feature's own
-    pub fn of(
-        &mut self,
-        (positions, acts): (&[u32], &[f32]),
-        not: Option<usize>,
-        n_rows: usize,
-        name: impl Fn(usize) -> u32,
-    ) -> Vec<Correlated> {
-        for (&position, &act) in positions.iter().zip(acts) {
-            let act = f64::from(act);
-            for other in self.acts.at(position as usize) {
-                self.products[other.feature as usize] += act * f64::from(other.act);
-            }
-        }
-        let (n, x) = (self.acts.n_positions() as f64, Sums::of(acts));
-        let mut rows = Vec::new();
-        for (g, product) in self.products.iter_mut().enumerate() {
-            let sxy = std::mem::take(product);
-            if sxy > 0.0 && Some(g) != not {
-                rows.push((g, pearson(n, x, self.sums[g], sxy) as f32, cosine(x, self.sums[g], sxy) as f32));
-            }
-        }
-        let by: Vec<f32> = rows.iter().map(|r| r.1).collect();
-        let row = |i: usize| Correlated { index: name(rows[i].0), pearson: rows[i].1, cosine: rows[i].2 };
-        largest(&by, n_rows).into_iter().map(row).collect()
-    }
+/// The `n_rows` features with the highest Pearson correlation, of those ever active together with a feature. One never
+/// active together with it is no partner.
+///
+/// - `x`: sums of the feature; `not`: the feature itself, where it is one of the others
+/// - `products`: a row of [`products`]; `sums`: of the features that it is with, over `n_positions`
+/// - `name`: turns an index of the others into the feature's own
+pub fn partners(
+    (x, not): (Sums, Option<usize>),
+    products: &[f64],
+    sums: &[Sums],
+    n_positions: usize,
+    n_rows: usize,
+    name: impl Fn(usize) -> u32,
+) -> Vec<Correlated> {
+    let n = n_positions as f64;
+    let together: Vec<usize> =
+        (0..products.len()).filter(|&g| products[g] > 0.0 && Some(g) != not).collect();
+    let by: Vec<f32> = together.iter().map(|&g| pearson(n, x, sums[g], products[g]) as f32).collect();
+    let row = |i: usize| {
+        let g = together[i];
+        Correlated { index: name(g), pearson: by[i], cosine: cosine(x, sums[g], products[g]) as f32 }
+    };
+    largest(&by, n_rows).into_iter().map(row).collect()
 }

@@ -1,5 +1,7 @@
 //! Writes a bundle as a folder: into a temporary one beside it, which takes its place when all is there.
 
+mod beside;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -9,6 +11,8 @@ use shared::{
     manifest::{FileInfo, Manifest},
 };
 use tempfile::TempDir;
+
+pub use beside::Beside;
 
 /// A bundle in the making. Dropped before [`BundleWriter::finish`], it leaves nothing behind.
 #[derive(Debug)]

@@ -1,0 +1,80 @@
+//! One batch: forward, encode, and what is kept of it on the host.
+
+use anyhow::Result;
+use tch::{Device, Kind, Tensor};
+
+use super::{Subject, Wanted, sparse::ByPosition};
+use crate::sae::Sae;
+
+/// What a batch contributes.
+#[derive(Debug)]
+pub struct Batch {
+    /// Active features of the SAE.
+    pub acts: ByPosition,
+    /// Active features of SAE B.
+    pub acts_b: Option<ByPosition>,
+    /// `[n_pos, d_in]`; empty where no neurons are wanted.
+    pub hook_acts: Vec<f32>,
+    /// `[n_pos, d_model]`; empty where no effects are wanted.
+    pub resid: Vec<f32>,
+}
+
+/// Dense activations on the CPU take about this much memory at once: 2,048 positions of 2,048 features.
+const DENSE_BYTES: usize = 16 << 20;
+/// The same on a GPU, where small products would leave it idle.
+const DENSE_BYTES_ON_DEVICE: usize = 512 << 20;
+
+impl Batch {
+    /// - `tokens`: `[batch, pos]`
+    /// - `first`: the corpus position of the first of them
+    pub fn compute(subject: &Subject, tokens: &Tensor, wanted: Wanted, first: usize) -> Result<Self> {
+        let tokens = tokens.to(subject.device);
+        let (acts, resid) = subject.forward(&tokens, wanted.effects)?;
+        let counted = subject.counted(&tokens);
+        let encode = |sae: &Sae| active(sae, &acts, counted.as_ref(), first);
+        let mut batch = Self {
+            acts: encode(&subject.sae)?,
+            acts_b: subject.sae_b.as_ref().map(encode).transpose()?,
+            hook_acts: Vec::new(),
+            resid: Vec::new(),
+        };
+        if wanted.neurons {
+            to_host(&acts, &mut batch.hook_acts)?;
+        }
+        if wanted.effects {
+            to_host(&resid, &mut batch.resid)?;
+        }
+        Ok(batch)
+    }
+}
+
+/// Active features at each position, encoded a few positions at a time, so that what is dense is small whatever the
+/// number of features.
+///
+/// - `acts`: `[n_pos, d_in]`
+/// - `counted`: `[n_pos, 1]`, 0 where features count as inactive
+fn active(sae: &Sae, acts: &Tensor, counted: Option<&Tensor>, first: usize) -> Result<ByPosition> {
+    let mut active = ByPosition::new(sae.n_features(), first);
+    let mut dense = Vec::new();
+    let bytes = if acts.device() == Device::Cpu { DENSE_BYTES } else { DENSE_BYTES_ON_DEVICE };
+    let (n_pos, at_once) = (acts.size()[0], (bytes / (4 * sae.n_encoded().max(1))).max(1));
+    for start in (0..n_pos).step_by(at_once) {
+        let n = (n_pos - start).min(at_once as i64);
+        let features = sae.encode(&acts.narrow(0, start, n)); // [n, n_features]
+        let features = match counted {
+            Some(counted) => features * counted.narrow(0, start, n),
+            None => features,
+        };
+        active.extend_dense(to_host(&features, &mut dense)?);
+    }
+    Ok(active)
+}
+
+/// Copies a tensor to `host`, which is resized to fit.
+pub fn to_host<'a>(tensor: &Tensor, host: &'a mut Vec<f32>) -> Result<&'a [f32]> {
+    let tensor = tensor.to_kind(Kind::Float).to(Device::Cpu).contiguous();
+    let n = tensor.numel();
+    host.resize(n, 0.0);
+    tensor.f_copy_data(host, n)?;
+    Ok(host)
+}

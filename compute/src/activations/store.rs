@@ -1,0 +1,208 @@
+//! The sparse store: which features are active where in the whole corpus.
+//!
+//! Activations come position by position and are used feature by feature. So the store is a row of segments: ranges of
+//! positions, within which entries are in the order of features. One feature's entries lie in one place a segment, all
+//! entries of a range of positions in one segment. Whatever the number of tokens, a few segments are in memory at a time,
+//! and whatever is read is read once, in order. An active entry takes 8 bytes.
+
+use std::{io, ops::Range};
+
+use rayon::prelude::*;
+
+use super::{
+    column::{Allowance, Column},
+    sparse::{ByFeature, ByPosition},
+};
+
+/// Activations of a whole corpus.
+#[derive(Debug)]
+pub struct Store {
+    n_features: usize,
+    n_positions: usize,
+    segments: Vec<Segment>,
+    /// End of each feature's entries in each segment, counted from the segment's first: `[n_segments, n_features]`.
+    ends: Column<u64>,
+    positions: Column<u32>,
+    acts: Column<f32>,
+    /// Entries of each feature.
+    n_active: Vec<usize>,
+    /// What the segment that is being filled consists of.
+    pending: Vec<ByFeature>,
+}
+
+/// A range of positions.
+#[derive(Debug)]
+struct Segment {
+    first_position: usize,
+    n_positions: usize,
+    first_entry: usize,
+}
+
+impl Store {
+    /// Nothing yet, of `n_features` features.
+    pub fn new(n_features: usize, allowance: &Allowance) -> Self {
+        Self {
+            n_features,
+            n_positions: 0,
+            segments: Vec::new(),
+            ends: Column::new(allowance),
+            positions: Column::new(allowance),
+            acts: Column::new(allowance),
+            n_active: vec![0; n_features],
+            pending: Vec::new(),
+        }
+    }
+
+    /// Appends what is active at the next `n_positions`.
+    pub fn push(&mut self, part: ByFeature, n_positions: usize) {
+        self.pending.push(part);
+        self.n_positions += n_positions;
+    }
+
+    /// Entries that are in no segment yet.
+    pub fn n_pending(&self) -> usize {
+        self.pending.iter().map(ByFeature::n_active).sum()
+    }
+
+    /// Makes a segment of what was appended since the last.
+    pub fn close_segment(&mut self) -> io::Result<()> {
+        let first_position = self.segments.last().map_or(0, |last| last.first_position + last.n_positions);
+        let n_positions = self.n_positions - first_position;
+        if n_positions == 0 {
+            return Ok(());
+        }
+        let all = ByFeature::joined(&std::mem::take(&mut self.pending));
+        for (i, n_active) in self.n_active.iter_mut().enumerate() {
+            *n_active += all.of(i).0.len();
+        }
+        self.segments.push(Segment { first_position, n_positions, first_entry: self.positions.len() });
+        let (ends, positions, acts) = all.into_columns();
+        self.ends.push(ends)?;
+        self.positions.push(positions)?;
+        self.acts.push(acts)
+    }
+
+    /// Number of features.
+    pub fn n_features(&self) -> usize {
+        self.n_features
+    }
+
+    /// Number of positions.
+    pub fn n_positions(&self) -> usize {
+        self.n_positions
+    }
+
+    /// Number of segments.
+    pub fn n_segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Number of active entries of each feature.
+    pub fn n_active(&self) -> &[usize] {
+        &self.n_active
+    }
+
+    /// Some features' activations in segment `s`.
+    pub fn part(&self, s: usize, features: Range<usize>) -> io::Result<ByFeature> {
+        let (of_segment, first) = (s * self.n_features, self.segments[s].first_entry);
+        let mut ends = Vec::with_capacity(features.len() + 1);
+        if features.start == 0 {
+            ends.push(0);
+            self.ends.read(of_segment..of_segment + features.end, &mut ends)?;
+        } else {
+            self.ends.read(of_segment + features.start - 1..of_segment + features.end, &mut ends)?;
+        }
+        let start = ends.remove(0);
+        let end = ends.last().copied().unwrap_or(start);
+        let entries = first + start as usize..first + end as usize;
+        let (mut positions, mut acts) = (Vec::new(), Vec::new());
+        self.positions.read(entries.clone(), &mut positions)?;
+        self.acts.read(entries, &mut acts)?;
+        Ok(ByFeature::of_columns(ends.into_iter().map(|end| end - start).collect(), positions, acts))
+    }
+
+    /// All activations in segment `s`, in the order of positions.
+    pub fn by_position(&self, s: usize) -> io::Result<ByPosition> {
+        let Segment { first_position, n_positions, .. } = self.segments[s];
+        Ok(self.part(s, 0..self.n_features)?.by_position(first_position as u32, n_positions))
+    }
+
+    /// Some features' activations in the whole corpus.
+    pub fn features(&self, features: Range<usize>) -> io::Result<ByFeature> {
+        let part = |s| self.part(s, features.clone());
+        let parts: Vec<ByFeature> = (0..self.n_segments()).into_par_iter().map(part).collect::<Result<_, _>>()?;
+        Ok(ByFeature::joined(&parts))
+    }
+
+    /// Cuts a range of features into ranges that have at most `n_active` entries each, or one feature.
+    pub fn ranges(&self, features: Range<usize>, n_active: usize) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        let mut filled = 0;
+        for i in features {
+            filled += self.n_active[i];
+            match ranges.last_mut() {
+                Some(last) if filled <= n_active => last.end = i + 1,
+                _ => {
+                    ranges.push(i..i + 1);
+                    filled = self.n_active[i];
+                }
+            }
+        }
+        ranges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activations::Active;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_orders_hold_exactly_the_positive_entries(
+            rows in prop::collection::vec(prop::collection::vec(-1f32..1.0, 37), 1..200),
+            batch in 1usize..70,
+            batches_in_a_segment in 1usize..4,
+            allowed in 0usize..50_000,
+            at_once in 1usize..2000,
+        ) {
+            let mut store = Store::new(37, &Allowance::of(allowed));
+            for (b, part) in rows.chunks(batch).enumerate() {
+                let mut acts = ByPosition::new(37, b * batch);
+                acts.extend_dense(&part.concat());
+                store.push(acts.by_feature(), part.len());
+                if b % batches_in_a_segment == 0 {
+                    store.close_segment().unwrap();
+                }
+            }
+            store.close_segment().unwrap();
+            prop_assert_eq!((store.n_positions(), store.n_pending()), (rows.len(), 0));
+            let mut position = 0;
+            for s in 0..store.n_segments() {
+                let segment = store.by_position(s).unwrap();
+                for _ in 0..segment.n_positions() {
+                    let expected: Vec<_> = rows[position].iter().enumerate().filter(|(_, a)| **a > 0.0)
+                        .map(|(f, a)| Active { feature: f as u32, act: *a }).collect();
+                    prop_assert_eq!(segment.at(position as u32), &expected[..]);
+                    position += 1;
+                }
+            }
+            prop_assert_eq!(position, rows.len());
+            let ranges = store.ranges(0..37, at_once);
+            prop_assert_eq!(ranges.iter().cloned().flatten().collect::<Vec<_>>(), (0..37).collect::<Vec<_>>());
+            for range in ranges {
+                let some = store.features(range.clone()).unwrap();
+                prop_assert!(range.len() == 1 || some.n_active() <= at_once);
+                for (i, f) in range.enumerate() {
+                    let expected: Vec<_> = rows.iter().enumerate().map(|(p, r)| (p as u32, r[f]))
+                        .filter(|(_, a)| *a > 0.0).collect();
+                    let (positions, acts) = some.of(i);
+                    let got: Vec<_> = positions.iter().copied().zip(acts.iter().copied()).collect();
+                    prop_assert_eq!(&got, &expected);
+                    prop_assert_eq!(store.n_active()[f], expected.len());
+                }
+            }
+        }
+    }
+}
