@@ -6,12 +6,12 @@
 use std::hint::black_box;
 
 use compute::{
-    activations::{Allowance, ByPosition, Gathering, Residuals},
+    activations::{Allowance, ByPosition, Residuals, Store},
     model::Model,
     sae::Sae,
     sequences::effects::{Directions, Job, Way, ablate},
     stats::{
-        correlations::{Partners, Sums},
+        correlations::products,
         moments, top,
     },
 };
@@ -36,15 +36,15 @@ fn demo(name: &str) -> std::path::PathBuf {
 }
 
 /// Activations of `n_features` at `n_positions`, of which `share` are active.
-fn store(n_positions: usize, n_features: usize, share: f64) -> ByPosition {
+fn acts(n_positions: usize, n_features: usize, share: f64) -> ByPosition {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mut store = Gathering::new(n_features, &Allowance::unlimited());
+    let mut all = ByPosition::new(n_features, 0);
     for _ in 0..n_positions {
         let acts: Vec<f32> =
             (0..n_features).map(|_| if rng.random_bool(share) { rng.random() } else { 0.0 }).collect();
-        store.append(&ByPosition::of(&acts, n_features)).unwrap();
+        all.extend_dense(&acts);
     }
-    store.finish().unwrap()
+    all
 }
 
 fn floats(n: usize) -> Vec<f32> {
@@ -61,24 +61,29 @@ fn encode_and_keep(c: &mut Criterion) {
     group.throughput(Throughput::Elements(BATCH as u64));
     group.bench_function("encode", |b| b.iter(|| black_box(sae.encode(&acts))));
     group.bench_function("sparsify", |b| {
-        b.iter(|| black_box(ByPosition::of(&dense, 2048)));
+        b.iter(|| {
+            let mut kept = ByPosition::new(2048, 0);
+            kept.extend_dense(&dense);
+            black_box(kept)
+        });
     });
     group.finish();
 }
 
 fn sparse_store(c: &mut Criterion) {
-    let store = store(65_536, 2048, 0.012);
-    let unlimited = Allowance::unlimited();
-    let by_feature = store.by_feature(&unlimited).unwrap();
+    let by_position = acts(65_536, 2048, 0.012);
+    let by_feature = by_position.by_feature();
+    let mut store = Store::new(2048, &Allowance::unlimited());
+    store.push(by_feature.clone(), 65_536);
+    store.close_segment().unwrap();
     let mut group = c.benchmark_group("store of 65,536 positions, 2048 features, 1.2 % active");
-    group.throughput(Throughput::Elements(store.n_active() as u64));
-    group.bench_function("transpose", |b| b.iter(|| black_box(store.by_feature(&unlimited).unwrap())));
-    group.throughput(Throughput::Elements(1));
-    let sums = Sums::of_all(&store);
-    let mut partners = Partners::new(&store, &sums);
-    group.bench_function("correlated features of one", |b| {
-        b.iter(|| black_box(partners.of(by_feature.of(7), Some(7), 3, |g| g as u32)));
+    group.throughput(Throughput::Elements(by_position.n_active() as u64));
+    group.bench_function("transpose", |b| b.iter(|| black_box(by_position.by_feature())));
+    group.throughput(Throughput::Elements(256));
+    group.bench_function("products of 256 with all, all threads", |b| {
+        b.iter(|| black_box(products(&store, 0..256, &store).unwrap()));
     });
+    group.throughput(Throughput::Elements(1));
     let (_, acts) = by_feature.of(7);
     group.bench_function("moments of one", |b| b.iter(|| black_box(moments::stats(acts, 65_536))));
     group.bench_function("quantiles of one", |b| b.iter(|| black_box(moments::quantiles(acts, 65_536))));
@@ -94,7 +99,8 @@ fn effects(c: &mut Criterion) {
     let model = Model::load(&demo("model"), Device::Cpu, Kind::Float).unwrap();
     let d_model = model.config().d_model as usize;
     let n_positions = 1024;
-    let resid = Residuals::of(floats(n_positions * d_model), d_model);
+    let mut resid = Residuals::new(d_model, &Allowance::unlimited());
+    resid.push(floats(n_positions * d_model)).unwrap();
     let directions = Tensor::randn([64, d_model as i64], (Kind::Float, Device::Cpu));
     let directions = Directions::new(model.head(), &directions).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(3);

@@ -273,7 +273,8 @@ pub struct RunArgs {
     /// Compute no effects: the layers after the hook are not run
     #[arg(long)]
     pub no_effects: bool,
-    /// Private memory that the run may take, such as 8GB; beyond it, what grows with the corpus goes to temporary files
+    /// Memory that the run may take, such as 8GB: what grows with the corpus goes to temporary files beyond it, or
+    /// beyond 64 MiB by default
     #[arg(long, value_name = "SIZE", value_parser = memory::parse)]
     pub max_memory: Option<usize>,
     /// Print nothing but errors

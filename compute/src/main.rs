@@ -6,9 +6,11 @@ use clap::Parser;
 use compute::{
     args::{Cli, Command},
     check, dump, export, inspect, layout, run,
+    run::memory,
 };
 
 fn main() -> ExitCode {
+    memory::share_between_threads();
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),

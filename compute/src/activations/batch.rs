@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::{Subject, Wanted, sparse::ByPosition};
+use super::{Subject, Wanted, sparse::ByPosition, workers::n_workers};
 use crate::sae::Sae;
 
 /// What a batch contributes.
@@ -23,6 +23,21 @@ pub struct Batch {
 const DENSE_BYTES: usize = 16 << 20;
 /// The same on a GPU, where small products would leave it idle.
 const DENSE_BYTES_ON_DEVICE: usize = 512 << 20;
+
+/// The most memory that batches of `n_positions` take, on their way and waiting: an estimate.
+///
+/// Each worker has one at work, with its layers' arrays (some 24 of the model's width) and dense activations in three
+/// states of their making, and two that wait.
+pub fn batch_bytes(subject: &Subject, n_positions: usize) -> usize {
+    let (d_model, d_in) = (subject.model.config().d_model as usize, subject.sae.config().d_in as usize);
+    let n_encoded = subject.sae_b.iter().chain([&subject.sae]).map(Sae::n_encoded).max().unwrap_or_default();
+    let dense = (4 * n_positions * n_encoded).min(dense_bytes(subject.device));
+    n_workers(subject.device) * (4 * n_positions * (24 * d_model + 3 * (d_in + d_model)) + 3 * dense)
+}
+
+fn dense_bytes(device: Device) -> usize {
+    if device == Device::Cpu { DENSE_BYTES } else { DENSE_BYTES_ON_DEVICE }
+}
 
 impl Batch {
     /// - `tokens`: `[batch, pos]`
@@ -56,8 +71,8 @@ impl Batch {
 fn active(sae: &Sae, acts: &Tensor, counted: Option<&Tensor>, first: usize) -> Result<ByPosition> {
     let mut active = ByPosition::new(sae.n_features(), first);
     let mut dense = Vec::new();
-    let bytes = if acts.device() == Device::Cpu { DENSE_BYTES } else { DENSE_BYTES_ON_DEVICE };
-    let (n_pos, at_once) = (acts.size()[0], (bytes / (4 * sae.n_encoded().max(1))).max(1));
+    let n_pos = acts.size()[0];
+    let at_once = (dense_bytes(acts.device()) / (4 * sae.n_encoded().max(1))).max(1);
     for start in (0..n_pos).step_by(at_once) {
         let n = (n_pos - start).min(at_once as i64);
         let features = sae.encode(&acts.narrow(0, start, n)); // [n, n_features]

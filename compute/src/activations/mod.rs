@@ -15,7 +15,7 @@ mod workers;
 use anyhow::{Context as _, Result};
 use tch::{Device, Kind, Tensor};
 
-pub use batch::to_host;
+pub use batch::{batch_bytes, to_host};
 pub use column::Allowance;
 pub use neurons::NeuronSums;
 pub use resid::Residuals;
@@ -72,8 +72,10 @@ pub struct Wanted {
     pub effects: bool,
 }
 
-/// Entries, of both SAEs together, at which a segment of the store is closed: 8 MiB.
+/// Entries, of both SAEs together, at which a segment of the store is closed.
 const SEGMENT_ENTRIES: usize = 1 << 20;
+/// What a segment takes.
+pub const SEGMENT_BYTES: usize = 8 * SEGMENT_ENTRIES;
 
 /// Runs every row of `rows` through the model in batches of `batch_rows`.
 ///

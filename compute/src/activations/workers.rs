@@ -32,6 +32,11 @@ impl<'a, S> Shared<'a, S> {
     }
 }
 
+/// Worker threads for work on `device`: one a core, or one that feeds a GPU.
+pub fn n_workers(device: Device) -> usize {
+    if device == Device::Cpu { std::thread::available_parallelism().map_or(1, usize::from) } else { 1 }
+}
+
 /// Computes items `0..n` on worker threads, and takes them in order on this one.
 ///
 /// Each worker's matrix products are single-threaded: threads inside a product would wait for one another at every
@@ -46,8 +51,7 @@ pub fn in_order<S: ReadOnly, T: Send>(
     mut take: impl FnMut(usize, T) -> Result<()>,
 ) -> Result<()> {
     let on_cpu = device == Device::Cpu;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let k = if on_cpu { cores.min(n) } else { 1 }.max(1);
+    let k = n_workers(device).min(n).max(1);
     let threads_before = tch::get_num_threads();
     if on_cpu {
         tch::set_num_threads(1);

@@ -124,21 +124,38 @@ impl<'a> RowsBuilder<'a> {
     }
 
     /// The rows, shuffled where the rule says so.
-    pub fn finish(self) -> Rows {
+    pub fn finish(mut self) -> Rows {
         let seq_len = self.rule.seq_len;
-        let mut order: Vec<usize> = (0..self.documents.len()).collect();
         if let Some(seed) = self.rule.shuffle_seed {
+            let mut order: Vec<usize> = (0..self.documents.len()).collect();
             order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+            reorder(&mut order, &mut self.token_ids, &mut self.documents, seq_len);
         }
-        let row = |&i: &usize| self.token_ids[i * seq_len..(i + 1) * seq_len].iter().copied();
         Rows {
             seq_len,
-            token_ids: order.iter().flat_map(row).collect(),
+            token_ids: self.token_ids,
             n_read: self.n_read,
-            documents: order.iter().map(|&i| self.documents[i]).collect(),
+            documents: self.documents,
             n_documents: self.n_documents,
             files: self.files,
         }
+    }
+}
+
+/// Puts row `order[i]` at `i`, for every `i`, without a second copy of the corpus: along the cycles of the order, which
+/// is the identity afterwards.
+fn reorder(order: &mut [usize], token_ids: &mut [u32], documents: &mut [u32], seq_len: usize) {
+    for start in 0..order.len() {
+        let mut at = start;
+        while order[at] != start {
+            let from = std::mem::replace(&mut order[at], at);
+            documents.swap(at, from);
+            for k in 0..seq_len {
+                token_ids.swap(at * seq_len + k, from * seq_len + k);
+            }
+            at = from;
+        }
+        order[at] = at;
     }
 }
 
@@ -250,6 +267,16 @@ mod tests {
         let mut firsts: Vec<u32> = (0..100).map(|r| shuffled(1).row(r)[0]).collect();
         firsts.sort_unstable();
         assert_eq!(firsts, (0..100).map(|r| r * 3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn rows_are_reordered_with_their_documents() {
+        let order = [3, 0, 2, 4, 1, 5];
+        let mut token_ids: Vec<u32> = (0..6).flat_map(|row| [10 * row, 10 * row + 1]).collect();
+        let mut documents: Vec<u32> = (0..6).collect();
+        reorder(&mut order.clone(), &mut token_ids, &mut documents, 2);
+        assert_eq!(documents, order.map(|row| row as u32));
+        assert_eq!(token_ids, order.map(|row| [10 * row as u32, 10 * row as u32 + 1]).concat());
     }
 
     #[test]

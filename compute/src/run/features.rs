@@ -31,10 +31,25 @@ use crate::{
 
 /// Logits of the features whose effects are computed together take about this much memory.
 const TILE_BYTES: usize = 128 << 20;
-/// Active entries that are read together: 32 MiB.
-const ENTRIES: usize = 4 << 20;
+/// Features whose effects are computed together, at most: their effects wait until all are there.
+const TILE_FEATURES: usize = 2048;
+/// A feature's examples and effects while it waits, in bytes: an estimate for 70 windows of 11 tokens.
+const WAITING_BYTES: usize = 48 << 10;
+/// Active entries that are read together: 16 MiB.
+const ENTRIES: usize = 2 << 20;
 /// Features that are put together and handed on at once.
 const HANDED_ON: usize = 256;
+
+/// Features whose effects are computed together.
+fn tile(d_vocab: usize) -> usize {
+    (TILE_BYTES / (4 * d_vocab.max(1))).clamp(1, TILE_FEATURES)
+}
+
+/// The most memory that `n` features take while they are computed: logits are there twice while they are copied, and
+/// entries while they are sorted.
+pub fn bytes(n: usize, d_vocab: usize) -> usize {
+    tile(d_vocab).min(n) * (8 * d_vocab + WAITING_BYTES) + 2 * 8 * ENTRIES
+}
 
 /// What features are computed from, on the host.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +100,7 @@ impl Sources<'_> {
         let mut all_tables = tables(*self, &decoder.rows)?;
         let n = self.plan.features.len();
         let d_vocab = self.plan.input.model_config.d_vocab as usize;
-        let tile = (TILE_BYTES / (4 * d_vocab)).max(1);
+        let tile = tile(d_vocab);
         for first in (0..n).step_by(tile) {
             let n_tile = tile.min(n - first);
             let directions = Directions::new(head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;

@@ -1,34 +1,53 @@
 //! How much memory a run may take, and how much it took.
 //!
-//! What grows with the corpus is kept in memory within an [`Allowance`] and in temporary files beyond it. What is left
-//! depends on batches and on features only; it is estimated here and left free. Figures come from Linux's `/proc`.
+//! What grows with the corpus is kept in memory within an [`Allowance`] and in temporary files beyond it: the resident set
+//! of a run is the same whatever the number of tokens, but for the token ids themselves (4 bytes each). What is left
+//! depends on batches and on features only; it is added up here and left free. Figures come from Linux's `/proc`.
 
 use std::fs;
 
 use anyhow::{Result, bail};
 
+use super::{features, tables};
 use crate::{
-    activations::{Allowance, Subject, Wanted},
+    activations::{Allowance, SEGMENT_BYTES, Subject, Wanted, batch_bytes},
     plan::Plan,
     sae::Sae,
 };
 
-/// Share of the machine's free memory that a run takes where the reader sets no limit.
-const DEFAULT_SHARE: f64 = 0.7;
-/// A feature's tables, sequences and effects while they are put together, in bytes: an estimate on the safe side.
-const FEATURE_BYTES: usize = 48 << 10;
-/// Tiles of effects, buffers of the files written, and the allocator's own: an estimate too.
-const BASE_BYTES: usize = 384 << 20;
+/// What the corpus may keep in memory where the reader sets no limit. Files are written and read by position, so most of
+/// the way through the system's cache: memory that the process does not own.
+const DEFAULT_BYTES: usize = 64 << 20;
+/// Buffers of the files written, tables and index of the features, and the allocator's own: an estimate.
+const BASE_BYTES: usize = 64 << 20;
 
-/// What the corpus may take, within `--max-memory` or, without it, within most of what is free.
+/// Has the C library take memory from one place for all threads.
+///
+/// By default each thread has its own, and what one has freed no other can use: with two workers that pass batches on,
+/// half as much again stayed resident. Large tensors are few, so threads do not wait for one another.
+pub fn share_between_threads() {
+    #[cfg(target_env = "gnu")]
+    #[allow(unsafe_code, reason = "a setting of the C library, which has no other interface")]
+    // SAFETY: it takes two numbers, and is called before there is another thread.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// What the corpus may take, within `--max-memory` or, without it, [`DEFAULT_BYTES`].
 pub fn allowance(plan: &Plan, subject: &Subject, wanted: Wanted, seq_len: usize) -> Result<Allowance> {
+    let Some(max) = plan.max_memory else { return Ok(Allowance::of(DEFAULT_BYTES)) };
     let used = proc_bytes("/proc/self/status", "VmRSS:").unwrap_or_default();
-    let reserved =
-        used + BASE_BYTES + by_features(plan, subject, wanted) + by_batches(plan, subject, seq_len);
-    let Some(max) = plan.max_memory else {
-        let free = proc_bytes("/proc/meminfo", "MemAvailable:").unwrap_or(usize::MAX);
-        return Ok(Allowance::of(((free as f64 * DEFAULT_SHARE) as usize).saturating_sub(reserved - used)));
-    };
+    let neurons = if wanted.neurons { 8 * subject.sae.config().d_in as usize * plan.features.len() } else { 0 };
+    // The pass comes first, then tables, then features: what one has freed the next takes.
+    let pass = batch_bytes(subject, plan.input.batch_rows * seq_len) + 2 * SEGMENT_BYTES;
+    let d_vocab = plan.input.model_config.d_vocab as usize;
+    let stages = [
+        pass,
+        tables::bytes(plan.features.len(), subject.sae_b.as_ref().map_or(0, Sae::n_features)),
+        features::bytes(plan.features.len(), d_vocab),
+    ];
+    let reserved = used + neurons + BASE_BYTES + stages.into_iter().max().unwrap_or_default();
     if max < reserved {
         bail!(
             "--max-memory is {}, expected at least {} for this model and these features: raise it, or choose fewer \
@@ -68,19 +87,6 @@ pub fn parse(text: &str) -> Result<usize, String> {
     };
     let number: f64 = number.parse().map_err(|e| format!("expected a size such as 8GB: {e}"))?;
     Ok((number * unit) as usize)
-}
-
-fn by_features(plan: &Plan, subject: &Subject, wanted: Wanted) -> usize {
-    let neurons = if wanted.neurons { 8 * subject.sae.config().d_in as usize } else { 0 };
-    plan.features.len() * (neurons + FEATURE_BYTES)
-}
-
-/// Each worker has a batch in hand and one that waits: its layers' widest arrays, and both SAEs' dense activations.
-fn by_batches(plan: &Plan, subject: &Subject, seq_len: usize) -> usize {
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let features = subject.sae.n_features() + subject.sae_b.as_ref().map_or(0, Sae::n_features);
-    let width = 3 * features + 24 * subject.model.config().d_model as usize;
-    workers * plan.input.batch_rows * seq_len * 4 * width
 }
 
 /// The figure of a line of one of Linux's `/proc` files, which are in KiB.

@@ -11,13 +11,18 @@ use super::Sources;
 use crate::{
     activations::{Store, to_host},
     stats::{
-        correlations::{self, Sums, partners, products},
+        correlations::{self, SEGMENTS_BYTES, Sums, partners, products},
         top::largest,
     },
 };
 
 /// Rows of the matrix of features by features that are computed together take about this much memory.
 const PRODUCTS_BYTES: usize = 64 << 20;
+
+/// The most memory that tables of `n` features take while they are made, with SAE B's `n_b`.
+pub fn bytes(n: usize, n_b: usize) -> usize {
+    PRODUCTS_BYTES.min(8 * n * (n + n_b)) + SEGMENTS_BYTES
+}
 
 /// What tables are made of.
 struct Tables<'a> {

@@ -9,7 +9,7 @@ use std::{io, ops::Range};
 use rayon::prelude::*;
 use shared::feature::Correlated;
 
-use crate::activations::{NeuronSums, Store};
+use crate::activations::{NeuronSums, SEGMENT_BYTES, Store};
 
 use super::top::largest;
 
@@ -79,6 +79,8 @@ pub fn neurons(
 
 /// Segments in memory at a time: they are read side by side.
 const SEGMENTS: usize = 4;
+/// What they take, in both orders and on the way from one to the other.
+pub const SEGMENTS_BYTES: usize = 3 * SEGMENTS * SEGMENT_BYTES;
 
 /// `Σ x y` of each of `features` with each feature of `with`: `[features, with.n_features()]`.
 ///
