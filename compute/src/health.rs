@@ -15,6 +15,8 @@ use crate::{
 
 /// Tokens on which health is measured, at most.
 const MEASURED_TOKENS: usize = 4096;
+/// Tokens measured at once, at most: their logits over the whole vocabulary are in memory.
+const TOKENS_AT_ONCE: usize = 2048;
 
 /// What takes the place of the activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,7 @@ enum Replacement {
 /// - `hook_out`: where the SAE writes; the hook point that it reads, unless it is a transcoder
 pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: usize) -> Result<Health> {
     let n_rows = (MEASURED_TOKENS / rows.seq_len()).clamp(1, rows.n_rows());
+    let batch_rows = batch_rows.min((TOKENS_AT_ONCE / rows.seq_len()).max(1));
     let mut losses = [0f64; 3];
     let (mut error, mut sum, mut squares) = (0f64, None::<Tensor>, 0f64);
     let (mut norms, mut n_active, mut alive) = ([0f64; 2], 0f64, None::<Tensor>);

@@ -80,16 +80,60 @@ fn active(sae: &Sae, acts: &Tensor, counted: Option<&Tensor>, first: usize) -> R
             Some(counted) => features * counted.narrow(0, start, n),
             None => features,
         };
-        active.extend_dense(to_host(&features, &mut dense)?);
+        if features.device() == Device::Cpu {
+            active.extend_dense(to_host(&features, &mut dense)?);
+        } else {
+            extend_on_device(&mut active, &features)?;
+        }
     }
     Ok(active)
+}
+
+/// Finds what is active where `features` are, so that only that is copied.
+///
+/// - `features`: `[n, n_features]`
+fn extend_on_device(active: &mut ByPosition, features: &Tensor) -> Result<()> {
+    let n = features.size()[0] as usize;
+    let flat = features.flatten(0, 1); // [n * n_features]
+    let found = flat.gt(0.0).nonzero().squeeze_dim(1); // [n_active]
+    let mut acts = Vec::new();
+    to_host(&flat.index_select(0, &found), &mut acts)?;
+    active.extend_found(n, &Vec::<i64>::try_from(found.to(Device::Cpu))?, &acts);
+    Ok(())
 }
 
 /// Copies a tensor to `host`, which is resized to fit.
 pub fn to_host<'a>(tensor: &Tensor, host: &'a mut Vec<f32>) -> Result<&'a [f32]> {
     let tensor = tensor.to_kind(Kind::Float).to(Device::Cpu).contiguous();
     let n = tensor.numel();
+    host.try_reserve(n.saturating_sub(host.len()))?;
     host.resize(n, 0.0);
     tensor.f_copy_data(host, n)?;
     Ok(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_found_on_a_device_is_what_is_found_on_the_host(
+            rows in (1usize..50).prop_flat_map(|n| prop::collection::vec(prop::collection::vec(-1f32..1.0, n), 1..40)),
+            inactive in 0usize..40,
+        ) {
+            let (n_pos, n_features) = (rows.len(), rows[0].len());
+            let mut rows = rows;
+            if let Some(row) = rows.get_mut(inactive) {
+                row.fill(0.0);
+            }
+            let dense = rows.concat();
+            let tensor = Tensor::from_slice(&dense).view([n_pos as i64, n_features as i64]);
+            let (mut on_host, mut on_device) = (ByPosition::new(n_features, 9), ByPosition::new(n_features, 9));
+            on_host.extend_dense(&dense);
+            extend_on_device(&mut on_device, &tensor).unwrap();
+            prop_assert_eq!(on_host, on_device);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 mod batch;
 mod column;
+mod fitting;
 mod neurons;
 mod resid;
 mod sparse;
@@ -24,6 +25,7 @@ pub use store::Store;
 pub use workers::{ReadOnly, in_order};
 
 use batch::Batch;
+use fitting::Fitting;
 
 use crate::{
     corpus::Rows,
@@ -61,6 +63,8 @@ pub struct Gathered {
     pub neurons: NeuronSums,
     /// Last residuals.
     pub resid: Residuals,
+    /// Rows that were computed at once in the end: fewer than a batch has where memory did not suffice for all.
+    pub rows_at_once: usize,
 }
 
 /// Parts of the pass that a run may not need.
@@ -80,7 +84,7 @@ pub const SEGMENT_BYTES: usize = 8 * SEGMENT_ENTRIES;
 /// Runs every row of `rows` through the model in batches of `batch_rows`.
 ///
 /// Worker threads compute whole batches, this thread takes them in order, so that sums do not depend on the number
-/// of workers. `after_batch` is told the number of rows done.
+/// of workers. A batch that does not fit into memory is computed in parts. `after_batch` is told the number of rows done.
 ///
 /// - `allowance`: bytes that what is gathered may take in memory
 pub fn gather(
@@ -98,32 +102,36 @@ pub fn gather(
         acts_b: subject.sae_b.as_ref().map(|b| Store::new(b.n_features(), allowance)),
         neurons: NeuronSums::new(if wanted.neurons { n_features } else { 0 }, d_in),
         resid: Residuals::new(subject.model.config().d_model as usize, allowance),
+        rows_at_once: batch_rows,
     };
+    let fitting = Fitting::new(batch_rows);
     in_order(
         subject,
         subject.device,
         rows.n_rows().div_ceil(batch_rows),
         |subject, i| {
             let batch = i * batch_rows..((i + 1) * batch_rows).min(rows.n_rows());
-            let first = batch.start * rows.seq_len();
-            Batch::compute(subject, &rows.tensor(batch), wanted, first)
+            fitting.compute(batch, |part| {
+                let first = part.start * rows.seq_len();
+                Batch::compute(subject, &rows.tensor(part), wanted, first)
+            })
         },
-        |i, batch| {
-            gathered.take(batch, i * batch_rows * rows.seq_len())?;
+        |i, parts| {
+            parts.into_iter().try_for_each(|part| gathered.take(part))?;
             after_batch(((i + 1) * batch_rows).min(rows.n_rows()));
             Ok(())
         },
     )?;
     gathered.close_segments()?;
+    gathered.rows_at_once = fitting.rows_at_once();
     Ok(gathered)
 }
 
 impl Gathered {
-    /// - `first`: the batch's first position
-    fn take(&mut self, batch: Batch, first: usize) -> Result<()> {
+    fn take(&mut self, batch: Batch) -> Result<()> {
         let acts = batch.acts.by_feature();
         if !batch.hook_acts.is_empty() {
-            self.neurons.push(&batch.hook_acts, &acts, first);
+            self.neurons.push(&batch.hook_acts, &acts, batch.acts.first());
         }
         self.acts.push(acts, batch.acts.n_positions());
         if let (Some(all), Some(part)) = (&mut self.acts_b, &batch.acts_b) {

@@ -52,9 +52,30 @@ impl ByPosition {
         }
     }
 
+    /// Appends the same from what was found active on a device.
+    ///
+    /// - `found`: where in `[n_pos, n_features]`, row-major, ascending
+    /// - `acts`: the activations there
+    pub fn extend_found(&mut self, n_pos: usize, found: &[i64], acts: &[f32]) {
+        let mut entries = found.iter().zip(acts).peekable();
+        for position in 0..n_pos {
+            let start = position * self.n_features;
+            let end = start + self.n_features;
+            while let Some((&at, &act)) = entries.next_if(|(at, _)| (**at as usize) < end) {
+                self.entries.push(Active { feature: (at as usize - start) as u32, act });
+            }
+            self.ends.push(self.entries.len());
+        }
+    }
+
     /// Number of features.
     pub fn n_features(&self) -> usize {
         self.n_features
+    }
+
+    /// The position of the corpus that is the first here.
+    pub fn first(&self) -> usize {
+        self.first as usize
     }
 
     /// Number of positions.

@@ -100,6 +100,10 @@ fn compute<'scope>(
     let wanted = Wanted { neurons: plan.needs.correlated_neurons > 0, effects };
     let allowance = memory::allowance(plan, &subject, wanted, rows.seq_len())?;
     let gathered = gather(&subject, rows, plan.input.batch_rows, wanted, &allowance, |n| progress.at(n))?;
+    if gathered.rows_at_once < plan.input.batch_rows {
+        let (fitted, asked) = (gathered.rows_at_once, plan.input.batch_rows);
+        progress.line(&format!("memory did not suffice for batches of {asked} rows: computed {fitted} at once"));
+    }
 
     let decoder = decoder(&subject, plan)?;
     let sources = Sources { plan, rows, gathered: &gathered };
