@@ -10,10 +10,7 @@ use compute::{
     model::Model,
     sae::Sae,
     sequences::effects::{Directions, Job, Way, ablate},
-    stats::{
-        correlations::products,
-        moments, top,
-    },
+    stats::{correlations::products, moments, top},
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng as _, SeedableRng as _};

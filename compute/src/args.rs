@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use shared::bundle::Encoding;
+use tch::Kind;
 
 use crate::{run::memory, sae::SaeFormat};
 
@@ -163,8 +164,33 @@ pub enum LayoutCommand {
 pub enum Dtype {
     /// 32-bit floats.
     F32,
+    /// 32-bit floats whose matrix products round to TF32: faster on GPUs, four digits.
+    Tf32,
     /// 16-bit brain floats: faster on GPUs, three digits.
     Bf16,
+}
+
+/// Number type in which SAEs encode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SaeDtype {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit brain floats in the encoder's matrix product, 32-bit floats after it.
+    Bf16,
+}
+
+impl Dtype {
+    /// Of tensors.
+    pub fn kind(self) -> Kind {
+        if self == Self::Bf16 { Kind::BFloat16 } else { Kind::Float }
+    }
+}
+
+impl SaeDtype {
+    /// Of the encoder's matrix.
+    pub fn kind(self) -> Kind {
+        if self == Self::Bf16 { Kind::BFloat16 } else { Kind::Float }
+    }
 }
 
 /// How the bundle's files are encoded.
@@ -235,10 +261,13 @@ pub struct InputArgs {
     /// Where to compute: auto, cpu, or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
-    /// Number type of the forward pass; SAEs are encoded in f32
+    /// Number type of the forward pass
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     pub dtype: Dtype,
-    /// Rows in a batch; by default about 2048 tokens
+    /// Number type of the product with the SAEs' encoders
+    #[arg(long, value_enum, default_value_t = SaeDtype::F32)]
+    pub sae_dtype: SaeDtype,
+    /// Rows in a batch; by default 2048 tokens, on a GPU 2048 to 16384 by its free memory; halved where they do not fit
     #[arg(long, value_name = "N")]
     pub batch_rows: Option<usize>,
 }

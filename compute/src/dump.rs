@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
-    args::{Dtype, DumpCommand, DumpModel},
-    device::device,
+    args::{DumpCommand, DumpModel},
+    device::{Precision, Tf32, device},
     hub::{self, What},
     model::{HookPoint, Hooks, Model, Preprocessing},
     sae::Sae,
@@ -42,7 +42,7 @@ pub fn dump(command: &DumpCommand) -> Result<()> {
 }
 
 fn dump_hooks(args: &DumpModel, names: &[String], preprocessing: Preprocessing) -> Result<()> {
-    let (model, tokens) = open(args)?;
+    let (model, tokens, _tf32) = open(args)?;
     let mut names = names.to_vec();
     names.sort_unstable();
     names.dedup();
@@ -58,7 +58,7 @@ fn dump_hooks(args: &DumpModel, names: &[String], preprocessing: Preprocessing) 
 }
 
 fn dump_logits(args: &DumpModel) -> Result<()> {
-    let (model, tokens) = open(args)?;
+    let (model, tokens, _tf32) = open(args)?;
     let mut logits = Vec::new();
     for batch in batched(&tokens) {
         let resid = model.forward(&batch, &mut ())?;
@@ -87,8 +87,8 @@ fn features(sae: &Sae, x: &Tensor) -> Result<Vec<(String, Tensor)>> {
     Ok(vec![("acts".to_owned(), whole(&acts, config.d_sae)), ("out".to_owned(), whole(&out, config.d_out))])
 }
 
-/// The model, and the tokens that it is to read: `[row, pos]`.
-fn open(args: &DumpModel) -> Result<(Model, Tensor)> {
+/// The model, the tokens that it is to read, `[row, pos]`, and TF32 where it is asked for.
+fn open(args: &DumpModel) -> Result<(Model, Tensor, Option<Tf32>)> {
     let device = device(&args.device)?;
     let file = FileKey::parse(&args.tokens)?;
     let tokens = file.read(Kind::Int64, device)?;
@@ -99,14 +99,14 @@ fn open(args: &DumpModel) -> Result<(Model, Tensor)> {
         "tokens have shape {:?}, expected [row, pos] ({at})",
         tokens.size()
     );
-    let kind = if args.dtype == Dtype::Bf16 { Kind::BFloat16 } else { Kind::Float };
-    let model = Model::load(&hub::find(&args.model, What::Model)?.path, device, kind)?;
+    let precision = Precision::new(args.dtype, device)?;
+    let model = Model::load(&hub::find(&args.model, What::Model)?.path, device, precision.kind)?;
     let (n, n_ctx) = (model.config().d_vocab, model.config().n_ctx);
     let (low, high) = (tokens.min().int64_value(&[]), tokens.max().int64_value(&[]));
     ensure!(low >= 0 && high < n, "token ids go from {low} to {high}, the model has 0 to {} ({at})", n - 1);
     let n_pos = tokens.size()[1];
     ensure!(n_pos <= n_ctx, "rows have {n_pos} tokens, the model's context has {n_ctx} ({at})");
-    Ok((model, tokens))
+    Ok((model, tokens, Tf32::begin(precision.tf32)?))
 }
 
 fn batched(tokens: &Tensor) -> Vec<Tensor> {

@@ -14,9 +14,9 @@ use tokenizers::Tokenizer;
 
 use crate::{
     activations::Subject,
-    args::{Dtype, InputArgs, RunArgs},
+    args::{InputArgs, RunArgs},
     corpus::{self, Rows, Rule},
-    device::device,
+    device::{self, Precision, device},
     hub::{self, Found, What},
     layout,
     model::{HookPoint, Model, ModelConfig, Preprocessing},
@@ -54,8 +54,10 @@ pub struct Input {
     pub seed: u64,
     /// Where to compute.
     pub device: Device,
-    /// Number type of the forward pass.
-    pub kind: Kind,
+    /// How the forward pass computes.
+    pub precision: Precision,
+    /// Number type of the product with the SAEs' encoders.
+    pub sae_kind: Kind,
     /// Rows in a batch.
     pub batch_rows: usize,
 }
@@ -91,8 +93,10 @@ pub struct Plan {
 
 /// Row length for text where neither the reader nor the SAE names one.
 const DEFAULT_SEQ_LEN: usize = 128;
-/// Tokens in a batch by default: large enough for full matrix products, small enough for the caches.
+/// Tokens in a batch by default on the CPU: large enough for full matrix products, small enough for the caches.
 const BATCH_TOKENS: usize = 2048;
+/// Arrays of the model's width that a layer has at once: an estimate for MLPs of four times the width.
+const WIDTHS: i64 = 24;
 
 impl Input {
     /// Checks `args` against the headers of the files that they name.
@@ -117,7 +121,11 @@ impl Input {
                 .unwrap_or_default(),
             fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
         };
-        let batch_rows = args.batch_rows.unwrap_or((BATCH_TOKENS / rule.seq_len).max(1));
+        let device = device(&args.device)?;
+        let batch_rows = args.batch_rows.unwrap_or_else(|| {
+            let token_bytes = 4 * (WIDTHS * model_config.d_model + 3 * sae_config.d_in) as usize;
+            (device::batch_tokens(device, token_bytes).unwrap_or(BATCH_TOKENS) / rule.seq_len).max(1)
+        });
         ensure!(batch_rows > 0, "--batch-rows is 0, expected at least 1");
         Ok(Self {
             model,
@@ -133,8 +141,9 @@ impl Input {
             rule,
             skip_special: args.skip_special,
             seed: args.seed,
-            device: device(&args.device)?,
-            kind: if args.dtype == Dtype::Bf16 { Kind::BFloat16 } else { Kind::Float },
+            precision: Precision::new(args.dtype, device)?,
+            sae_kind: args.sae_dtype.kind(),
+            device,
             batch_rows,
         })
     }
@@ -158,10 +167,11 @@ impl Input {
             Vec::new()
         };
         Ok(Subject {
-            model: Model::load(&self.model.path, self.device, self.kind)?,
+            model: Model::load(&self.model.path, self.device, self.precision.kind)?,
+            tf32: self.precision.tf32,
             hook: self.hook,
             preprocessing: self.preprocessing,
-            sae: Sae::load(&self.sae.path, self.sae_format, self.device)?,
+            sae: Sae::load(&self.sae.path, self.sae_format, self.device)?.encoding_in(self.sae_kind),
             sae_b: None,
             skipped,
             device: self.device,

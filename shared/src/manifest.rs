@@ -142,8 +142,11 @@ pub struct DataFile {
 pub struct RunInfo {
     /// Kind of device: `cpu` or `cuda`.
     pub device: String,
-    /// Number type of the forward pass: `f32` or `bf16`.
+    /// Number type of the forward pass: `f32`, `tf32` (f32 with TF32 matrix products) or `bf16`.
     pub dtype: String,
+    /// Number type of the product with the SAEs' encoders: `f32` or `bf16`.
+    #[serde(default = "first_sae_dtype")]
+    pub sae_dtype: String,
     /// Rows in a batch.
     pub batch_rows: u32,
     /// Seed of every random choice.
@@ -153,6 +156,11 @@ pub struct RunInfo {
     /// Whether the attention's value bias was subtracted from `hook_z`.
     #[serde(default)]
     pub fold_value_biases: bool,
+}
+
+/// What SAEs were encoded in before manifests said so.
+fn first_sae_dtype() -> String {
+    "f32".to_owned()
 }
 
 /// Features `start..end`.

@@ -57,6 +57,7 @@ fn manifest(encoding: Encoding, files: Vec<FileInfo>) -> Manifest {
         run: RunInfo {
             device: text(),
             dtype: text(),
+            sae_dtype: text(),
             batch_rows: 1,
             seed: 0,
             center_writing_weights: false,

@@ -234,6 +234,7 @@ fn wrong_input_gives_one_clear_line_and_leaves_nothing() {
         (["--sequences", "0"], "--sequences is 0"),
         (["--batch-rows", "0"], "--batch-rows is 0"),
         (["--device", "tpu"], "unknown device \"tpu\""),
+        (["--dtype", "tf32"], "--dtype tf32 is a number type of GPUs: use f32 on the CPU"),
         (["--out", "/proc/bundle"], "could not write"),
         (["--prompt", ""], "a --prompt is empty"),
     ] {
@@ -269,6 +270,48 @@ fn little_memory_gives_the_same_bytes_and_too_little_is_refused() {
     let said = String::from_utf8(little.stdout).unwrap();
     let peak = said.lines().find_map(|line| line.strip_prefix("memory")).unwrap();
     assert!(memory(peak.trim()) <= megabytes, "{peak}, allowed {room}");
+}
+
+#[test]
+fn a_batch_that_does_not_fit_into_memory_is_computed_in_parts() {
+    let temp = tempfile::tempdir().unwrap();
+    let program = tests::built::compute().unwrap();
+    let whole = ["--sequences", "256", "--batch-rows", "256"];
+    let small = args(&temp.path().join("small"), &["--sequences", "256", "--batch-rows", "2"]);
+    let mut child = std::process::Command::new(&program).arg("run").args(small).spawn().unwrap();
+    // The address space that small batches take, as long as there is something to read.
+    let mut small_kib = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:"));
+        small_kib = peak.and_then(|p| p.trim().strip_suffix(" kB")).map_or(small_kib, |p| p.parse().unwrap());
+        std::thread::yield_now();
+    }
+    let limit_kib: usize = small_kib + (200 << 10);
+    let out = temp.path().join("limited");
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -v \"$0\" && exec \"$@\"", &limit_kib.to_string()]).arg(program).arg("run");
+    let limited = limited.args(args(&out, &whole).iter().filter(|arg| *arg != "--quiet")).output().unwrap();
+    let said = String::from_utf8(limited.stderr).unwrap();
+    assert!(limited.status.success(), "{said}");
+    assert!(said.contains("memory did not suffice for batches of 256 rows: computed"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    for (a, b) in features(&run(&temp, "whole", &whole)).iter().zip(&features(&out)) {
+        assert_eq!((a.feature, a.stats.n_active), (b.feature, b.stats.n_active));
+        assert!((a.stats.max - b.stats.max).abs() <= 1e-4 * (1.0 + a.stats.max));
+    }
+}
+
+#[test]
+fn an_sae_that_encodes_in_bf16_agrees_to_two_digits_and_the_manifest_says_so() {
+    let temp = tempfile::tempdir().unwrap();
+    let (f32, bf16) = (run(&temp, "a", &[]), run(&temp, "b", &["--sae-dtype", "bf16"]));
+    let dtype = |bundle: &Path| Bundle::open(bundle).unwrap().manifest.run.sae_dtype;
+    assert_eq!((dtype(&f32).as_str(), dtype(&bf16).as_str()), ("f32", "bf16"));
+    for (a, b) in features(&f32).iter().zip(&features(&bf16)) {
+        assert!((a.stats.max - b.stats.max).abs() <= 0.02 * (1.0 + a.stats.max));
+    }
+    assert!(features(&f32) != features(&bf16));
 }
 
 #[test]

@@ -29,6 +29,7 @@ use fitting::Fitting;
 
 use crate::{
     corpus::Rows,
+    device::Tf32,
     model::{HookPoint, Hooks, Model, Preprocessing},
     sae::Sae,
 };
@@ -38,6 +39,8 @@ use crate::{
 pub struct Subject {
     /// The language model.
     pub model: Model,
+    /// Whether its f32 matrix products use TF32.
+    pub tf32: bool,
     /// Hook point that both SAEs read.
     pub hook: HookPoint,
     /// What is done to its activations before the SAEs read them.
@@ -165,7 +168,10 @@ impl Subject {
     /// - `to_the_end`: whether the last residual is needed; if not, the forward stops at the hook
     pub fn forward(&self, tokens: &Tensor, to_the_end: bool) -> Result<(Tensor, Tensor)> {
         let mut capture = Capture { hook: &self.hook, acts: None, to_the_end };
-        let resid = self.model.forward(tokens, &mut capture)?;
+        let resid = {
+            let _tf32 = Tf32::begin(self.tf32)?;
+            self.model.forward(tokens, &mut capture)?
+        };
         let acts = capture.acts.ok_or_else(|| anyhow::anyhow!("the model has no {}", self.hook))?;
         let acts = self.preprocessing.apply(&self.model, &self.hook, &acts)?;
         let flat = |t: &Tensor| t.to_kind(Kind::Float).flatten(0, 1); // [batch * pos, width]

@@ -130,7 +130,8 @@ impl Store {
     /// Some features' activations in the whole corpus.
     pub fn features(&self, features: Range<usize>) -> io::Result<ByFeature> {
         let part = |s| self.part(s, features.clone());
-        let parts: Vec<ByFeature> = (0..self.n_segments()).into_par_iter().map(part).collect::<Result<_, _>>()?;
+        let parts: Vec<ByFeature> =
+            (0..self.n_segments()).into_par_iter().map(part).collect::<Result<_, _>>()?;
         Ok(ByFeature::joined(&parts))
     }
 

@@ -33,7 +33,12 @@ pub struct Blocks {
 
 impl Blocks {
     /// Takes features, which follow those taken before, and writes the blocks that they fill.
-    pub fn push(&mut self, features: Vec<Feature>, writer: &mut BundleWriter, encoding: Encoding) -> Result<()> {
+    pub fn push(
+        &mut self,
+        features: Vec<Feature>,
+        writer: &mut BundleWriter,
+        encoding: Encoding,
+    ) -> Result<()> {
         let sizes: Vec<usize> =
             features.par_iter().map(|f| Ok(postcard::to_stdvec(f)?.len())).collect::<Result<_>>()?;
         let mut full = Vec::new();
@@ -56,7 +61,12 @@ impl Blocks {
         writer.add(encoding.index_path(), &self.index)
     }
 
-    fn write(&mut self, blocks: &[FeatureBlock], writer: &mut BundleWriter, encoding: Encoding) -> Result<()> {
+    fn write(
+        &mut self,
+        blocks: &[FeatureBlock],
+        writer: &mut BundleWriter,
+        encoding: Encoding,
+    ) -> Result<()> {
         let n_written = self.infos.len();
         let encoded: Vec<_> = blocks
             .par_iter()

@@ -34,11 +34,12 @@ pub fn share_between_threads() {
     }
 }
 
-/// What the corpus may take, within `--max-memory` or, without it, [`DEFAULT_BYTES`].
+/// What the corpus may take, within `--max-memory` or, without it, 64 MiB.
 pub fn allowance(plan: &Plan, subject: &Subject, wanted: Wanted, seq_len: usize) -> Result<Allowance> {
     let Some(max) = plan.max_memory else { return Ok(Allowance::of(DEFAULT_BYTES)) };
     let used = proc_bytes("/proc/self/status", "VmRSS:").unwrap_or_default();
-    let neurons = if wanted.neurons { 8 * subject.sae.config().d_in as usize * plan.features.len() } else { 0 };
+    let neurons =
+        if wanted.neurons { 8 * subject.sae.config().d_in as usize * plan.features.len() } else { 0 };
     // The pass comes first, then tables, then features: what one has freed the next takes.
     let pass = batch_bytes(subject, plan.input.batch_rows * seq_len) + 2 * SEGMENT_BYTES;
     let d_vocab = plan.input.model_config.d_vocab as usize;
@@ -47,7 +48,9 @@ pub fn allowance(plan: &Plan, subject: &Subject, wanted: Wanted, seq_len: usize)
         tables::bytes(plan.features.len(), subject.sae_b.as_ref().map_or(0, Sae::n_features)),
         features::bytes(plan.features.len(), d_vocab),
     ];
-    let reserved = used + neurons + BASE_BYTES + stages.into_iter().max().unwrap_or_default();
+    let ahead = used + neurons + BASE_BYTES + stages.into_iter().max().unwrap_or_default();
+    // Loading and health may have taken more than what follows will.
+    let reserved = ahead.max(peak().unwrap_or_default());
     if max < reserved {
         bail!(
             "--max-memory is {}, expected at least {} for this model and these features: raise it, or choose fewer \

@@ -22,7 +22,7 @@ use crate::{
     args::RunArgs,
     corpus::{self, Rows},
     health,
-    plan::Plan,
+    plan::{Input, Plan},
     progress::Progress,
     prompts,
     sae::Sae,
@@ -85,14 +85,15 @@ fn compute<'scope>(
     progress.begin("load", 0, "");
     let mut subject = plan.input.subject(tokenizer)?;
     if let Some((sae_b, _)) = &plan.sae_b {
-        subject.sae_b = Some(Sae::load(&sae_b.path, plan.input.sae_format, plan.input.device)?);
+        let sae_b = Sae::load(&sae_b.path, plan.input.sae_format, plan.input.device)?;
+        subject.sae_b = Some(sae_b.encoding_in(plan.input.sae_kind));
     }
     progress.begin("health", 0, "");
     let health = health::measure(&subject, plan.input.hook_out, rows, plan.input.batch_rows)?;
     if plan.features.len() as i64 != plan.input.sae_config.d_sae {
         let features: Vec<i64> = plan.features.iter().map(|f| i64::from(*f)).collect();
-        subject.sae =
-            Sae::load_features(&plan.input.sae.path, plan.input.sae_format, plan.input.device, &features)?;
+        let Input { sae, sae_format, device, sae_kind, .. } = &plan.input;
+        subject.sae = Sae::load_features(&sae.path, *sae_format, *device, &features)?.encoding_in(*sae_kind);
     }
 
     progress.begin("forward", rows.n_rows(), "rows");
@@ -102,7 +103,8 @@ fn compute<'scope>(
     let gathered = gather(&subject, rows, plan.input.batch_rows, wanted, &allowance, |n| progress.at(n))?;
     if gathered.rows_at_once < plan.input.batch_rows {
         let (fitted, asked) = (gathered.rows_at_once, plan.input.batch_rows);
-        progress.line(&format!("memory did not suffice for batches of {asked} rows: computed {fitted} at once"));
+        progress
+            .line(&format!("memory did not suffice for batches of {asked} rows: computed {fitted} at once"));
     }
 
     let decoder = decoder(&subject, plan)?;

@@ -60,7 +60,8 @@ pub fn manifest(
         },
         run: RunInfo {
             device: if plan.input.device == Device::Cpu { "cpu" } else { "cuda" }.to_owned(),
-            dtype: if plan.input.kind == Kind::BFloat16 { "bf16" } else { "f32" }.to_owned(),
+            dtype: plan.input.precision.name().to_owned(),
+            sae_dtype: if plan.input.sae_kind == Kind::BFloat16 { "bf16" } else { "f32" }.to_owned(),
             batch_rows: plan.input.batch_rows as u32,
             seed: plan.input.seed,
             center_writing_weights: plan.input.preprocessing.center_writing_weights,

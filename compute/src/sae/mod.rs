@@ -42,7 +42,7 @@ use source::Source;
 /// No decoder row that is not zero is shorter.
 const SMALLEST_NORM: f64 = 1e-30;
 
-/// A sparse autoencoder or transcoder, in f32 on one device.
+/// A sparse autoencoder or transcoder, in f32 on one device; its encoder's product may be in another kind.
 ///
 /// Widths are checked when it is read; [`Sae::encode`] panics, as libtorch's plain calls do, where
 /// activations of another width than [`SaeConfig::d_in`] are given to it.
@@ -102,6 +102,13 @@ impl Sae {
         Ok(Self { config: source.config, tensors, features: Some(features.to_vec()), encoder_whole })
     }
 
+    /// The same SAE, whose encoder's product is computed in `kind`; all else stays f32.
+    #[must_use]
+    pub fn encoding_in(mut self, kind: Kind) -> Self {
+        self.tensors.w_enc = self.tensors.w_enc.to_kind(kind);
+        self
+    }
+
     /// What its files say.
     pub fn config(&self) -> &SaeConfig {
         &self.config
@@ -131,7 +138,8 @@ impl Sae {
         let (x, _) = self.config.normalize.apply(&acts.to_kind(Kind::Float));
         // Not in place: x may be the caller's own tensor.
         let x = weights.b_in.as_ref().map_or_else(|| x.shallow_clone(), |b_in| &x - b_in);
-        let mut z = x.matmul(&weights.w_enc); // [.., n]
+        let kind = weights.w_enc.kind();
+        let mut z = x.to_kind(kind).matmul(&weights.w_enc).to_kind(Kind::Float); // [.., n]
         if let Some(b_enc) = &weights.b_enc {
             z += b_enc;
         }
@@ -189,7 +197,7 @@ impl Sae {
         }
     }
 
-    /// What each feature reads: columns of `W_enc`, `[d_in, n]`, f32.
+    /// What each feature reads: columns of `W_enc`, `[d_in, n]`, in the kind of the encoder's product.
     pub fn encoder(&self) -> Tensor {
         self.chosen(&self.tensors.w_enc, 1)
     }
