@@ -148,10 +148,16 @@
   /// A panel's rows. Tokens are written as the page shows them, with their spaces and newlines visible, because a tab or
   /// a newline would break the table.
   const rowsOf = (panel) => {
+    /// A label that stands under an index comes after the row's numbers.
+    const unlabelled = (cell) => {
+      const copy = cell.cloneNode(true);
+      copy.querySelector(".label")?.remove();
+      return copy.textContent.trim();
+    };
     const cells = (row, css) => [...row.querySelectorAll(css)].map((cell) => cell.textContent.trim());
     const tables = [...panel.querySelectorAll("table")].flatMap((table) => [
       [table.caption.textContent],
-      ...[...table.rows].map((row) => cells(row, "th, td")),
+      ...[...table.rows].map((row) => [...[...row.cells].map(unlabelled), ...cells(row, ".label")]),
     ]);
     const logits = [...panel.querySelectorAll("[data-token-logit]")].map((row) => [
       row.dataset.tokenLogit,

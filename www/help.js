@@ -1,6 +1,23 @@
-// The help, and in it the reader's choices of how tokens are set. A page of fixed text: it stands here and not in the
-// viewer, whose size is limited. The viewer opens it by its id, and by the key that it lists.
+// The help, and what the reader chooses once for every bundle: how tokens are set, and the theme. Fixed text and classes
+// of <html>: they stand here and not in the viewer, whose size is limited. The viewer opens the help by its id, and by the
+// key that it lists.
 {
+  /// What the browser keeps under `name`; nothing in a browser that keeps nothing.
+  const kept = (name) => {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  };
+  const keep = (name, value) => {
+    try {
+      localStorage.setItem(name, value);
+    } catch {
+      // The choice then holds until the page is closed.
+    }
+  };
+
   const KEYS = [
     ["j →", "next feature"],
     ["k ←", "previous feature"],
@@ -31,27 +48,38 @@
       </ul>
     </div>`);
 
-  // Each choice is a class of <html>, kept in the browser.
-  const KEPT = "sae-vis.reading";
+  // Each choice of reading is a class of <html>.
+  const READING = "sae-vis.reading";
   const root = document.documentElement;
   const boxes = [...document.querySelectorAll("[data-reading]")];
-  let kept = [];
+  let chosen = [];
   try {
-    kept = JSON.parse(localStorage.getItem(KEPT)) ?? [];
+    chosen = JSON.parse(kept(READING)) ?? [];
   } catch {
-    // A browser that keeps nothing, or something else under this name.
+    // Something else under this name.
   }
   for (const box of boxes) {
     const choice = box.dataset.reading;
-    box.checked = Array.isArray(kept) && kept.includes(choice);
+    box.checked = Array.isArray(chosen) && chosen.includes(choice);
     root.classList.toggle(choice, box.checked);
     box.addEventListener("change", () => {
       root.classList.toggle(choice, box.checked);
-      try {
-        localStorage.setItem(KEPT, JSON.stringify(boxes.filter((b) => b.checked).map((b) => b.dataset.reading)));
-      } catch {
-        // The choice then holds until the page is closed.
-      }
+      keep(READING, JSON.stringify(boxes.filter((b) => b.checked).map((b) => b.dataset.reading)));
     });
   }
+
+  // The theme: the system's, until the reader turns it to light, dark, and back.
+  const THEME = "sae-vis.theme";
+  const NEXT = { system: "light", light: "dark", dark: "system" };
+  const show = (theme) => {
+    if (theme in NEXT && theme !== "system") root.dataset.theme = theme;
+    else delete root.dataset.theme;
+  };
+  show(kept(THEME));
+  addEventListener("click", ({ target }) => {
+    if (!target.closest?.("[data-theme-toggle]")) return;
+    const theme = NEXT[root.dataset.theme ?? "system"];
+    show(theme);
+    keep(THEME, theme);
+  });
 }

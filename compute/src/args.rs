@@ -31,6 +31,8 @@ pub enum Command {
     Dump(DumpCommand),
     /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself.
     Export(ExportArgs),
+    /// Put labels of features into a bundle, in place of those that it has; nothing is computed.
+    Label(LabelArgs),
     /// Explain, check and print layouts.
     Layout(LayoutArgs),
 }
@@ -113,6 +115,18 @@ pub struct ExportArgs {
     /// Folder of the built page, for --html
     #[arg(long, value_name = "FOLDER", default_value = "dist")]
     pub page: PathBuf,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Options of `compute label`.
+#[derive(Debug, Args)]
+pub struct LabelArgs {
+    /// Folder of the bundle
+    pub bundle: PathBuf,
+    /// The labels: .json, .jsonl, .csv or .tsv (also .gz) of features and texts, such as Neuronpedia's explanations
+    pub labels: PathBuf,
     /// Print nothing but errors
     #[arg(long, short)]
     pub quiet: bool,
@@ -296,6 +310,9 @@ pub struct RunArgs {
     /// Layout of each column of the prompt page: a JSON file with one column, or a preset's name
     #[arg(long, value_name = "FILE")]
     pub prompt_layout: Option<PathBuf>,
+    /// Labels of features: .json, .jsonl, .csv or .tsv (also .gz), such as Neuronpedia's explanations
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
     /// How the bundle's files are encoded
     #[arg(long, value_enum, default_value_t = EncodingArg::Postcard)]
     pub encoding: EncodingArg,

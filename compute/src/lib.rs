@@ -9,7 +9,7 @@
 //! 3. computes each feature's numbers from that sparse store ([`stats`]) and its examples with their effects
 //!    ([`sequences`]),
 //! 4. does the same for the prompts ([`prompts`]),
-//! 5. writes blocks, index, corpus and manifest ([`mod@write`]).
+//! 5. writes blocks, index, corpus, labels ([`labels`]) and manifest ([`mod@write`]).
 //!
 //! The rooms do not import one another sideways, with three exceptions that are their subject matter: activations
 //! are made by models and SAEs, effects need the model's head, and all weights come from [`weights`].
@@ -24,6 +24,7 @@ pub mod export;
 pub mod health;
 pub mod hub;
 pub mod inspect;
+pub mod labels;
 pub mod layout;
 pub mod model;
 pub mod plan;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use compute::{
     args::{Cli, Command},
-    check, dump, export, inspect, layout, run,
+    check, dump, export, inspect, labels, layout, run,
     run::memory,
 };
 
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Dump(command) => dump::dump(&command),
         Command::Export(args) => export::export(&args),
+        Command::Label(args) => labels::label(&args),
         Command::Layout(args) => layout::layout(&args),
     };
     match done {

@@ -18,7 +18,7 @@ use crate::{
     corpus::{self, Rows, Rule},
     device::{self, Precision, device},
     hub::{self, Found, What},
-    layout,
+    labels, layout,
     model::{HookPoint, Model, ModelConfig, Preprocessing},
     sae::{Sae, SaeConfig, SaeFormat},
 };
@@ -83,6 +83,8 @@ pub struct Plan {
     pub needs: Needs,
     /// Whether effects are computed.
     pub effects: bool,
+    /// Labels of those features.
+    pub labels: Option<labels::Chosen>,
     /// Memory that the run may take, in bytes.
     pub max_memory: Option<usize>,
     /// How files are encoded.
@@ -196,6 +198,8 @@ impl Plan {
         }
         let feature_ranges = parse_features(&args.features, input.sae_config.d_sae as u32)?;
         let features = feature_ranges.iter().flat_map(|r| r.start..r.end).collect();
+        let has = |feature| feature_ranges.iter().any(|r| (r.start..r.end).contains(&feature));
+        let labels = args.labels.as_ref().map(|path| labels::Chosen::read(path, has)).transpose()?;
         let layouts = layouts(args)?;
         let mut needs = layouts.feature.needs().and(&layouts.prompt.needs());
         for (which, layout) in [("feature", &layouts.feature), ("prompt", &layouts.prompt)] {
@@ -222,6 +226,7 @@ impl Plan {
             layouts,
             needs,
             effects: !args.no_effects,
+            labels,
             max_memory: args.max_memory,
             encoding: args.encoding.into(),
             quiet: args.quiet,

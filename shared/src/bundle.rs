@@ -7,6 +7,7 @@
 //! | `corpus/NNNN.*` | [`crate::corpus::CorpusChunk`] |
 //! | `features/index.*` | [`crate::index::FeatureIndex`] |
 //! | `features/NNNN.*` | [`crate::feature::FeatureBlock`] |
+//! | `features/labels.*` | [`crate::labels::Labels`], where there are any (since 2.1) |
 //! | `prompts/index.*` | [`crate::prompt::PromptIndex`] |
 //! | `prompts/NNNN.*` | [`crate::prompt::Prompt`] |
 //!
@@ -73,6 +74,11 @@ impl Encoding {
     /// Path of block `i` of features.
     pub fn block_path(self, i: usize) -> String {
         format!("features/{i:04}.{}", self.extension())
+    }
+
+    /// Path of the labels of features.
+    pub fn labels_path(self) -> String {
+        format!("features/labels.{}", self.extension())
     }
 
     /// Path of the list of prompts.

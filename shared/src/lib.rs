@@ -18,6 +18,7 @@ pub mod feature;
 pub mod histogram;
 pub mod index;
 mod json;
+pub mod labels;
 pub mod layout;
 pub mod manifest;
 pub mod prompt;

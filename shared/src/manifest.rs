@@ -11,7 +11,7 @@ use crate::{
 /// Major schema version: a reader reads its own only.
 pub const MAJOR: u32 = 2;
 /// Minor schema version: a reader reads any; new fields have defaults.
-pub const MINOR: u32 = 0;
+pub const MINOR: u32 = 1;
 
 /// Provenance, layouts, health, and the table of files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -300,6 +300,12 @@ impl Manifest {
             what: format!("file {path}"),
             have: format!("its manifest lists {} others", self.files.len()),
         })
+    }
+
+    /// Whether any feature has a label.
+    pub fn has_labels(&self) -> bool {
+        let path = self.encoding.labels_path();
+        self.files.iter().any(|file| file.path == path)
     }
 
     /// Bytes of all files but the manifest.

@@ -12,6 +12,7 @@ use shared::{
     decimals::Decimals,
     feature::{Feature, FeatureBlock, Stats},
     histogram::Histogram,
+    labels::Labels,
     layout::Layout,
     manifest::{
         BlockInfo, DatasetInfo, FeatureRange, FileInfo, Health, Layouts, MAJOR, MINOR, Manifest, ModelInfo,
@@ -112,6 +113,11 @@ fn block() -> FeatureBlock {
         ..Feature::default()
     };
     FeatureBlock { features: vec![feature] }
+}
+
+/// Labels of two of the bundle's features.
+fn labels() -> Labels {
+    Labels { features: vec![2, 7], texts: vec!["words after “".to_owned(), "<img src=x>".to_owned()] }
 }
 
 /// The file of a value, and a manifest that lists it.
@@ -220,6 +226,53 @@ fn values_that_contradict_one_another_are_refused() {
 }
 
 #[test]
+fn every_prefix_of_the_labels_is_an_error_that_names_them() {
+    for encoding in [Encoding::Postcard, Encoding::Json] {
+        let (manifest, bytes) = file(&labels(), encoding);
+        assert_eq!(decode::<Labels>(&manifest, "features/0000.bin", &bytes).unwrap(), labels());
+        for n in 0..bytes.len() {
+            let error = decode::<Labels>(&manifest, "features/0000.bin", &bytes[..n]).unwrap_err();
+            assert!(error.to_string().ends_with("(features/0000.bin)"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn labels_that_contradict_one_another_are_refused() {
+    type Change = fn(&mut Labels);
+    let changes: [(Change, &str); 5] = [
+        (|l| l.features.push(9), "3 features have 2 labels"),
+        (|l| l.features[0] = 7, "features are not in ascending order"),
+        (|l| l.features.reverse(), "features are not in ascending order"),
+        (|l| l.texts[1].clear(), "the label of feature 7 has 0 bytes, expected 1 to 4096"),
+        (|l| l.texts[0] = "é".repeat(2049), "the label of feature 2 has 4098 bytes, expected 1 to 4096"),
+    ];
+    for (change, expected) in changes {
+        let mut labels = labels();
+        change(&mut labels);
+        let (manifest, bytes) = file(&labels, Encoding::Postcard);
+        let error = decode::<Labels>(&manifest, "features/0000.bin", &bytes).unwrap_err().to_string();
+        assert!(error.starts_with("bundle contradicts itself: ") && error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_label_shows_what_could_not_be_seen_or_would_turn_its_surroundings() {
+    let of = |text: &str| Labels { features: vec![3], texts: vec![text.to_owned()] }.of(3).unwrap();
+    assert_eq!(of("a\u{202e}b\u{7}\u{200b}"), r"a\u{202e}b\u{7}\u{200b}");
+    assert_eq!(of("<b>été שלום</b>"), "<b>été שלום</b>");
+    assert_eq!((labels().of(7), labels().of(3)), (Some("<img src=x>".to_owned()), None));
+}
+
+#[test]
+fn a_bundle_without_labels_says_so() {
+    let mut manifest = manifest(Encoding::Postcard, Vec::new());
+    assert!(!manifest.has_labels());
+    manifest.files.push(encode(&labels(), manifest.encoding.labels_path(), manifest.encoding).unwrap().0);
+    assert!(manifest.has_labels());
+}
+
+#[test]
 fn a_manifest_of_another_major_version_says_what_to_do() {
     let mut manifest = manifest(Encoding::Postcard, Vec::new());
     manifest.schema.major = MAJOR + 1;
@@ -285,9 +338,22 @@ proptest! {
     }
 
     #[test]
+    fn labels_survive_storage(texts in prop::collection::btree_map(any::<u32>(), "\\PC{1,60}", 0..40)) {
+        let (features, texts) = texts.into_iter().unzip();
+        let labels = Labels { features, texts };
+        for encoding in [Encoding::Postcard, Encoding::Json] {
+            let (manifest, bytes) = file(&labels, encoding);
+            prop_assert_eq!(&decode::<Labels>(&manifest, "features/0000.bin", &bytes).unwrap(), &labels);
+        }
+    }
+
+    #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let (mut manifest, _) = file(&block(), Encoding::Postcard);
         manifest.files[0].decoded_bytes = bytes.len() as u64;
+        if let Ok(labels) = decode::<Labels>(&manifest, "features/0000.bin", &bytes) {
+            prop_assert!(labels.features.iter().all(|feature| labels.of(*feature).is_some()));
+        }
         let outcome = decode::<FeatureBlock>(&manifest, "features/0000.bin", &bytes);
         if let Ok(block) = outcome {
             for feature in &block.features {

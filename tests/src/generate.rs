@@ -17,6 +17,7 @@ use shared::{
     corpus::CorpusChunk,
     feature::{Feature, FeatureBlock},
     index::FeatureIndex,
+    labels::Labels,
     layout::Layout,
     manifest::{BlockInfo, FileInfo, MAJOR, MINOR, Manifest},
     prompt::PromptIndex,
@@ -122,6 +123,7 @@ pub fn generate(folder: &Path, n_features: u32, seed: u64) -> anyhow::Result<()>
     }
     let n_prompts = texts.len();
     writer.write(&PromptIndex { texts }, ENCODING.prompt_index_path())?;
+    writer.write(&labels(&index, &text), ENCODING.labels_path())?;
     let n_dead = index.max.iter().filter(|m| **m == 0.0).count();
     let manifest = manifest(&writer.files, n_features, n_prompts, n_dead, text.vocab.len(), seed)?;
     fs::write(folder.join("manifest.json"), manifest.to_json()?)?;
@@ -157,6 +159,18 @@ fn write_features(
         }
     }
     Ok((index, known))
+}
+
+/// Labels of nine features in ten: a line of the text, markup and all, and the feature's strongest token.
+fn labels(index: &FeatureIndex, text: &Text) -> Labels {
+    let labelled = index.features.iter().zip(&index.active_tokens).filter(|(f, _)| *f % 10 != 9);
+    let label = |(f, tokens): (&u32, &Vec<u32>)| {
+        let line = text::LINES[*f as usize % text::LINES.len()];
+        let token = tokens.first().map_or_else(|| "nothing".to_owned(), |t| text.vocab.text(*t));
+        (*f, format!("{token} as in {}", line.trim()))
+    };
+    let (features, texts) = labelled.map(label).unzip();
+    Labels { features, texts }
 }
 
 fn enter(index: &mut FeatureIndex, f: &Feature, triggers: &[(u32, f32)]) {

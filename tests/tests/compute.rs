@@ -11,6 +11,7 @@ use std::{
 use compute::inspect::Bundle;
 use shared::{
     feature::{Feature, FeatureBlock},
+    manifest::MINOR,
     prompt::{Metric, Prompt},
 };
 use tempfile::TempDir;
@@ -356,4 +357,98 @@ fn inspect_prints_what_the_bundle_holds() {
     assert!(say(&["--prompt", "0"]).0.contains("act_size"));
     assert!(say(&["--feature", "40"]).1.contains("bundle has no feature 40: it holds 40 between 0 and 39"));
     assert!(say(&["--prompt", "1"]).1.contains("bundle has no prompt 1: it has 1, numbered from 0"));
+}
+
+/// Runs `compute label` on `bundle` with a file of that content: what it printed, or its one line of error.
+fn label(temp: &TempDir, bundle: &Path, content: &str) -> Result<String, String> {
+    let file = temp.path().join("labels.json");
+    fs::write(&file, content).unwrap();
+    let args = [bundle, &file].map(|path| path.display().to_string());
+    let output = compute("label", &args).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    if output.status.success() {
+        assert_eq!(said, "");
+        return Ok(String::from_utf8(output.stdout).unwrap());
+    }
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    Err(said)
+}
+
+#[test]
+fn labels_put_in_afterwards_give_the_bytes_of_a_run_with_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let content = r#"{"4": "words after __", "7": "x", "40": "of a feature that was not computed"}"#;
+    let file = temp.path().join("with.json");
+    fs::write(&file, content).unwrap();
+    for encoding in ["postcard", "json"] {
+        let with = ["--encoding", encoding, "--labels", &file.display().to_string()];
+        let (with, plain) = (run(&temp, "with", &with), run(&temp, "plain", &["--encoding", encoding]));
+        let computed = files(&plain);
+        // What a first try got wrong is replaced.
+        for content in [r#"{"8": "wrong"}"#, content] {
+            label(&temp, &plain, content).unwrap();
+        }
+        assert!(files(&plain) == files(&with), "{encoding}");
+        let labelled = files(&plain);
+        assert_eq!(labelled.len(), computed.len() + 1);
+        let changed = computed.iter().filter(|(path, bytes)| labelled[*path] != **bytes);
+        assert_eq!(changed.map(|(path, _)| path).collect::<Vec<_>>(), [Path::new("manifest.json")]);
+    }
+}
+
+#[test]
+fn label_says_what_it_took_and_inspect_prints_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = run(&temp, "a", &[]);
+    let inspect = |more: &[&str]| {
+        let args: Vec<String> = [&out.display().to_string()]
+            .into_iter()
+            .cloned()
+            .chain(more.iter().map(ToString::to_string))
+            .collect();
+        String::from_utf8(compute("inspect", &args).unwrap().stdout).unwrap()
+    };
+    assert!(
+        !inspect(&[]).contains("labels") && !inspect(&["--feature", "4", "--json"]).contains("\"label\"")
+    );
+    let of_41: serde_json::Map<_, _> =
+        (0..41).map(|f| (f.to_string(), format!("label {f}\u{202e}").into())).collect();
+    let said = label(&temp, &out, &serde_json::to_string(&of_41).unwrap()).unwrap();
+    assert!(said.starts_with("labels    40, 1 more name features that the bundle lacks ("), "{said}");
+    assert!(inspect(&[]).contains("labels    40\n"));
+    let lines = inspect(&["--feature", "4"]);
+    assert!(lines.starts_with("feature 4: label 4\\u{202e}\n"), "{lines}");
+    let json: serde_json::Value = serde_json::from_str(&inspect(&["--feature", "4", "--json"])).unwrap();
+    assert_eq!(json["label"], "label 4\\u{202e}");
+    let correlated = json["tables"]["correlated_features"][0]["index"].as_u64().unwrap();
+    assert!(lines.contains(&format!("  label {correlated}\\u{{202e}}\n")), "{lines}");
+}
+
+#[test]
+fn labels_that_cannot_be_put_in_leave_the_bundle_as_it_was() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = run(&temp, "a", &[]);
+    label(&temp, &out, r#"{"4": "x"}"#).unwrap();
+    let before = files(&out);
+    for (content, expected) in [
+        (r#"{"4": "#, "could not read the labels: not JSON"),
+        (r#"{"4000": "x"}"#, "the labels name 1 features, and the bundle has none of them"),
+    ] {
+        let said = label(&temp, &out, content).unwrap_err();
+        assert!(said.contains(expected), "{said}");
+        assert!(files(&out) == before, "{content}");
+    }
+    refused(&temp.path().join("b"), &["--labels", "nowhere.csv"], "could not read the labels");
+    let nowhere = label(&temp, &temp.path().join("nowhere"), r#"{"4": "x"}"#).unwrap_err();
+    assert!(nowhere.contains("could not open the bundle"), "{nowhere}");
+
+    let manifest = fs::read_to_string(out.join("manifest.json")).unwrap();
+    let newer = manifest.replacen(&format!("\"minor\": {MINOR}"), "\"minor\": 99", 1);
+    assert_ne!(newer, manifest);
+    fs::write(out.join("manifest.json"), newer).unwrap();
+    let said = label(&temp, &out, r#"{"4": "x"}"#).unwrap_err();
+    assert!(
+        said.contains(".99, this build writes version") && said.contains("label it with a newer"),
+        "{said}"
+    );
 }

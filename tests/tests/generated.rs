@@ -61,6 +61,52 @@ fn tokens_are_text_whatever_they_look_like() {
 }
 
 #[test]
+fn labels_are_text_whatever_they_say() {
+    const MARKUP: &str =
+        "<script>alert('not markup')</script> &amp; <b>bold</b> <img src=x onerror=alert(1)>";
+    let site = site(64);
+    open(site.path(), "#/?q=onerror", |browser| {
+        browser.wait("the table", "document.querySelector('main[data-ready=features]')").unwrap();
+        assert!(browser.text("[data-rows] [data-label='6']").unwrap().ends_with(MARKUP));
+        browser.eval::<serde_json::Value>("location.hash = '#/feature/6'").unwrap();
+        ready(browser, 6);
+        browser.wait("the label", "document.querySelector('.feature-label').textContent").unwrap();
+        assert!(browser.text(".feature-label").unwrap().ends_with(MARKUP));
+        let inside =
+            "document.querySelectorAll('main script, main img, main b:not([data-value]), [onerror]').length";
+        assert_eq!(browser.eval::<u32>(inside).unwrap(), 0);
+        // What cannot be seen is shown.
+        browser.eval::<serde_json::Value>("location.hash = '#/feature/11'").unwrap();
+        ready(browser, 11);
+        assert!(browser.text(".feature-label").unwrap().ends_with(r"zero\u{200b}width"));
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_bundle_without_labels_has_no_places_for_them_and_fetches_none() {
+    let temp = tempfile::tempdir().unwrap();
+    copy_page(temp.path()).unwrap();
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bundles/2.0/postcard");
+    for file in ["manifest.json", "vocab.bin", "corpus/0000.bin", "features/0000.bin", "features/index.bin"] {
+        let to = temp.path().join("bundle").join(file);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(bundle.join(file), to).unwrap();
+    }
+    open(temp.path(), "#/", |browser| {
+        browser.wait("the table", "document.querySelector('main[data-ready=features]')").unwrap();
+        let search = "document.querySelector('#search').placeholder";
+        assert_eq!(browser.eval::<String>(search).unwrap(), "Search tokens or an index");
+        browser.eval::<serde_json::Value>("location.hash = '#/feature/4'").unwrap();
+        ready(browser, 4);
+        let named = "[...document.querySelectorAll('[data-label], [data-sort=label], .feature-label')].length
+            + performance.getEntries().filter((entry) => entry.name.includes('labels')).length";
+        assert_eq!(browser.eval::<u32>(named).unwrap(), 0);
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_dead_feature_says_so() {
     let site = site(64);
     let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();

@@ -71,6 +71,33 @@ fn bundles_of_this_major_version_print_what_they_printed() {
 }
 
 #[test]
+fn a_bundle_of_an_older_minor_version_takes_labels_and_prints_the_rest_as_before() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/bundles/{MAJOR}.0"));
+    let temp = tempfile::tempdir().unwrap();
+    let labels = temp.path().join("labels.csv");
+    fs::write(&labels, "feature,label\n4,words after __\n").unwrap();
+    for encoding in ["postcard", "json"] {
+        let bundle = temp.path().join(encoding);
+        for name in ["corpus", "features", "prompts", "."] {
+            fs::create_dir_all(bundle.join(name)).unwrap();
+            for entry in fs::read_dir(folder.join(encoding).join(name)).unwrap() {
+                let file = entry.unwrap().path();
+                if file.is_file() {
+                    fs::copy(&file, bundle.join(name).join(file.file_name().unwrap())).unwrap();
+                }
+            }
+        }
+        let args = [&bundle, &labels].map(|path| path.display().to_string());
+        let done = compute("label", &args).unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let new = inspect(&bundle, &["--feature", "4", "--json"]);
+        assert_eq!(new["label"], "words after __");
+        assert_still_says(&new, &printed(&folder.join("feature-4.json.gz")), encoding);
+        assert_eq!(inspect(&bundle, &["--json"])["schema"]["minor"], MINOR);
+    }
+}
+
+#[test]
 fn the_first_version_of_this_major_has_a_bundle_here() {
     let names: Vec<String> = versions().into_iter().map(|(version, _)| version).collect();
     assert!(names.contains(&format!("{MAJOR}.0")), "{names:?} for {MAJOR}.{MINOR}");

@@ -103,6 +103,67 @@ fn the_table_is_searched_sorted_and_narrowed_and_a_link_carries_it() {
 }
 
 #[test]
+fn labels_are_searched_sorted_by_and_shown_where_features_are_named() {
+    let (bundle, _) = index();
+    let labels = bundle.labels().unwrap();
+    let (served, browser) = open("#/").unwrap();
+    wait_for(&browser, "features").unwrap();
+    assert_eq!(
+        browser.eval::<String>("document.querySelector('#search').placeholder").unwrap(),
+        "Search tokens, labels or an index"
+    );
+    browser.type_keys("SPECIAL METHOD").unwrap();
+    let with_text = |text: &str| {
+        let found = labels.features.iter().zip(&labels.texts).filter(|(_, label)| label.contains(text));
+        found.map(|(feature, _)| *feature).collect::<Vec<u32>>()
+    };
+    let expected = with_text("special method");
+    assert!(expected.contains(&4));
+    let said = format!("{} of 2,048 features", expected.len());
+    browser
+        .wait("what is found", &format!("document.querySelector('[data-found]').textContent === '{said}'"))
+        .unwrap();
+    assert_eq!(rows(&browser), expected);
+
+    browser.set("#search", "").unwrap();
+    browser.click("[data-sort=label]").unwrap();
+    let first = (0..labels.features.len()).min_by_key(|&i| labels.texts[i].to_ascii_lowercase()).unwrap();
+    let label =
+        format!("[data-rows] .features-row:not(.features-head) [data-label='{}']", labels.features[first]);
+    browser
+        .wait(
+            "the order",
+            &format!(
+                "document.querySelector('[data-rows] [data-label]') === document.querySelector({label:?})"
+            ),
+        )
+        .unwrap();
+    assert_eq!(browser.text(&label).unwrap(), labels.texts[first]);
+
+    // A feature with a label and one without: the place is kept, so that nothing moves.
+    browser.open("about:blank").unwrap();
+    browser.open(&format!("{}#/feature/4", served.url())).unwrap();
+    wait_for(&browser, "feature/4").unwrap();
+    let of = |feature: u32| labels.of(feature).unwrap();
+    for (place, feature) in [(".feature-label", 4), ("[data-table=correlated-features] a", 986)] {
+        let shown = format!("document.querySelector(\"{place} [data-label='{feature}']\")?.textContent");
+        browser.wait("the label", &format!("{shown} === {:?}", of(feature))).unwrap();
+    }
+    let top = "document.querySelector('.columns').getBoundingClientRect().top";
+    let with_label: f64 = browser.eval(top).unwrap();
+    browser.type_keys("j").unwrap();
+    wait_for(&browser, "feature/5").unwrap();
+    assert_eq!(browser.text("[data-label='5']").unwrap(), "");
+    assert!((browser.eval::<f64>(top).unwrap() - with_label).abs() < 0.5);
+
+    // The best feature at the prompt's " __".
+    browser.eval::<Value>("location.hash = '#/prompt/0?metric=act_size&pos=1'").unwrap();
+    wait_for(&browser, "prompt/0/act_size/1").unwrap();
+    assert_eq!(browser.text("[data-score='4'] h2 a [data-label='4']").unwrap(), of(4));
+    browser.finish().unwrap();
+}
+
+#[test]
 fn nothing_found_says_so_and_two_statistics_are_plotted() {
     let (_served, browser) = open("#/?q=no+such+token+anywhere").unwrap();
     wait_for(&browser, "features").unwrap();

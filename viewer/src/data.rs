@@ -17,6 +17,7 @@ use shared::{
     corpus::CorpusChunk,
     feature::{Feature, FeatureBlock},
     index::FeatureIndex,
+    labels::Labels,
     manifest::Manifest,
     prompt::{Prompt, PromptIndex},
     vocab::Vocab,
@@ -83,6 +84,7 @@ struct Kept {
     blocks: Files,
     chunks: Files,
     index: Files,
+    labels: Files,
     prompts: Files,
     prompt_index: Files,
 }
@@ -115,6 +117,7 @@ impl Bundle {
             blocks: Files::keeping(KEPT_BLOCKS),
             chunks: Files::keeping(KEPT_CHUNKS),
             index: Files::keeping(1),
+            labels: Files::keeping(1),
             prompts: Files::keeping(KEPT_PROMPTS),
             prompt_index: Files::keeping(1),
         };
@@ -129,6 +132,11 @@ impl Bundle {
     /// The table over all features.
     pub fn index(self: &Arc<Self>) -> impl Future<Output = Result<Arc<FeatureIndex>, DataError>> + use<> {
         self.read(&self.kept.index, 0, self.manifest.encoding.index_path())
+    }
+
+    /// The labels of features, of a bundle that has them.
+    pub fn labels(self: &Arc<Self>) -> impl Future<Output = Result<Arc<Labels>, DataError>> + use<> {
+        self.read(&self.kept.labels, 0, self.manifest.encoding.labels_path())
     }
 
     /// The list of prompts.

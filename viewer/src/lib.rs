@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `main[data-ready="feature/8"]` | set when feature 8 has been drawn; `features`, `about`, `prompt/0/act_quantile/5` |
 //! | `h1[data-feature="8"]` | the feature's heading; `[data-dead]` beside it where it is dead |
+//! | `[data-label="8"]` | the place of feature 8's label, empty where it has none; absent in a bundle without labels |
 //! | `[data-stat="density"]` | its numbers: `density`, `active`, `max`, `mean`, `std`, `skewness`, `kurtosis` |
 //! | `[data-panel="…"]` | `feature-tables`, `acts-histogram`, `logits-table`, `logits-histogram`, `sequences` |
 //! | `table[data-table="…"]` | `neuron-alignment`, `correlated-neurons`, `correlated-features`, `correlated-b-features` |
@@ -19,7 +20,7 @@
 //! | `[role=tooltip][data-tooltip]` | the token card; `[data-figure="activation"]` (`logit`, `loss-effect`, `prob-change`), `[data-list="boosted"]` (`suppressed`) |
 //! | `g.mark[data-mark]` | the line in a histogram, with its value |
 //! | `[data-previous]`, `[data-next]`, `[data-random]`, `#feature-index` | the chooser |
-//! | `[data-theme-toggle]` | the theme; `html[data-theme]` |
+//! | `[data-theme-toggle]` | the theme; `html[data-theme]`: `www/help.js` |
 //! | `a[data-prompt-token="5"]` | a token of the prompt, a link to its position; `[data-empty]` where nothing is active |
 //! | `[data-score="8"]` | a column of the prompt page: feature 8, with its score in `[data-value=score]` |
 //! | `[data-choices="prompt"]`, `[data-choices="metric"]` | the links to other prompts and metrics |
@@ -51,7 +52,6 @@ pub mod route;
 pub mod scale;
 pub mod search;
 pub mod state;
-pub mod theme;
 
 use leptos::{ev, prelude::*};
 

@@ -5,6 +5,7 @@
 
 pub mod acts_histogram;
 pub mod feature_tables;
+pub mod label;
 pub mod layout_editor;
 pub mod logits_histogram;
 pub mod logits_table;

@@ -119,13 +119,13 @@ fn unescape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::Stat;
+    use crate::search::{Column, Stat};
 
     #[test]
     fn every_route_survives_its_fragment() {
         let prompt = |position| Route::Prompt { prompt: 2, metric: Metric::LossEffect, position };
         let mut browse = Browse { query: "50% & más".to_owned(), ..Browse::default() };
-        browse.sort_by(Stat::Max);
+        browse.sort_by(Column::Stat(Stat::Max));
         for route in [
             Route::features(),
             Route::Features(browse),

@@ -1,11 +1,11 @@
 //! Which features the table shows, in which order: filtering and sorting, without any page.
 //!
-//! A text query is looked up in the vocabulary first, so that a search over 65,536 features compares numbers, not
-//! strings.
+//! A text query is looked up in the vocabulary first, so that a search over the tokens of 65,536 features compares
+//! numbers, not strings.
 
-use std::fmt::Write as _;
+use std::{cmp::Ordering, fmt::Write as _};
 
-use shared::{index::FeatureIndex, vocab::Vocab};
+use shared::{index::FeatureIndex, labels::Labels, vocab::Vocab};
 
 /// A statistic of features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,13 +70,37 @@ impl Stat {
     }
 }
 
+/// What the table can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// A statistic.
+    Stat(Stat),
+    /// The label, alphabetically.
+    Label,
+}
+
+impl Column {
+    /// Name in links.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stat(stat) => stat.name(),
+            Self::Label => "label",
+        }
+    }
+
+    /// The column of that name.
+    fn from_name(name: &str) -> Option<Self> {
+        if name == Self::Label.name() { Some(Self::Label) } else { Stat::from_name(name).map(Self::Stat) }
+    }
+}
+
 /// What the reader chose to see of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Browse {
-    /// Text that a token of the feature contains, or the beginning of its index.
+    /// Text that a token or the label of the feature contains, or the beginning of its index.
     pub query: String,
     /// Column to sort by.
-    pub sort: Stat,
+    pub sort: Column,
     /// Largest first.
     pub descending: bool,
     /// Statistics that must lie within bounds, inclusive.
@@ -91,7 +115,7 @@ impl Default for Browse {
     fn default() -> Self {
         Self {
             query: String::new(),
-            sort: Stat::Index,
+            sort: Column::Stat(Stat::Index),
             descending: false,
             ranges: Vec::new(),
             bars: Stat::Density,
@@ -108,7 +132,7 @@ impl Browse {
             let stat = Stat::from_name(&value);
             match key {
                 "q" => browse.query = value,
-                "sort" => browse.sort = stat.unwrap_or(browse.sort),
+                "sort" => browse.sort = Column::from_name(&value).unwrap_or(browse.sort),
                 "order" => browse.descending = value == "down",
                 "by" => browse.bars = stat.unwrap_or(browse.bars),
                 "x" => browse.axes.0 = stat.unwrap_or(browse.axes.0),
@@ -167,10 +191,11 @@ impl Browse {
         self.ranges.extend(range.map(|(low, high)| (stat, low, high)));
     }
 
-    /// Sorts by `stat`; again, the other way round. Statistics begin with their largest.
-    pub fn sort_by(&mut self, stat: Stat) {
-        self.descending = if self.sort == stat { !self.descending } else { stat != Stat::Index };
-        self.sort = stat;
+    /// Sorts by `column`; again, the other way round. Statistics begin with their largest.
+    pub fn sort_by(&mut self, column: Column) {
+        let begins_high = !matches!(column, Column::Label | Column::Stat(Stat::Index));
+        self.descending = if self.sort == column { !self.descending } else { begins_high };
+        self.sort = column;
     }
 }
 
@@ -179,39 +204,63 @@ fn number(text: &str, open: f64) -> Option<f64> {
     if text.is_empty() { Some(open) } else { serde_json::from_str(text).ok() }
 }
 
-/// The vocabulary as searches read it: ASCII in lower case, by token id.
-pub struct Searchable(Vec<String>);
+/// Texts as searches read them: as they are shown, ASCII in lower case.
+pub struct Searchable {
+    /// By token id.
+    tokens: Vec<String>,
+    /// By entry of the index, empty where the feature has none.
+    labels: Vec<String>,
+}
 
 impl Searchable {
-    /// Prepares `vocab`.
-    pub fn of(vocab: &Vocab) -> Self {
-        Self((0..vocab.len() as u32).map(|id| vocab.text(id).to_ascii_lowercase()).collect())
+    /// Prepares the vocabulary, and the labels of the features in `index`.
+    pub fn of(vocab: &Vocab, labels: Option<&Labels>, index: &FeatureIndex) -> Self {
+        let label =
+            |feature: &u32| labels.and_then(|l| l.of(*feature)).unwrap_or_default().to_ascii_lowercase();
+        Self {
+            tokens: (0..vocab.len() as u32).map(|id| vocab.text(id).to_ascii_lowercase()).collect(),
+            labels: index.features.iter().map(label).collect(),
+        }
     }
 }
 
-/// Entries of `index` that `browse` lets through, in its order. Features without a value come last.
+/// What an entry of the index is sorted by, and its number.
+type Key = (f64, u32);
+
+/// Entries of `index` that `browse` lets through, in its order. Features without a value or a label come last.
 pub fn order(index: &FeatureIndex, texts: &Searchable, browse: &Browse) -> Vec<u32> {
     let query = browse.query.to_ascii_lowercase();
     let number = query.trim();
     let known: Vec<bool> =
-        if query.is_empty() { Vec::new() } else { texts.0.iter().map(|t| t.contains(&query)).collect() };
+        if query.is_empty() { Vec::new() } else { texts.tokens.iter().map(|t| t.contains(&query)).collect() };
     let found = |tokens: &[u32]| tokens.iter().any(|t| known.get(*t as usize).copied().unwrap_or(false));
     let matches = |i: usize| {
         query.is_empty()
             || found(&index.active_tokens[i])
             || found(&index.logit_tokens[i])
+            || texts.labels[i].contains(&query)
             || (!number.is_empty() && index.features[i].to_string().starts_with(number))
     };
     let inside =
         |i: usize| browse.ranges.iter().all(|(stat, low, high)| (*low..=*high).contains(&stat.of(index, i)));
-    let mut keys: Vec<(f64, u32)> = (0..index.len())
-        .filter(|&i| inside(i) && matches(i))
-        .map(|i| (browse.sort.of(index, i), i as u32))
-        .collect();
-    let sign = if browse.descending { -1.0 } else { 1.0 };
-    keys.sort_unstable_by(|a, b| {
-        a.0.is_nan().cmp(&b.0.is_nan()).then((sign * a.0).total_cmp(&(sign * b.0))).then(a.1.cmp(&b.1))
-    });
+    let value = |i: usize| match browse.sort {
+        Column::Stat(stat) => stat.of(index, i),
+        Column::Label if texts.labels[i].is_empty() => f64::NAN,
+        Column::Label => 0.0,
+    };
+    let labels = |a: &Key, b: &Key| match browse.sort {
+        Column::Stat(_) => Ordering::Equal,
+        Column::Label => texts.labels[a.1 as usize].cmp(&texts.labels[b.1 as usize]),
+    };
+    let mut keys: Vec<Key> =
+        (0..index.len()).filter(|&i| inside(i) && matches(i)).map(|i| (value(i), i as u32)).collect();
+    let directed = |order: Ordering| if browse.descending { order.reverse() } else { order };
+    // Called through a pointer: the sort would hold a dozen copies of it.
+    let before: &dyn Fn(&Key, &Key) -> Ordering = &|a, b| {
+        let missing = a.0.is_nan().cmp(&b.0.is_nan());
+        missing.then_with(|| directed(a.0.total_cmp(&b.0).then_with(|| labels(a, b)))).then(a.1.cmp(&b.1))
+    };
+    keys.sort_unstable_by(before);
     keys.into_iter().map(|(_, i)| i).collect()
 }
 
@@ -249,7 +298,7 @@ impl Axis {
     /// The value at `share` of the axis, rounded outwards so that what is drawn there is inside a range.
     pub fn value(&self, share: f64) -> f64 {
         let scaled = self.low + share.clamp(0.0, 1.0) * (self.high - self.low);
-        if self.log { 10f64.powf(scaled) } else { scaled }
+        if self.log { power_of_ten(scaled) } else { scaled }
     }
 
     /// Ticks with their places: powers of ten, or ends and middle.
@@ -265,9 +314,25 @@ impl Axis {
                 .filter(|(_, at)| (0.0..=1.0).contains(at))
                 .collect()
         };
-        let value = |v: f64| if self.log { 10f64.powf(v) } else { v };
+        let value = |v: f64| if self.log { power_of_ten(v) } else { v };
         scaled.into_iter().map(|(v, at)| (value(v), at)).collect()
     }
+}
+
+/// 10 to the power of `exponent`, to 14 digits. `f64::powf` would bring 2 KB; square roots are instructions.
+fn power_of_ten(exponent: f64) -> f64 {
+    let (mut power, mut root, mut rest) =
+        (10f64.powi(exponent.floor() as i32), 10f64, exponent - exponent.floor());
+    // The binary digits of what is left: a half is a square root, a quarter the root of it, and so on.
+    while rest > 0.0 {
+        root = root.sqrt();
+        rest *= 2.0;
+        if rest >= 1.0 {
+            power *= root;
+            rest -= 1.0;
+        }
+    }
+    power
 }
 
 /// Number of features in each of `n` equal parts of `axis`.
@@ -297,24 +362,39 @@ mod tests {
         }
     }
 
+    fn labels() -> Labels {
+        Labels {
+            features: vec![3, 5, 12],
+            texts: ["Quotes", "not here", "a <b>mouse"].map(str::to_owned).into(),
+        }
+    }
+
     fn found(browse: &Browse) -> Vec<u32> {
         let index = index();
-        let texts = Searchable::of(&Vocab::of([" The", "cat", "dog"]));
+        let texts = Searchable::of(&Vocab::of([" The", "cat", "dog"]), Some(&labels()), &index);
         order(&index, &texts, browse).into_iter().map(|i| index.features[i as usize]).collect()
     }
 
     #[test]
-    fn a_query_finds_tokens_in_any_case_and_indices_by_their_beginning() {
+    fn a_query_finds_tokens_and_labels_in_any_case_and_indices_by_their_beginning() {
         let query = |q: &str| found(&Browse { query: q.to_owned(), ..Browse::default() });
         assert_eq!(query(" the"), [3]);
         assert_eq!(query("CAT"), [3, 12]);
         assert_eq!(query("1"), [12]);
-        assert!(query("mouse").is_empty());
+        assert_eq!((query("MOUSE"), query("quotes")), (vec![12], vec![3]));
+        assert!(query("not here").is_empty(), "a label of a feature that the bundle lacks");
+    }
+
+    #[test]
+    fn features_are_sorted_by_label_and_those_without_come_last_either_way() {
+        let by = |descending| found(&Browse { sort: Column::Label, descending, ..Browse::default() });
+        assert_eq!((by(false), by(true)), (vec![12, 3, 7], vec![3, 12, 7]));
     }
 
     #[test]
     fn dead_features_come_last_either_way() {
-        let by = |descending| found(&Browse { sort: Stat::Max, descending, ..Browse::default() });
+        let by =
+            |descending| found(&Browse { sort: Column::Stat(Stat::Max), descending, ..Browse::default() });
         assert_eq!(by(true), [12, 3, 7]);
         assert_eq!(by(false), [3, 12, 7]);
     }
@@ -332,13 +412,23 @@ mod tests {
     fn a_view_of_the_table_survives_its_link() {
         let mut browse =
             Browse { query: "a b".to_owned(), axes: (Stat::Mean, Stat::Std), ..Browse::default() };
-        browse.sort_by(Stat::Skewness);
         browse.set_range(Stat::Density, Some((1e-4, 0.25)));
         browse.set_range(Stat::Max, Some((2.5, f64::INFINITY)));
-        let query = browse.to_query(|t| t.replace(' ', "%20"));
-        let pairs = query[1..].split('&').filter_map(|p| p.split_once('='));
-        assert_eq!(Browse::from_pairs(pairs.map(|(k, v)| (k, v.replace("%20", " ")))), browse);
+        for column in [Column::Stat(Stat::Skewness), Column::Label] {
+            browse.sort_by(column);
+            let query = browse.to_query(|t| t.replace(' ', "%20"));
+            let pairs = query[1..].split('&').filter_map(|p| p.split_once('='));
+            assert_eq!(Browse::from_pairs(pairs.map(|(k, v)| (k, v.replace("%20", " ")))), browse);
+        }
         assert_eq!(Browse::default().to_query(str::to_owned), "");
+    }
+
+    #[test]
+    fn powers_of_ten_are_those_of_the_library() {
+        for i in -90..=90 {
+            let exponent = f64::from(i) / 7.0;
+            assert!((power_of_ten(exponent) / 10f64.powf(exponent) - 1.0).abs() < 1e-13, "{exponent}");
+        }
     }
 
     #[test]

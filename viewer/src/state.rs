@@ -28,6 +28,8 @@ pub struct Session {
     pub editing: RwSignal<bool>,
     /// What is on screen, as `data-ready` says it.
     pub ready: RwSignal<String>,
+    /// Whether anything has been: what can wait until then does.
+    pub begun: RwSignal<bool>,
 }
 
 impl Session {
@@ -43,6 +45,7 @@ impl Session {
             hover: RwSignal::new(None),
             pinned: RwSignal::new(false),
             ready: RwSignal::new(String::new()),
+            begun: RwSignal::new(false),
         }
     }
 
@@ -81,7 +84,14 @@ impl Session {
 
     /// Says that `what` has been drawn, once it has: in the second frame from now, as `www/tokens.js` does.
     pub fn painted(self, what: String) {
-        request_animation_frame(move || request_animation_frame(move || self.ready.set(what)));
+        request_animation_frame(move || {
+            request_animation_frame(move || {
+                self.ready.set(what);
+                if !self.begun.get_untracked() {
+                    self.begun.set(true);
+                }
+            });
+        });
     }
 }
 

@@ -49,6 +49,7 @@ fn arguments(bundle: &Path) -> Vec<String> {
     let mut arguments: Vec<String> = ["run", "--model", "demo/model", "--sae", "demo/sae-mlp-a"]
         .into_iter()
         .chain(["--sae-b", "demo/sae-mlp-b", "--data", "demo/corpus.jsonl.gz"])
+        .chain(["--labels", "demo/labels.json"])
         .map(str::to_owned)
         .collect();
     for prompt in PROMPTS {
@@ -99,7 +100,7 @@ mod tests {
         let project = Project::here();
         let arguments = arguments(&project.bundle());
         let inputs: Vec<_> = arguments.iter().filter(|argument| argument.starts_with("demo/")).collect();
-        assert_eq!(inputs.len(), 4);
+        assert_eq!(inputs.len(), 5);
         for input in inputs {
             assert!(project.root().join(input).exists(), "{input}");
         }

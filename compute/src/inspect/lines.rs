@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use shared::{feature::Correlated, manifest::Manifest};
+use shared::{feature::Correlated, labels::Labels, manifest::Manifest};
 
 use super::view::{ExampleView, FeatureView, LogitView, PromptView};
 
@@ -11,7 +11,7 @@ macro_rules! line {
     ($text:expr, $($format:tt)*) => { writeln!($text, $($format)*).unwrap_or_default() };
 }
 
-pub fn manifest(m: &Manifest) -> String {
+pub fn manifest(m: &Manifest, n_labels: usize) -> String {
     let mut text = String::new();
     let sae = |sae: &shared::manifest::SaeInfo| {
         format!(
@@ -45,6 +45,9 @@ pub fn manifest(m: &Manifest) -> String {
         m.run.seed
     );
     line!(text, "features  {} ({} dead)", m.n_features(), m.health.n_dead);
+    if n_labels > 0 {
+        line!(text, "labels    {n_labels}");
+    }
     let h = &m.health;
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
     line!(
@@ -62,10 +65,11 @@ pub fn manifest(m: &Manifest) -> String {
     text
 }
 
-pub fn feature(f: &FeatureView) -> String {
+pub fn feature(f: &FeatureView, labels: &Labels) -> String {
     let mut text = String::new();
     let s = &f.stats;
-    line!(text, "feature {}", f.feature);
+    let label = f.label.as_ref().map_or_else(String::new, |label| format!(": {label}"));
+    line!(text, "feature {}{label}", f.feature);
     line!(
         text,
         "density {:.3}%, max {:.3}, mean {:.3}, std {:.3}, skewness {:.2}, kurtosis {:.2}",
@@ -82,14 +86,16 @@ pub fn feature(f: &FeatureView) -> String {
             line!(text, "{:>16} {:>+8.3} {:>7.1}%", r.neuron, r.value, r.l1_share * 100.0);
         }
     }
+    // Neurons and the features of SAE B have no labels.
+    let none = Labels::default();
     let tables = [
-        ("correlated neurons", &f.tables.correlated_neurons),
-        ("correlated features", &f.tables.correlated_features),
-        ("correlated B features", &f.tables.correlated_b_features),
+        ("correlated neurons", &f.tables.correlated_neurons, &none),
+        ("correlated features", &f.tables.correlated_features, labels),
+        ("correlated B features", &f.tables.correlated_b_features, &none),
     ];
-    for (name, rows) in tables {
+    for (name, rows, labels) in tables {
         if let Some(rows) = rows {
-            correlated(&mut text, name, rows);
+            correlated(&mut text, name, rows, labels);
         }
     }
     for (name, logits) in [("positive logits", &f.positive_logits), ("negative logits", &f.negative_logits)] {
@@ -105,10 +111,11 @@ pub fn feature(f: &FeatureView) -> String {
     text
 }
 
-fn correlated(text: &mut String, name: &str, rows: &[Correlated]) {
+fn correlated(text: &mut String, name: &str, rows: &[Correlated], labels: &Labels) {
     line!(text, "\n{name:<22} pearson  cosine");
     for r in rows {
-        line!(text, "{:>22} {:>+7.3} {:>+7.3}", r.index, r.pearson, r.cosine);
+        let label = labels.of(r.index).map_or_else(String::new, |label| format!("  {label}"));
+        line!(text, "{:>22} {:>+7.3} {:>+7.3}{label}", r.index, r.pearson, r.cosine);
     }
 }
 

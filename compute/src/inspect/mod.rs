@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use shared::{
     bundle::{Checked, decode},
     feature::FeatureBlock,
+    labels::Labels,
     manifest::Manifest,
     prompt::Prompt,
     vocab::Vocab,
@@ -36,13 +37,18 @@ pub struct Bundle {
 impl Bundle {
     /// Opens the bundle in `folder`.
     pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("manifest.json");
-        let json =
-            fs::read(&path).with_context(|| format!("could not open the bundle ({})", path.display()))?;
-        let manifest = Manifest::from_json(&json)?;
+        let manifest = read_manifest(folder)?;
         let mut bundle = Self { folder: folder.to_owned(), manifest, vocab: Vocab::default() };
         bundle.vocab = bundle.file(&bundle.manifest.encoding.vocab_path())?;
         Ok(bundle)
+    }
+
+    /// Its labels; none where it has no such file.
+    pub fn labels(&self) -> Result<Labels> {
+        if !self.manifest.has_labels() {
+            return Ok(Labels::default());
+        }
+        self.file(&self.manifest.encoding.labels_path())
     }
 
     /// Reads and checks the file at `path` inside the bundle.
@@ -54,6 +60,13 @@ impl Bundle {
     }
 }
 
+/// Reads the manifest of the bundle in `folder`.
+pub fn read_manifest(folder: &Path) -> Result<Manifest> {
+    let path = folder.join("manifest.json");
+    let json = fs::read(&path).with_context(|| format!("could not open the bundle ({})", path.display()))?;
+    Ok(Manifest::from_json(&json)?)
+}
+
 /// Prints a bundle, one of its features, or one of its prompts.
 pub fn inspect(args: &InspectArgs) -> Result<()> {
     let bundle = Bundle::open(&args.bundle)?;
@@ -63,8 +76,9 @@ pub fn inspect(args: &InspectArgs) -> Result<()> {
         let block: FeatureBlock = bundle.file(&encoding.block_path(bundle.manifest.block_of(feature)?))?;
         let found = block.features.iter().find(|f| f.feature == feature);
         let found = found.with_context(|| format!("bundle has no feature {feature}"))?;
-        let view = view::feature(found, &bundle.vocab);
-        if args.json { json(&view)? } else { lines::feature(&view) }
+        let labels = bundle.labels()?;
+        let view = view::feature(found, &bundle.vocab, labels.of(feature));
+        if args.json { json(&view)? } else { lines::feature(&view, &labels) }
     } else if let Some(number) = args.prompt {
         let n = bundle.manifest.n_prompts;
         ensure!(number < n, "bundle has no prompt {number}: it has {n}, numbered from 0");
@@ -74,7 +88,7 @@ pub fn inspect(args: &InspectArgs) -> Result<()> {
     } else if args.json {
         json(&bundle.manifest)?
     } else {
-        lines::manifest(&bundle.manifest)
+        lines::manifest(&bundle.manifest, bundle.labels()?.features.len())
     };
     match out.write_all(printed.as_bytes()).and_then(|()| out.flush()) {
         // A reader that has seen enough, such as `head`, is no failure.

@@ -13,6 +13,8 @@ use shared::{
 #[derive(Debug, Serialize)]
 pub struct FeatureView {
     pub feature: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     pub stats: Stats,
     pub tables: FeatureTables,
     pub acts_histogram: Option<HistogramView>,
@@ -99,7 +101,7 @@ pub struct PromptFeatureView {
     pub tokens: Vec<TokenJson>,
 }
 
-pub fn feature(feature: &Feature, vocab: &Vocab) -> FeatureView {
+pub fn feature(feature: &Feature, vocab: &Vocab, label: Option<String>) -> FeatureView {
     let logits = |side: fn(&shared::feature::LogitsTable) -> &Vec<TokenLogit>| {
         let entries = feature.logits_table.iter().flat_map(side);
         entries
@@ -108,6 +110,7 @@ pub fn feature(feature: &Feature, vocab: &Vocab) -> FeatureView {
     };
     FeatureView {
         feature: feature.feature,
+        label,
         stats: feature.stats,
         tables: feature.tables.clone(),
         acts_histogram: feature.acts_histogram.as_ref().map(histogram),

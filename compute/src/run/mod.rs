@@ -120,7 +120,11 @@ fn compute<'scope>(
         prompts.push(prompts::prompt((text, token_ids), plan, &subject, &decoder.resid, &gathered.acts)?);
         progress.at(prompts.len());
     }
-    beside.then(move |w| write_prompts(&mut w.writer, plan, &prompts))?;
+    beside.then(move |w| {
+        write_prompts(&mut w.writer, plan, &prompts)?;
+        let Some(chosen) = &plan.labels else { return Ok(()) };
+        w.writer.add(plan.encoding.labels_path(), &chosen.labels)
+    })?;
     let n_active: usize = gathered.acts.n_active().iter().sum();
     Ok(Health { l0: n_active as f64 / rows.n_positions() as f64, ..health })
 }
@@ -164,6 +168,9 @@ fn summary(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> 
     let (dataset, health) = (&manifest.dataset, &manifest.health);
     let n_tokens = u64::from(dataset.n_rows) * u64::from(dataset.seq_len);
     writeln!(out, "features  {} ({} dead)", manifest.n_features(), health.n_dead)?;
+    if let Some(chosen) = &plan.labels {
+        writeln!(out, "labels    {chosen}")?;
+    }
     writeln!(out, "tokens    {n_tokens} in {} rows of {}", dataset.n_rows, dataset.seq_len)?;
     let optional = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.3}"));
     let (variance, recovered) = (optional(health.explained_variance), optional(health.loss_recovered()));

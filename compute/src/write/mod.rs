@@ -2,7 +2,11 @@
 
 mod beside;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -88,6 +92,17 @@ impl BundleWriter {
     }
 }
 
+/// Puts a file in its place once it is whole.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let writing = || format!("could not write ({})", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(parent(path)).with_context(writing)?;
+    file.write_all(bytes).with_context(writing)?;
+    // A temporary file is its owner's alone; a bundle is for others to read.
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).with_context(writing)?;
+    file.persist(path).with_context(writing)?;
+    Ok(())
+}
+
 /// Removes the unfinished bundle where the program is told to stop (Ctrl-C, or a cluster's scheduler).
 ///
 /// The exit skips the clean-up of C++ libraries: libtorch's other threads are still at work then, and would complain.
@@ -122,7 +137,6 @@ pub fn parent(out: &Path) -> PathBuf {
 
 /// Lets others read the bundle: temporary folders are made for their owner alone, and web servers are others.
 fn set_mode(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt;
     // Some file systems have no modes; the bundle is whole all the same.
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap_or_default();
 }

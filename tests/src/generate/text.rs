@@ -7,7 +7,7 @@ use shared::vocab::Vocab;
 use super::Rng;
 
 /// Lines that rows and prompts are made of. Markup, other scripts and split characters are meant to be awkward.
-const LINES: &[&str] = &[
+pub(super) const LINES: &[&str] = &[
     "The old lighthouse keeper walked down to the harbour every morning, and the boats came back with the tide.",
     "In 1998 the committee published its first report on the migration of Arctic terns across the Atlantic.",
     "def forward(self, x):\n    return self.proj(self.norm(x)) + x\n",

@@ -67,7 +67,10 @@ fn nearest(e: &web_sys::MouseEvent, dots: &[Dot]) -> Option<Dot> {
     let x = (f64::from(e.client_x()) - rect.left()) / rect.width().max(1.0);
     let y = 1.0 - (f64::from(e.client_y()) - rect.top()) / rect.height().max(1.0);
     let aspect = rect.height() / rect.width().max(1.0);
-    let distance = |d: &Dot| (d.x - x).hypot((d.y - y) * aspect);
+    let distance = |d: &Dot| {
+        let (right, up) = (d.x - x, (d.y - y) * aspect);
+        (right * right + up * up).sqrt()
+    };
     let mut near = None;
     for dot in dots {
         if distance(dot) < near.as_ref().map_or(REACH, distance) {

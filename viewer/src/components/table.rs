@@ -3,18 +3,17 @@
 use leptos::prelude::*;
 
 /// A cell.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cell {
     /// What it says.
     pub text: String,
-    /// Where it leads.
-    pub href: Option<String>,
+    /// Where it leads, and what stands under it in the link.
+    pub link: Option<(String, Option<AnyView>)>,
 }
 
 impl Cell {
     /// Plain text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), href: None }
+        Self { text: text.into(), link: None }
     }
 }
 
@@ -33,8 +32,8 @@ pub fn NumberTable(
     let rows = rows
         .into_iter()
         .map(|cells| {
-            let cells = cells.map(|cell| match cell.href {
-                Some(href) => view! { <td><a href=href>{cell.text}</a></td> }.into_any(),
+            let cells = cells.map(|cell| match cell.link {
+                Some((href, under)) => view! { <td><a href=href>{cell.text}{under}</a></td> }.into_any(),
                 None => view! { <td>{cell.text}</td> }.into_any(),
             });
             view! { <tr>{cells.into_iter().collect_view()}</tr> }

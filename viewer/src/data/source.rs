@@ -64,7 +64,7 @@ impl Source {
         if address.ends_with(".saevis") {
             return Self::archive(address.to_owned(), Bytes::Remote);
         }
-        let folder = address.trim_end_matches("manifest.json").trim_end_matches('/');
+        let folder = address.strip_suffix("manifest.json").unwrap_or(address).trim_end_matches('/');
         Self(Kind::Folder(format!("{folder}/")))
     }
 

@@ -11,7 +11,7 @@ use crate::{
     components::handler::handler,
     data::{Bundle, Loading, Shown},
     format::{bytes, count, percent, significant},
-    panels::LayoutColumns,
+    panels::{LayoutColumns, label::label},
     route::Route,
     state::{Marks, Session, use_bundle},
 };
@@ -172,6 +172,7 @@ fn FeatureBody(shown: Shown, layout: Layout) -> impl IntoView {
             <h1 data-feature=index>"Feature "{index}</h1>
             {dead.then(|| view! { <span class="badge" data-dead>"dead"</span> })}
             <dl class="numbers">{numbers}</dl>
+            {label(index).map(|label| view! { <p class="feature-label" tabindex="0">{label}</p> })}
         </header>
         <LayoutColumns shown layout marks=Marks::new(None, None) />
     }

@@ -7,7 +7,7 @@ use std::{ops::Range, sync::Arc};
 
 use futures_util::future::try_join;
 use leptos::prelude::*;
-use shared::{index::FeatureIndex, vocab::Vocab};
+use shared::{index::FeatureIndex, labels::Labels, vocab::Vocab};
 use wasm_bindgen::JsCast as _;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     data::Loading,
     format::{count, percent, significant, trimmed},
     route::Route,
-    search::{Axis, Browse, Searchable, Stat, counts, order},
+    search::{Axis, Browse, Column, Searchable, Stat, counts, order},
     state::{Session, use_bundle},
 };
 
@@ -38,6 +38,8 @@ const N_TOKENS: usize = 5;
 struct Loaded {
     index: Arc<FeatureIndex>,
     vocab: Arc<Vocab>,
+    /// Absent where the bundle has none, as then their column is.
+    labels: Option<Arc<Labels>>,
     texts: Arc<Searchable>,
 }
 
@@ -58,6 +60,10 @@ impl Table {
         self.loaded.with_value(|l| l.index.clone())
     }
 
+    fn has_labels(self) -> bool {
+        self.loaded.with_value(|l| l.labels.is_some())
+    }
+
     /// The feature in row `row`.
     fn feature(self, row: usize) -> Option<u32> {
         let entry = self.order.with_untracked(|order| order.get(row).copied())?;
@@ -71,9 +77,15 @@ pub fn FeaturesPage() -> impl IntoView {
     let bundle = use_bundle();
     let loading = Loading::new(move || {
         let (index, vocab) = (bundle.index(), bundle.vocab());
+        let labels = bundle.manifest.has_labels().then(|| bundle.labels());
         async move {
             let (index, vocab) = try_join(index, vocab).await?;
-            Ok(Loaded { index, texts: Arc::new(Searchable::of(&vocab)), vocab })
+            let labels = match labels {
+                Some(labels) => Some(labels.await?),
+                None => None,
+            };
+            let texts = Arc::new(Searchable::of(&vocab, labels.as_deref(), &index));
+            Ok(Loaded { index, vocab, labels, texts })
         }
     });
     (move || match loading.get() {
@@ -144,10 +156,12 @@ fn filters(table: Table) -> AnyView {
             </button>
         }
     };
+    let searched =
+        if table.has_labels() { "Search tokens, labels or an index" } else { "Search tokens or an index" };
     view! {
         <search class="filters">
             <input id="search" class="search" type="search" autocomplete="off" spellcheck="false"
-                placeholder="Search tokens or an index" aria-label="Search tokens or an index" title="Search (/)"
+                placeholder=searched aria-label=searched title="Search (/)"
                 prop:value=browse.query on:input=handler(move |e| table.change(|b| b.query = event_target_value(&e))) />
             {browse.ranges.iter().map(range).collect_view()}
             <output class="found" data-found aria-live="polite">{format!("{}{of_all} features", count(n))}</output>
@@ -324,7 +338,7 @@ fn Rows(table: Table, session: Session) -> impl IntoView {
     view! {
         <div class="features-list" on:keydown=handler(key)>
             {move || filters(table)}
-            <div class="features-table" role="table" aria-label="Features" tabindex="0" data-rows>
+            <div class="features-table" class:labelled=table.has_labels() role="table" aria-label="Features" tabindex="0" data-rows>
                 <VirtualList scroll len=Callback::new(move |()| n_rows()) row_px=ROW_PX rows head />
                 {move || nothing()}
             </div>
@@ -335,19 +349,23 @@ fn Rows(table: Table, session: Session) -> impl IntoView {
 fn head(table: Table) -> AnyView {
     let (sort, descending) = table.browse.with(|b| (b.sort, b.descending));
     let (said, arrow) = if descending { ("descending", " ↓") } else { ("ascending", " ↑") };
-    let cell = |stat: Stat| {
-        let sorted = (stat == sort).then_some(said);
+    let cell = |column: Column| {
+        let sorted = (column == sort).then_some(said);
         view! {
             <div role="columnheader" aria-sort=sorted>
-                <button type="button" data-sort=stat.name() on:click=handler(move |_| table.change(|b| b.sort_by(stat)))>
-                    {stat.name()}<span aria-hidden="true">{sorted.map(|_| arrow)}</span>
+                <button type="button" data-sort=column.name() on:click=handler(move |_| table.change(|b| b.sort_by(column)))>
+                    {column.name()}<span aria-hidden="true">{sorted.map(|_| arrow)}</span>
                 </button>
             </div>
         }
     };
+    let mut columns = Stat::ALL.map(Column::Stat).to_vec();
+    if table.has_labels() {
+        columns.insert(1, Column::Label);
+    }
     view! {
         <div class="features-head features-row" role="row">
-            {Stat::ALL.map(cell).into_iter().collect_view()}
+            {columns.into_iter().map(cell).collect_view()}
             <div role="columnheader" class="tokens-cell">"most active at"</div>
             <div role="columnheader" class="tokens-cell">"raises the logits of"</div>
         </div>
@@ -368,10 +386,15 @@ fn row(loaded: &Loaded, i: usize, at: usize, current: bool) -> impl IntoView + u
             ids.iter().take(N_TOKENS).map(|&id| token_chip(&loaded.vocab, id, side, 0.35)).collect_view();
         view! { <div role="cell" class="tokens-cell">{chips}</div> }
     };
+    let label = loaded.labels.as_ref().map(|labels| {
+        let text = labels.of(feature);
+        view! { <div role="cell" class="label-cell"><span class="label" data-label=feature>{text}</span></div> }
+    });
     let density = if dead { "dead".to_owned() } else { percent(index.density[i].into(), 3) };
     view! {
         <div class="features-row" role="row" class:current=current class:dead=dead aria-rowindex=(at + 2).to_string() data-feature=feature.to_string()>
             <div role="cell" class="number"><a class="row-link" tabindex="-1" href=Route::Feature(feature).fragment()>{feature.to_string()}</a></div>
+            {label}
             <div role="cell" class="number">{density}</div>
             {number(format!("{:.3}", index.max[i]))}
             {number(significant(index.mean[i].into()))}

@@ -15,10 +15,9 @@ use crate::{
         features::{FeaturesPage, focus_search},
         prompt::PromptPage,
     },
-    panels::{layout_editor::LayoutEditor, token_card::TokenCard},
+    panels::{label::provide_labels, layout_editor::LayoutEditor, token_card::TokenCard},
     route::Route,
     state::{Opened, Session},
-    theme::ThemeToggle,
 };
 
 /// Opens the bundle and shows the page that the address names.
@@ -64,7 +63,7 @@ pub fn Frame() -> impl IntoView {
             <LayoutButton session />
             <OpenButton session />
             <button type="button" class="icon-button" popovertarget="help" aria-label="Help" title="Help (?)">"?"</button>
-            <ThemeToggle />
+            <button type="button" class="icon-button" data-theme-toggle title="Theme"><span class="visually-hidden">"Theme"</span></button>
         </header>
         <main data-ready=move || session.ready.get()>{move || content()}</main>
         <TokenCard />
@@ -149,6 +148,7 @@ enum Kind {
 fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     provide_context(Opened(bundle.clone()));
+    provide_labels(session, bundle.clone());
     listen_to_keys(session, bundle);
     let kind = Memo::new(move |_| match session.route.get() {
         Route::Features(_) => Kind::Features,

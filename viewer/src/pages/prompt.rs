@@ -22,6 +22,7 @@ use crate::{
     data::{Bundle, DataError, Loading, Shown},
     panels::{
         LayoutColumns,
+        label::label,
         sequence_line::{Scale, spans},
         sequences::TokenEvents,
     },
@@ -191,7 +192,7 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     view! {
         <section class="prompt-column" data-score=score.feature>
             <header>
-                <h2><a href=link>"#"{score.feature}</a></h2>
+                <h2><a href=link>"#"{score.feature}{label(score.feature)}</a></h2>
                 <p class="subtitle">{found.wanted.metric.title()}" = "<b data-value="score">{score.text(found.wanted.metric)}</b></p>
             </header>
             <TokenEvents show=Callback::new(show) hide=Callback::new(move |()| marks.clear())>

@@ -7,6 +7,7 @@ use crate::{
     components::table::{Cell, NumberTable},
     data::{Bundle, Shown},
     format::{percent, signed},
+    panels::label::label,
     route::Route,
 };
 
@@ -74,6 +75,6 @@ fn correlated_row(r: &Correlated, index: &dyn Fn(u32) -> Cell) -> [Cell; 3] {
 
 /// A link where the bundle has the feature.
 fn feature_cell(bundle: &Bundle, index: u32) -> Cell {
-    let href = bundle.manifest.has_feature(index).then(|| Route::Feature(index).fragment());
-    Cell { text: index.to_string(), href }
+    let link = || (Route::Feature(index).fragment(), label(index));
+    Cell { text: index.to_string(), link: bundle.manifest.has_feature(index).then(link) }
 }

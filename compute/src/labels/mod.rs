@@ -1,0 +1,163 @@
+//! Labels of features: read from a file, put into a bundle.
+//!
+//! `compute run --labels FILE` writes them with the bundle; `compute label BUNDLE FILE` puts them into one that is there,
+//! computing nothing. Both give the same bytes.
+//!
+//! | file | what it holds | as written by |
+//! |---|---|---|
+//! | `.json` | one object, `{"8": "words after opening quotes"}` | people |
+//! | `.json` | an array of objects with a feature and a text | Neuronpedia's `api/explanation/export` |
+//! | `.jsonl` | such an object a line | Neuronpedia's data sets, `…/explanations/batch-0.jsonl.gz` |
+//! | `.csv`, `.tsv` | a head with those names, then a line a feature | spreadsheets, pandas |
+//!
+//! Each also with `.gz`. The feature is under `feature` or `index`, a number or one in quotes (Neuronpedia's `index`);
+//! the text under `label`, `description` (Neuronpedia's), `explanation` or `text`: the first of them that there is.
+//!
+//! White space of any kind becomes single spaces, for a label is one line; an empty text is no label. Where a feature
+//! has several, the last one counts: a file that grows by corrections at its end says what was meant last, and
+//! automatic interpretations that were run again come after those that they replace.
+
+mod formats;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, ensure};
+use shared::{
+    bundle::encode,
+    labels::Labels,
+    manifest::{MAJOR, MINOR, Manifest},
+};
+use thiserror::Error;
+
+use crate::{args::LabelArgs, inspect::read_manifest, write::replace};
+
+/// Why a file of labels cannot be used.
+#[derive(Debug, Error)]
+pub enum LabelError {
+    /// The file cannot be read.
+    #[error("could not read the labels: {source} ({})", path.display())]
+    Read {
+        /// What the system said.
+        source: std::io::Error,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file's name says nothing about its format.
+    #[error(
+        "could not tell the labels' format: expected .json, .jsonl, .csv or .tsv, each also with .gz ({})",
+        path.display()
+    )]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file as a whole is wrong.
+    #[error("could not read the labels: {reason} ({})", path.display())]
+    File {
+        /// What is wrong with it.
+        reason: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// One of the labels is wrong.
+    #[error("{place} of the labels {reason} ({})", path.display())]
+    Entry {
+        /// Which: its line, its number or its key.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The bundle has none of the features that they name.
+    #[error("the labels name {n_labels} features, and the bundle has none of them: are they of another SAE? ({})", path.display())]
+    Nothing {
+        /// Features that have a label in the file.
+        n_labels: usize,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Labels for a bundle, and what became of the others in the file. Prints as a sentence about them.
+#[derive(Debug)]
+pub struct Chosen {
+    /// Those of the bundle's features.
+    pub labels: Labels,
+    /// Labels that a later one of the same feature replaced.
+    n_replaced: usize,
+    /// Labels of features that the bundle lacks.
+    n_elsewhere: usize,
+}
+
+impl Chosen {
+    /// Reads the file at `path` for a bundle whose features are those that `has` holds for.
+    pub fn read(path: &Path, has: impl Fn(u32) -> bool) -> Result<Self, LabelError> {
+        let entries = formats::read(path)?;
+        let n_entries = entries.len();
+        let mut texts: BTreeMap<u32, String> = entries.into_iter().collect();
+        let n_labels = texts.len();
+        if n_labels == 0 {
+            return Err(LabelError::File { reason: "it has none".to_owned(), path: path.to_owned() });
+        }
+        texts.retain(|feature, _| has(*feature));
+        if texts.is_empty() {
+            return Err(LabelError::Nothing { n_labels, path: path.to_owned() });
+        }
+        let (n_replaced, n_elsewhere) = (n_entries - n_labels, n_labels - texts.len());
+        let (features, texts) = texts.into_iter().unzip();
+        Ok(Self { labels: Labels { features, texts }, n_replaced, n_elsewhere })
+    }
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.labels.features.len())?;
+        if self.n_elsewhere > 0 {
+            write!(f, ", {} more name features that the bundle lacks", self.n_elsewhere)?;
+        }
+        if self.n_replaced > 0 {
+            write!(f, ", {} replaced by later ones of the same feature", self.n_replaced)?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts labels into a bundle, in place of those that it has.
+pub fn label(args: &LabelArgs) -> Result<()> {
+    let manifest = read_manifest(&args.bundle)?;
+    // What a newer program added to the manifest is unknown here, and would be lost by writing it.
+    ensure!(
+        manifest.schema.minor <= MINOR,
+        "bundle schema is version {MAJOR}.{}, this build writes version {MAJOR}.{MINOR}: label it with a newer `compute` ({})",
+        manifest.schema.minor,
+        args.bundle.display()
+    );
+    let chosen = Chosen::read(&args.labels, |feature| manifest.has_feature(feature))?;
+    put(&args.bundle, manifest, &chosen.labels)?;
+    if !args.quiet {
+        writeln!(std::io::stdout(), "labels    {chosen} ({})", args.bundle.display())?;
+    }
+    Ok(())
+}
+
+/// Writes the labels and the manifest that lists them.
+///
+/// Whatever interrupts it, the folder holds a whole bundle: the manifest lists no labels while they are replaced.
+fn put(bundle: &Path, mut manifest: Manifest, labels: &Labels) -> Result<()> {
+    let write_manifest = |manifest: &Manifest| replace(&bundle.join("manifest.json"), &manifest.to_json()?);
+    let (info, bytes) = encode(labels, manifest.encoding.labels_path(), manifest.encoding)?;
+    if manifest.has_labels() {
+        manifest.files.retain(|file| file.path != info.path);
+        write_manifest(&manifest)?;
+    }
+    replace(&bundle.join(&info.path), &bytes)?;
+    manifest.schema.minor = MINOR;
+    manifest.files.push(info);
+    write_manifest(&manifest)
+}
