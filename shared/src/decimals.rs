@@ -96,6 +96,11 @@ impl Decimals {
     }
 }
 
+/// `value` with the decimals of a column whose largest value is `max`.
+pub fn text(value: f64, max: f64) -> String {
+    format!("{value:.*}", decimals_for(max).unsigned_abs().into())
+}
+
 /// Decimals with which values of size up to `max` are stored and printed: three, as sae_vis prints them, and more where
 /// that would leave `max` fewer than three significant digits.
 pub fn decimals_for(max: f64) -> i8 {
@@ -104,4 +109,37 @@ pub fn decimals_for(max: f64) -> i8 {
     }
     let magnitude = max.log10().floor() as i32;
     (SIGNIFICANT - 1 - magnitude).clamp(i32::from(DECIMALS), i32::from(MAX_DIGITS)) as i8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn small_activations_keep_three_digits_and_large_ones_three_decimals() {
+        assert_eq!(text(3.214_56, 12.0), "3.215");
+        assert_eq!(text(0.001_234, 0.001_234), "0.00123");
+        assert_eq!(text(0.000_2, 0.001_234), "0.00020");
+        assert_eq!(text(0.0, 0.0), "0.000");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_prints_like_what_was_given(
+            values in prop::collection::vec(-1f64..1.0, 1..50),
+            magnitude in -8i32..5,
+        ) {
+            let values: Vec<f64> = values.iter().map(|v| v * 10f64.powi(magnitude)).collect();
+            let max = values.iter().fold(0f64, |m, v| m.max(v.abs()));
+            let stored = Decimals::to_scale(values.iter().copied());
+            for (i, value) in values.iter().enumerate() {
+                // A number that rounds to nothing has no sign once stored.
+                let given = text(*value, max);
+                let zero = given.trim_start_matches('-').chars().all(|c| matches!(c, '0' | '.'));
+                let printed = text(stored.get(i).unwrap(), max);
+                prop_assert_eq!(printed, if zero { given.trim_start_matches('-') } else { &given });
+            }
+        }
+    }
 }

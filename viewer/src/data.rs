@@ -105,6 +105,11 @@ impl Shown {
     pub fn feature(&self) -> &Feature {
         &self.block.features[self.at]
     }
+
+    /// Its largest activation.
+    pub fn max_act(&self) -> f64 {
+        self.feature().stats.max.into()
+    }
 }
 
 impl Bundle {

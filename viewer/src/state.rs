@@ -117,6 +117,8 @@ pub fn use_bundle() -> Arc<Bundle> {
 pub struct Hover {
     /// The token under the feature.
     pub token: TokenView,
+    /// The feature's largest activation, which says with how many decimals others are printed.
+    pub max_act: f64,
     /// Corpus row; `None` in a prompt.
     pub row: Option<u32>,
     /// The character that it makes together with its neighbours.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use shared::{feature::Correlated, labels::Labels, manifest::Manifest};
+use shared::{decimals, feature::Correlated, labels::Labels, manifest::Manifest};
 
 use super::view::{ExampleView, FeatureView, LogitView, PromptView};
 
@@ -72,9 +72,9 @@ pub fn feature(f: &FeatureView, labels: &Labels) -> String {
     line!(text, "feature {}{label}", f.feature);
     line!(
         text,
-        "density {:.3}%, max {:.3}, mean {:.3}, std {:.3}, skewness {:.2}, kurtosis {:.2}",
+        "density {:.3}%, max {}, mean {:.3}, std {:.3}, skewness {:.2}, kurtosis {:.2}",
         s.density * 100.0,
-        s.max,
+        decimals::text(s.max.into(), s.max.into()),
         s.mean,
         s.std,
         s.skewness,
@@ -105,7 +105,7 @@ pub fn feature(f: &FeatureView, labels: &Labels) -> String {
     for group in &f.groups {
         line!(text, "\n{}", group.title);
         for example in &group.examples {
-            line!(text, "{}", example_line(example));
+            line!(text, "{}", example_line(example, s.max.into()));
         }
     }
     text
@@ -120,7 +120,7 @@ fn correlated(text: &mut String, name: &str, rows: &[Correlated], labels: &Label
 }
 
 /// The window as text, the bold token in double brackets, after its activation and place.
-fn example_line(example: &ExampleView) -> String {
+fn example_line(example: &ExampleView, max_act: f64) -> String {
     let mut text = String::new();
     let mut act = 0.0;
     for token in &example.tokens {
@@ -131,7 +131,8 @@ fn example_line(example: &ExampleView) -> String {
             text.push_str(&token.token);
         }
     }
-    format!("{act:>8.3}  {:>6}:{:<4} {text}", example.row, example.position)
+    let act = decimals::text(act, max_act);
+    format!("{act:>8}  {:>6}:{:<4} {text}", example.row, example.position)
 }
 
 pub fn prompt(p: &PromptView) -> String {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use shared::{
+    decimals,
     feature::{Feature, FeatureTables, Stats, TokenLogit},
     histogram::Histogram,
     prompt::{Metric, Prompt},
@@ -134,11 +135,13 @@ fn histogram(histogram: &Histogram) -> HistogramView {
 
 fn groups(feature: &Feature, vocab: &Vocab) -> Vec<GroupView> {
     let Some(sequences) = &feature.sequences else { return Vec::new() };
+    let max = feature.stats.max.into();
+    let act = |value| decimals::text(value, max);
     let group = |(g, group): (usize, &shared::sequence::Group)| GroupView {
         title: match group.kind {
-            GroupKind::Top => format!("TOP ACTIVATIONS, MAX = {:.3}", feature.stats.max),
+            GroupKind::Top => format!("TOP ACTIVATIONS, MAX = {}", act(max)),
             GroupKind::Interval { low, high, share } => {
-                format!("INTERVAL {low:.3} - {high:.3}, CONTAINS {:.3}%", share * 100.0)
+                format!("INTERVAL {} - {}, CONTAINS {:.3}%", act(low.into()), act(high.into()), share * 100.0)
             }
         },
         kind: group.kind,

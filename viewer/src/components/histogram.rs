@@ -1,7 +1,7 @@
 //! A histogram: bars as one path a colour, two axes, and a line at a marked value.
 
 use leptos::prelude::*;
-use shared::histogram::Histogram;
+use shared::{decimals, histogram::Histogram};
 
 use crate::{
     format::{short_count, trimmed},
@@ -92,7 +92,7 @@ fn mark_line(plot: &Plot, value: f64) -> impl IntoView + use<> {
     view! {
         <g class="mark" data-mark=value>
             <line x1=x.clone() x2=x.clone() y1=TOP - 3.0 y2=BOTTOM />
-            <text x=x y=TOP - 7.0 text-anchor=anchor>{format!("{value:.3}")}</text>
+            <text x=x y=TOP - 7.0 text-anchor=anchor>{decimals::text(value, plot.x.domain.1.max(-plot.x.domain.0))}</text>
         </g>
     }
 }

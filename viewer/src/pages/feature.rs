@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use leptos::{html, prelude::*};
-use shared::layout::{Layout, Use};
+use shared::{
+    decimals,
+    layout::{Layout, Use},
+};
 use wasm_bindgen::JsCast as _;
 
 use crate::{
@@ -184,7 +187,7 @@ fn numbers(shown: &Shown) -> impl IntoView + use<> {
     [
         ("density", percent(s.density, 3)),
         ("active", format!("{} positions", count(s.n_active))),
-        ("max", dash(format!("{:.3}", s.max))),
+        ("max", dash(decimals::text(s.max.into(), s.max.into()))),
         ("mean", dash(significant(s.mean))),
         ("std", dash(significant(s.std))),
         ("skewness", dash(format!("{:.2}", s.skewness))),

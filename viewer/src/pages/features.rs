@@ -7,7 +7,7 @@ use std::{ops::Range, sync::Arc};
 
 use futures_util::future::try_join;
 use leptos::prelude::*;
-use shared::{index::FeatureIndex, labels::Labels, vocab::Vocab};
+use shared::{decimals, index::FeatureIndex, labels::Labels, vocab::Vocab};
 use wasm_bindgen::JsCast as _;
 
 use crate::{
@@ -396,7 +396,7 @@ fn row(loaded: &Loaded, i: usize, at: usize, current: bool) -> impl IntoView + u
             <div role="cell" class="number"><a class="row-link" tabindex="-1" href=Route::Feature(feature).fragment()>{feature.to_string()}</a></div>
             {label}
             <div role="cell" class="number">{density}</div>
-            {number(format!("{:.3}", index.max[i]))}
+            {number(decimals::text(index.max[i].into(), index.max[i].into()))}
             {number(significant(index.mean[i].into()))}
             {number(significant(index.std[i].into()))}
             {number(format!("{:.2}", index.skewness[i]))}

@@ -182,11 +182,11 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     let scale = entry.map(|f| Scale::of(shown.feature().stats.max, &f.acts));
     let line = scale.map(|scale| token_line(&spans(&tokens, 0, Some(found.position), &found.vocab, scale)));
     let layout = session.layouts.shown(Use::Prompt, &shown.bundle);
-    let vocab = found.vocab.clone();
+    let (vocab, max_act) = (found.vocab.clone(), shown.max_act());
     let show = move |token: TokenRef| {
         let Some(view) = tokens.get(token.position as usize) else { return };
         marks.token(view);
-        session.hover.set(Some(hover(view, &token, &vocab)));
+        session.hover.set(Some(hover(view, max_act, &token, &vocab)));
     };
     let link = Route::Feature(score.feature).fragment();
     view! {
@@ -204,9 +204,10 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     .into_any()
 }
 
-fn hover(view: &TokenView, token: &TokenRef, vocab: &Arc<Vocab>) -> Hover {
+fn hover(view: &TokenView, max_act: f64, token: &TokenRef, vocab: &Arc<Vocab>) -> Hover {
     Hover {
         token: view.clone(),
+        max_act,
         row: None,
         joined: token.joined.clone(),
         n_listed: usize::MAX,

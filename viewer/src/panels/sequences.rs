@@ -9,6 +9,7 @@ use leptos::{
     tachys::view::any_view::AnyViewState,
 };
 use shared::{
+    decimals,
     layout::{SequencesOptions, StackMode},
     sequence::{Example, Group, GroupKind},
 };
@@ -86,14 +87,20 @@ fn group_view(
     options: &SequencesOptions,
     scale: Scale,
 ) -> impl IntoView + use<> {
+    let max = shown.max_act();
+    let act = |value| decimals::text(value, max);
     let (title, subtitle, n) = match group.kind {
         GroupKind::Top => {
-            let max = format!("MAX = {:.3}", shown.feature().stats.max);
+            let max = format!("MAX = {}", act(max));
             ("TOP ACTIVATIONS".to_owned(), max, options.top_acts_group_size)
         }
         GroupKind::Interval { low, high, share } => {
             let contains = format!("CONTAINS {}", percent(share, 3));
-            (format!("INTERVAL {low:.3} – {high:.3}"), contains, options.quantile_group_size)
+            (
+                format!("INTERVAL {} – {}", act(low.into()), act(high.into())),
+                contains,
+                options.quantile_group_size,
+            )
         }
     };
     let lines = examples.into_iter().take(n as usize).enumerate().map(|(i, example)| {
@@ -174,6 +181,7 @@ fn TokenArea(shown: Shown, options: SequencesOptions, marks: Marks, children: Ch
         marks.token(&view);
         session.hover.set(Some(Hover {
             token: view,
+            max_act: shown.max_act(),
             row: Some(token.row),
             joined: token.joined.clone(),
             n_listed: options.top_logits_hoverdata as usize,

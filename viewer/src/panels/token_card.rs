@@ -2,6 +2,7 @@
 //! pinned, follows the pointer.
 
 use leptos::{html, prelude::*};
+use shared::decimals;
 
 use crate::{
     components::token_chip::{Side, token_chip},
@@ -106,7 +107,7 @@ fn content(hover: &Hover) -> AnyView {
         </header>
         {joined}
         <dl class="card-figures">
-            {figure("activation", "activation", format!("{:.3}", token.act), "")}
+            {figure("activation", "activation", decimals::text(token.act, hover.max_act), "")}
             {token.logit.map(|logit| figure("logit", "logit", signed(logit, 3), ""))}
             {effect}
         </dl>
