@@ -52,11 +52,13 @@ pub fn allowance(plan: &Plan, subject: &Subject, wanted: Wanted, seq_len: usize)
     // Loading and health may have taken more than what follows will.
     let reserved = ahead.max(peak().unwrap_or_default());
     if max < reserved {
+        // The next run's own pages may be a little more than this one's: what is named should do for it.
+        let enough = reserved + reserved / 10;
         bail!(
             "--max-memory is {}, expected at least {} for this model and these features: raise it, or choose fewer \
              --features or --batch-rows",
             text(max),
-            text(reserved)
+            text(enough)
         );
     }
     Ok(Allowance::of(max - reserved))
