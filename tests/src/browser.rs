@@ -109,6 +109,12 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", features)
     }
 
+    /// Lays the page out as for printing, on A4 within its margins.
+    pub fn set_paper(&self) -> Result<()> {
+        self.set_size(703, 1032)?;
+        self.devtools("Emulation.setEmulatedMedia", json!({ "media": "print" }))
+    }
+
     /// Opens an address and waits until the document is loaded.
     pub fn open(&self, url: &str) -> Result<()> {
         self.drive(|session| async move { session.goto(url).await })

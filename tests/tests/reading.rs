@@ -409,3 +409,29 @@ fn tokens_are_set_as_the_reader_chooses_and_stay_so() {
     assert!(browser.eval::<bool>(face).unwrap());
     browser.finish().unwrap();
 }
+
+#[test]
+fn features_and_prompts_fit_on_paper_in_dark_ink_without_controls() {
+    let (served, browser) = open("#/feature/4").unwrap();
+    wait_for(&browser, "feature/4").unwrap();
+    for _ in 0..2 {
+        browser.click("[data-theme-toggle]").unwrap();
+    }
+    assert_eq!(browser.eval::<String>("document.documentElement.dataset.theme").unwrap(), "dark");
+    browser.set_paper().unwrap();
+    let seen = "[...document.querySelectorAll('.panel, .group, .prompt-column, .bar, .chooser, .choices')]
+        .filter((e) => e.getClientRects().length)";
+    for (page, least) in [("feature/4", 10), ("prompt/0", 20)] {
+        browser.open(&format!("{}#/{page}", served.url())).unwrap();
+        browser.wait("what is printed", &format!("{seen}.length >= {least}")).unwrap();
+        let beyond = format!("{seen}.filter((e) => e.getBoundingClientRect().right > innerWidth + 1).length");
+        assert_eq!(browser.eval::<u32>(&beyond).unwrap(), 0, "{page}");
+        let controls = format!("{seen}.filter((e) => e.matches('.bar, .chooser, .choices')).length");
+        assert_eq!(browser.eval::<u32>(&controls).unwrap(), 0, "{page}");
+        let ink =
+            "getComputedStyle(document.querySelector('h2')).color.match(/[0-9.]+/g).slice(0, 3).map(Number)";
+        let ink: Vec<f64> = browser.eval(ink).unwrap();
+        assert!(ink.iter().all(|channel| *channel < 100.0), "{page}: {ink:?}");
+    }
+    browser.finish().unwrap();
+}

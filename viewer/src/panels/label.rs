@@ -1,7 +1,8 @@
 //! A feature's label, wherever the feature is named: one line that is read whole where it is pointed at.
 //!
 //! No page waits for labels. They are fetched once something is on screen, and come into places that are kept for them
-//! in every bundle that has labels, so that nothing moves. In a bundle without, there are no such places.
+//! in every bundle that has labels; only a row of correlated features grows for its label. In a bundle without, there are
+//! no such places.
 
 use std::sync::Arc;
 
