@@ -33,10 +33,9 @@
   const blankToken = document.createElement("span");
   blankToken.append("-");
 
-  const drawToken = (span, token, row, position, isStop) => {
+  const drawToken = (span, token, position, isStop) => {
     const [classes, id, joined, text] = token.split(BETWEEN_FIELDS);
     if (span.className !== classes) span.className = classes;
-    set(span, "data-row", row);
     set(span, "data-position", position);
     set(span, "data-token-id", id);
     set(span, "tabindex", isStop ? "0" : "-1");
@@ -46,9 +45,9 @@
   };
 
   // The line's tokens from index `from` on.
-  const drawTokens = (parent, tokens, from, { row, first, stop }) =>
+  const drawTokens = (parent, tokens, from, { first, stop }) =>
     each(parent, tokens, blankToken, (span, token, i) =>
-      drawToken(span, token, row, String(first + from + i), from + i === stop));
+      drawToken(span, token, String(first + from + i), from + i === stop));
 
   const read = (line) => {
     const [head, ...tokens] = line.split(BETWEEN_TOKENS);
@@ -59,6 +58,7 @@
   customElements.define("token-line", class extends HTMLElement {
     set line(text) {
       const line = read(text);
+      set(this, "data-row", line.row);
       drawTokens(this, line.tokens, 0, line);
     }
   });
@@ -69,10 +69,10 @@
     element.append(...children);
     return element;
   };
-  // The bold tokens of a group stand under one another: each part of the window is a box of its own.
-  const blankExample = make("div", { class: "line", role: "listitem", "data-line": "" },
+  // Where bold tokens stand under one another, each part of the window is a box of its own.
+  const blankExample = make("div", { role: "listitem", "data-line": "" },
     make("div", { class: "window" },
-      make("span", { class: "before" }, make("span", {})),
+      make("span", { class: "before" }, make("span", { class: "ends" })),
       make("span", { class: "after" })),
     make("button", {
       type: "button", class: "expand", tabindex: "-1", "data-expand": "", title: "The whole row",
@@ -100,11 +100,12 @@
     }
 
     draw() {
-      const { text } = this;
+      const { text, aligned } = this;
       each(this, text === "" ? [] : text.split(BETWEEN_EXAMPLES), blankExample, (example, text) => {
         const line = read(text);
         const [window, button] = example.children;
         const bold = Math.max(line.bold, 0);
+        set(example, "class", aligned ? "line aligned" : "line");
         set(example, "data-row", line.row);
         set(example, "data-position", String(line.first + bold));
         set(button, "aria-expanded", "false");

@@ -93,7 +93,7 @@ fn check_hover(browser: &Browser, feature: u32) {
     let after = number(&example["position"]) as u64 + 1;
     let token = example["tokens"].as_array().unwrap().iter().find(|t| t["position"] == after).unwrap();
     let row = &example["row"];
-    browser.hover(&format!("[data-group='0'] .window [data-row='{row}'][data-position='{after}']")).unwrap();
+    browser.hover(&format!("[data-group='0'] [data-row='{row}'] .window [data-position='{after}']")).unwrap();
     browser.wait("the card", "document.querySelector('[data-tooltip]:popover-open [data-figure]')").unwrap();
     let figure = |name: &str| browser.text(&format!("[data-figure={name}]")).unwrap();
     same(&figure("activation"), number(&token["act"]));

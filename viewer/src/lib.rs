@@ -16,7 +16,7 @@
 //! | `[data-logits="positive"]`, `[data-token-logit]` | the sides and rows of the logits table |
 //! | `[data-group="0"]` | a group of sequences; 0 = top activations |
 //! | `[data-line][data-row][data-position]` | an example; `[data-expand]` shows its `[data-whole-row]` |
-//! | `[data-token-id][data-row][data-position]` | a token of a sequence; `data-joined` where it is part of a character |
+//! | `[data-row] [data-token-id][data-position]` | a token of a sequence; `data-joined` where it is part of a character |
 //! | `[role=tooltip][data-tooltip]` | the token card; `[data-figure="activation"]` (`logit`, `loss-effect`, `prob-change`), `[data-list="boosted"]` (`suppressed`) |
 //! | `g.mark[data-mark]` | the line in a histogram, with its value |
 //! | `[data-previous]`, `[data-next]`, `[data-random]`, `#feature-index` | the chooser |

@@ -70,11 +70,13 @@ pub fn token_line(tokens: &[TokenSpan]) -> impl IntoView + use<> {
     custom(TOKEN_LINE).prop("line", encoded(tokens))
 }
 
-/// Lines one under another, their bold tokens aligned where the panel's class says so.
-pub fn example_list(lines: &[Vec<TokenSpan>]) -> impl IntoView + use<> {
+/// Lines one under another.
+///
+/// - `aligned`: whether their bold tokens stand under one another
+pub fn example_list(lines: &[Vec<TokenSpan>], aligned: bool) -> impl IntoView + use<> {
     let lines: Vec<String> = lines.iter().map(|tokens| encoded(tokens)).collect();
     let lists = custom(EXAMPLE_LIST).class("lines").attr("role", "list").attr("data-tokens", "");
-    lists.prop("examples", lines.join("\x1d"))
+    lists.prop("aligned", aligned).prop("examples", lines.join("\x1d"))
 }
 
 fn encoded(tokens: &[TokenSpan]) -> String {
@@ -113,7 +115,7 @@ impl TokenRef {
         let element: web_sys::HtmlElement = element.closest("[data-token-id]").ok()??.dyn_into().ok()?;
         let number = |name: &str| element.get_attribute(name)?.parse().ok();
         Some(Self {
-            row: number("data-row")?,
+            row: element.closest("[data-row]").ok()??.get_attribute("data-row")?.parse().ok()?,
             position: number("data-position")?,
             token_id: number("data-token-id")?,
             joined: element.get_attribute("data-joined"),

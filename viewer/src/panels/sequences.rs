@@ -57,7 +57,6 @@ pub fn Sequences(
         .filter(|(_, group, _)| options.n_quantiles > 0 || group.kind == GroupKind::Top)
         .map(|(g, group, examples)| group_view(&shown, (g, group), examples, &options, scale))
         .collect_view();
-    let aligned = options.buffer.is_some() && sequences.window_len <= MAX_ALIGNED;
     let stack = match options.stack_mode {
         StackMode::StackAll => "stack-all",
         StackMode::StackQuantiles => "stack-quantiles",
@@ -70,7 +69,7 @@ pub fn Sequences(
     let rows = WholeRows::new(&shown, scale);
     let expand = move |e: web_sys::MouseEvent| rows.toggle(e.target());
     view! {
-        <section class="panel sequences" class:aligned=aligned data-panel="sequences">
+        <section class="panel sequences" data-panel="sequences">
             <TokenArea shown=shown.clone() options marks>
                 <div class=format!("groups {stack}") on:click=handler(expand)>{groups}</div>
             </TokenArea>
@@ -112,12 +111,14 @@ fn group_view(
         }
         spans
     });
+    let window_len = shown.feature().sequences.as_ref().map_or(0, |s| s.window_len);
+    let aligned = options.buffer.is_some() && window_len <= MAX_ALIGNED;
     let kind = if group.kind == GroupKind::Top { "group group-top" } else { "group" };
     view! {
         <section class=kind data-group=g>
             <h2>{title}</h2>
             <p class="subtitle">{subtitle}</p>
-            {example_list(&lines.collect::<Vec<_>>())}
+            {example_list(&lines.collect::<Vec<_>>(), aligned)}
         </section>
     }
 }
@@ -158,12 +159,14 @@ impl WholeRows {
             let (row, position) = (number("data-row"), number("data-position"));
             let (shown, scale) = self.of.get_value();
             let view = move || view! { <WholeRow shown row position scale /> }.into_any();
-            let handle = mount_to(line, view);
+            let handle = mount_to(line.clone(), view);
             self.open.update_value(|open| open.push((button.clone(), handle)));
         }
-        // A button of the page's own takes any attribute.
-        let said = button.set_attribute("aria-expanded", if at.is_none() { "true" } else { "false" });
-        debug_assert!(said.is_ok());
+        let opens = at.is_none();
+        // Elements of the page's own take any class and attribute.
+        let grows = line.class_list().toggle_with_force("open", opens);
+        let said = button.set_attribute("aria-expanded", if opens { "true" } else { "false" });
+        debug_assert!(grows.is_ok() && said.is_ok());
     }
 }
 
