@@ -34,9 +34,20 @@ pub fn share_between_threads() {
     }
 }
 
+/// Has the C library give the system what it keeps for later: how much that is differs from run to run.
+fn give_back() {
+    #[cfg(target_env = "gnu")]
+    #[allow(unsafe_code, reason = "a call of the C library, which has no other interface")]
+    // SAFETY: it takes a number, and may be called at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// What the corpus may take, within `--max-memory` or, without it, 64 MiB.
 pub fn allowance(plan: &Plan, subject: &Subject, wanted: Wanted, seq_len: usize) -> Result<Allowance> {
     let Some(max) = plan.max_memory else { return Ok(Allowance::of(DEFAULT_BYTES)) };
+    give_back();
     let used = proc_bytes("/proc/self/status", "VmRSS:").unwrap_or_default();
     let neurons =
         if wanted.neurons { 8 * subject.sae.config().d_in as usize * plan.features.len() } else { 0 };
