@@ -234,7 +234,7 @@ impl Searchable {
 
 /// Entries of `index` that have `text` in a token or the label, or at the beginning of their number, and whose statistics
 /// lie within `ranges`.
-pub fn found(index: &FeatureIndex, texts: &Searchable, text: &str, ranges: &[(Stat, f64, f64)]) -> Vec<u32> {
+fn found(index: &FeatureIndex, texts: &Searchable, text: &str, ranges: &[(Stat, f64, f64)]) -> Vec<u32> {
     let query = text.to_ascii_lowercase();
     let number = query.trim();
     let known: Vec<bool> =
@@ -252,8 +252,9 @@ pub fn found(index: &FeatureIndex, texts: &Searchable, text: &str, ranges: &[(St
     (0..index.len()).filter(|&i| inside(i) && matches(i)).map(|i| i as u32).collect()
 }
 
-/// `found` in the order that `browse` asks for. Features without a value or a label come last, whatever the direction.
-pub fn order(index: &FeatureIndex, texts: &Searchable, browse: &Browse, found: &[u32]) -> Vec<u32> {
+/// Entries of `index` that `browse` lets through, in its order. Features without a value or a label come last, whatever the
+/// direction.
+pub fn order(index: &FeatureIndex, texts: &Searchable, browse: &Browse) -> Vec<u32> {
     let ranks = if browse.sort == Column::Label { texts.ranks() } else { Vec::new() };
     let rank = |entry: u32| match browse.sort {
         Column::Stat(stat) => rank_of(stat.of(index, entry as usize)),
@@ -265,7 +266,8 @@ pub fn order(index: &FeatureIndex, texts: &Searchable, browse: &Browse, found: &
         Some(rank) if browse.descending => (!rank, entry),
         Some(rank) => (rank, entry),
     };
-    let mut keys: Vec<(u64, u32)> = found.iter().map(key).collect();
+    let mut keys: Vec<(u64, u32)> =
+        found(index, texts, &browse.query, &browse.ranges).iter().map(key).collect();
     keys.sort_unstable();
     keys.into_iter().map(|(_, entry)| entry).collect()
 }
@@ -386,8 +388,7 @@ mod tests {
     fn shown(browse: &Browse) -> Vec<u32> {
         let index = index();
         let texts = Searchable::of(&Vocab::of([" The", "cat", "dog"]), Some(&labels()), &index);
-        let found = found(&index, &texts, &browse.query, &browse.ranges);
-        order(&index, &texts, browse, &found).into_iter().map(|i| index.features[i as usize]).collect()
+        order(&index, &texts, browse).into_iter().map(|i| index.features[i as usize]).collect()
     }
 
     #[test]

@@ -43,9 +43,9 @@ impl<T: Clone + 'static> Loading<T> {
         Self { found, again, holds: PhantomData }
     }
 
-    /// What was found; `None` while nothing has come yet.
+    /// What was found; `None` while nothing has come yet, and on a page that is on its way out.
     pub fn get(self) -> Option<Result<T, DataError>> {
-        let found = self.found.get()?;
+        let found = self.found.try_get()??;
         Some(found.map(|data| match data.downcast_ref::<T>() {
             Some(data) => data.clone(),
             None => unreachable!("only `new` makes one, and it put a T there"),
@@ -67,7 +67,7 @@ fn keep_latest(
     Effect::new(move || {
         again.track();
         let pending = fetch();
-        let turn = asked.get_value() + 1;
+        let Some(turn) = asked.try_get_value().map(|last| last + 1) else { return };
         asked.set_value(turn);
         in_background(async move {
             let answer = pending.await;

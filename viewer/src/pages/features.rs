@@ -22,7 +22,7 @@ use crate::{
     data::Loading,
     format::{count, percent, significant, trimmed},
     route::Route,
-    search::{Axis, Browse, Column, Searchable, Stat, counts, found, order},
+    search::{Axis, Browse, Column, Searchable, Stat, counts, order},
     state::{Session, use_bundle},
 };
 
@@ -48,8 +48,6 @@ struct Loaded {
 struct Table {
     loaded: StoredValue<Loaded>,
     browse: RwSignal<Browse>,
-    /// Entries of the index that the table shows, and in which order.
-    found: Memo<Arc<Vec<u32>>>,
     order: Memo<Arc<Vec<u32>>>,
 }
 
@@ -110,18 +108,10 @@ fn FeaturesTable(loaded: Loaded) -> impl IntoView {
     };
     let browse = RwSignal::new(at_first);
     let loaded = StoredValue::new(loaded);
-    let found = Memo::new(move |_| {
-        let found = browse.with(|b| loaded.with_value(|l| found(&l.index, &l.texts, &b.query, &b.ranges)));
-        Arc::new(found)
-    });
     let order = Memo::new(move |_| {
-        let found = found.get();
-        browse.with(|browse| loaded.with_value(|l| Arc::new(order(&l.index, &l.texts, browse, &found))))
+        browse.with(|browse| loaded.with_value(|l| Arc::new(order(&l.index, &l.texts, browse))))
     });
-    let table = Table { loaded, browse, found, order };
-    // What neither changes is not drawn again.
-    let bars = Memo::new(move |_| browse.with(|b| (b.bars, b.range(b.bars))));
-    let axes = Memo::new(move |_| browse.with(|b| b.axes));
+    let table = Table { loaded, browse, order };
     // The address follows what is chosen here; what is chosen follows a link or Back.
     Effect::new(move || session.replace(Route::Features(browse.get())));
     Effect::new(move || {
@@ -136,7 +126,7 @@ fn FeaturesTable(loaded: Loaded) -> impl IntoView {
     view! {
         <div class="features" data-features>
             <h1 class="visually-hidden">"Features"</h1>
-            <div class="overview">{move || distribution(table, bars.get())}{move || cloud(table, axes.get(), session)}</div>
+            <div class="overview">{move || distribution(table)}{move || cloud(table, session)}</div>
             <Rows table session />
         </div>
     }
@@ -155,7 +145,7 @@ pub fn focus_search() {
 /// The search box, the chosen ranges, and how many features are left.
 fn filters(table: Table) -> AnyView {
     let browse = table.browse.get();
-    let (n, n_all) = (table.found.with(|f| f.len() as u64), table.index().len() as u64);
+    let (n, n_all) = (table.order.with(|o| o.len() as u64), table.index().len() as u64);
     let of_all = if n == n_all { String::new() } else { format!(" of {}", count(n_all)) };
     let range = |(stat, low, high): &(Stat, f64, f64)| {
         let stat = *stat;
@@ -198,9 +188,11 @@ fn stat_select(label: &'static str, chosen: Stat, choose: impl Fn(Stat) + 'stati
 }
 
 /// The histogram of a statistic over all features, with a range to choose.
-fn distribution(table: Table, (stat, range): (Stat, Option<(f64, f64)>)) -> AnyView {
-    let index = table.index();
+fn distribution(table: Table) -> AnyView {
+    let (index, browse) = (table.index(), table.browse.get());
+    let stat = browse.bars;
     let axis = Axis::of(&index, stat);
+    let range = browse.range(stat);
     let choose = move |part: Option<(f64, f64)>| {
         let range = part.map(|(a, b)| (axis.value(a), axis.value(b)));
         table.change(|b| b.set_range(stat, range));
@@ -252,14 +244,14 @@ fn bound_input(table: Table, stat: Stat, range: Option<(f64, f64)>, is_low: bool
 }
 
 /// Two statistics against each other, of the features that the table shows.
-fn cloud(table: Table, (x, y): (Stat, Stat), session: Session) -> AnyView {
-    let index = table.index();
+fn cloud(table: Table, session: Session) -> AnyView {
+    let (index, (x, y)) = (table.index(), table.browse.with(|b| b.axes));
     let (x_axis, y_axis) = (Axis::of(&index, x), Axis::of(&index, y));
     let dot = |&i: &u32| {
         let at = |stat: Stat, axis: &Axis| axis.at(stat.of(&index, i as usize));
         Some(Dot { id: index.features[i as usize], x: at(x, &x_axis)?, y: at(y, &y_axis)? })
     };
-    let dots = table.found.with(|found| found.iter().filter_map(dot).collect());
+    let dots = table.order.with(|order| order.iter().filter_map(dot).collect());
     let said = NodeRef::<leptos::html::Output>::new();
     let point = move |feature: Option<u32>| {
         let text = feature.and_then(|feature| {
