@@ -35,7 +35,8 @@ pub fn scatter(
     let canvas = NodeRef::<leptos::html::Canvas>::new();
     let drawn = Rc::clone(&dots);
     request_animation_frame(move || {
-        if let Some(canvas) = canvas.get_untracked() {
+        // By the next frame the plot may be gone, and its reference with it.
+        if let Some(canvas) = canvas.try_get_untracked().flatten() {
             draw(&canvas, &drawn, None);
         }
     });
