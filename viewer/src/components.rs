@@ -4,6 +4,7 @@ pub mod brush;
 pub mod error_note;
 pub mod handler;
 pub mod histogram;
+pub mod next_frame;
 pub mod scatter;
 pub mod table;
 pub mod token_chip;

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use crate::components::handler::handler;
+use crate::components::{handler::handler, next_frame::next_frame};
 use leptos::prelude::*;
 use wasm_bindgen::{Clamped, JsCast as _};
 use web_sys::ImageData;
@@ -34,9 +34,8 @@ pub fn scatter(
     let dots = Rc::new(dots);
     let canvas = NodeRef::<leptos::html::Canvas>::new();
     let drawn = Rc::clone(&dots);
-    request_animation_frame(move || {
-        // By the next frame the plot may be gone, and its reference with it.
-        if let Some(canvas) = canvas.try_get_untracked().flatten() {
+    next_frame(move || {
+        if let Some(canvas) = canvas.get_untracked() {
             draw(&canvas, &drawn, None);
         }
     });

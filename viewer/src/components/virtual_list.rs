@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::components::handler::handler;
+use crate::components::{handler::handler, next_frame::next_frame};
 use leptos::{ev, html, prelude::*};
 
 /// Rows drawn beyond each edge, so that a flick of the wheel shows no gap.
@@ -59,7 +59,7 @@ pub fn VirtualList(
     };
     let resized = window_event_listener(ev::resize, move |_| measure());
     on_cleanup(move || resized.remove());
-    request_animation_frame(measure);
+    next_frame(measure);
     Effect::new(move |before: Option<(usize, usize)>| {
         let (n, at) = (len.run(()), scroll.get().current);
         let Some(list) = list.get_untracked().filter(|_| before.is_some_and(|b| b != (n, at))) else {
