@@ -7,6 +7,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+/// Ports that are tried.
+const TRIES: u32 = 10;
+
 /// A running chromedriver; dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Driver {
@@ -16,7 +19,22 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Starts it on a port that the system chooses, and waits until it says which.
+    ///
+    /// It takes a free IPv6 port and wants the same one for IPv4, where another program may have it: then it ends, and
+    /// another try gets another port.
     pub(super) fn start(program: &Path) -> Result<Self> {
+        let mut said = String::new();
+        for _ in 0..TRIES {
+            match Self::attempt(program)? {
+                Ok(driver) => return Ok(driver),
+                Err(last) => said = last,
+            }
+        }
+        bail!("chromedriver ended {TRIES} times without saying its port: {said} ({})", program.display())
+    }
+
+    /// Starts it once; gives back what it said where it ended instead.
+    fn attempt(program: &Path) -> Result<Result<Self, String>> {
         let mut child = Command::new(program)
             .args(["--port=0", "--log-level=SEVERE"])
             .stdin(Stdio::null())
@@ -27,15 +45,18 @@ impl Driver {
         let output = child.stdout.take();
         let mut driver = Self { child, port: 0 };
         let mut lines = BufReader::new(output.context("chromedriver has no output")?).lines();
+        let mut said = Vec::new();
         for line in lines.by_ref() {
-            if let Some(port) = port_in(&line?) {
+            let line = line?;
+            if let Some(port) = port_in(&line) {
                 driver.port = port;
                 // Its later lines go nowhere, but it must not block on a full pipe.
                 std::thread::spawn(move || lines.for_each(drop));
-                return Ok(driver);
+                return Ok(Ok(driver));
             }
+            said.push(line);
         }
-        bail!("chromedriver ended without saying its port ({})", program.display())
+        Ok(Err(said.join("; ")))
     }
 
     /// Where it listens.
