@@ -19,7 +19,7 @@
   };
 
   const KEYS = [
-    ["j →", "next feature"],
+    ["j →", "next feature: of those in the table, if it was searched or sorted"],
     ["k ←", "previous feature"],
     ["g", "go to an index"],
     ["r", "random feature"],

@@ -2,7 +2,8 @@
 //!
 //! A token is a string of bytes, which need not be whole characters. Shown text escapes what could not be seen
 //! or would change its surroundings: control characters, zero-width and direction marks, bytes that are only
-//! part of a character (`\xe2\x80`). Markup is the page's business: text is never markup there.
+//! part of a character (`\xe2\x80`). In a sequence whose tokens make the whole character, that is shown instead of its
+//! bytes: Chinese is to be read, not decoded. Markup is the page's business: text is never markup there.
 
 use postcard_schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,18 @@ impl Vocab {
     pub fn text(&self, token_id: u32) -> String {
         let bytes = self.bytes_of(token_id);
         if bytes.is_empty() { format!("<{token_id}>") } else { escape(bytes) }
+    }
+
+    /// Texts of the tokens of a sequence, to be read one after another: a character that several of them make together
+    /// stands at the first, and the others have no text of their own.
+    pub fn texts(&self, token_ids: &[u32]) -> Vec<String> {
+        let mut texts: Vec<String> = token_ids.iter().map(|&id| self.text(id)).collect();
+        for JoinedCharacter { tokens, text } in self.joined_characters(token_ids) {
+            let first = tokens.start;
+            texts[tokens].iter_mut().for_each(String::clear);
+            texts[first] = text;
+        }
+        texts
     }
 
     /// Characters in `token_ids` that are split over several tokens.

@@ -31,6 +31,12 @@ fn characters_split_over_tokens_are_joined() {
     assert_eq!(joined(&[0, 1, 2, 0]), [(1..3, "—".to_owned())]);
     assert_eq!(joined(&[3, 4, 5]), [(0..3, "😀y".to_owned())]);
     assert_eq!(joined(&[1, 0, 6, 1]), []);
+    assert_eq!(vocab.texts(&[0, 1, 2, 0]), ["x", "—", "", "x"]);
+    assert_eq!(
+        vocab.texts(&[2, 3, 4, 5, 1]),
+        ["\\x94", "😀y", "", "", "\\xe2\\x80"],
+        "cut at the ends: bytes"
+    );
     assert_eq!((vocab.text(1), vocab.text(99)), ("\\xe2\\x80".to_owned(), "<99>".to_owned()));
 }
 

@@ -26,9 +26,11 @@ use shared::{
 use prompt::Known;
 use text::Text;
 
-const N_ROWS: usize = 512;
+/// Tokens of the corpus, and of one chunk of it.
+const N_TOKENS: usize = 1 << 16;
+const CHUNK_TOKENS: usize = 1 << 13;
+/// Tokens of a row, where nothing else is asked for.
 const SEQ_LEN: usize = 128;
-const ROWS_PER_CHUNK: usize = 64;
 /// Rows cut from one document.
 const ROWS_PER_DOCUMENT: u32 = 4;
 const D_VOCAB: usize = 1500;
@@ -42,6 +44,8 @@ const ENCODING: Encoding = Encoding::Postcard;
 struct Corpus {
     /// Row after row.
     token_ids: Vec<u32>,
+    /// Tokens of a row.
+    seq_len: usize,
     /// Where each token of the vocabulary stands.
     positions_of: Vec<Vec<usize>>,
     /// Features of the bundle.
@@ -97,20 +101,26 @@ impl Writer<'_> {
 
 /// Writes a bundle of features `0..n_features` to `folder`.
 pub fn generate(folder: &Path, n_features: u32, seed: u64) -> anyhow::Result<()> {
+    generate_with_rows(folder, n_features, seed, SEQ_LEN)
+}
+
+/// Writes such a bundle with rows of `seq_len` tokens.
+pub fn generate_with_rows(folder: &Path, n_features: u32, seed: u64, seq_len: usize) -> anyhow::Result<()> {
     let mut rng = Rng(seed);
-    let text = Text::generate(N_ROWS, SEQ_LEN, D_VOCAB, &mut rng);
+    let text = Text::generate(N_TOKENS, D_VOCAB, &mut rng);
     let mut positions_of = vec![Vec::new(); text.vocab.len()];
     for (p, t) in text.token_ids.iter().enumerate() {
         positions_of[*t as usize].push(p);
     }
-    let corpus = Corpus { token_ids: text.token_ids.clone(), positions_of, n_features: n_features as usize };
+    let token_ids = text.token_ids.clone();
+    let corpus = Corpus { token_ids, seq_len, positions_of, n_features: n_features as usize };
     let mut writer = Writer { folder, files: Vec::new() };
     writer.write(&text.vocab, ENCODING.vocab_path())?;
-    for (i, rows) in corpus.token_ids.chunks(ROWS_PER_CHUNK * SEQ_LEN).enumerate() {
-        let first_row = (i * ROWS_PER_CHUNK) as u32;
-        let n_rows = (rows.len() / SEQ_LEN) as u32;
+    for (i, rows) in corpus.token_ids.chunks(CHUNK_TOKENS).enumerate() {
+        let first_row = (i * CHUNK_TOKENS / seq_len) as u32;
+        let n_rows = (rows.len() / seq_len) as u32;
         let documents = (first_row..first_row + n_rows).map(|row| row / ROWS_PER_DOCUMENT).collect();
-        let chunk = CorpusChunk { first_row, seq_len: SEQ_LEN as u32, token_ids: rows.to_vec(), documents };
+        let chunk = CorpusChunk { first_row, seq_len: seq_len as u32, token_ids: rows.to_vec(), documents };
         writer.write(&chunk, ENCODING.corpus_path(i))?;
     }
     let (index, known) = write_features(&mut writer, &corpus, n_features, seed)?;
@@ -125,7 +135,7 @@ pub fn generate(folder: &Path, n_features: u32, seed: u64) -> anyhow::Result<()>
     writer.write(&PromptIndex { texts }, ENCODING.prompt_index_path())?;
     writer.write(&labels(&index, &text), ENCODING.labels_path())?;
     let n_dead = index.max.iter().filter(|m| **m == 0.0).count();
-    let manifest = manifest(&writer.files, n_features, n_prompts, n_dead, text.vocab.len(), seed)?;
+    let manifest = manifest(&writer.files, &corpus, n_prompts, n_dead, seed)?;
     fs::write(folder.join("manifest.json"), manifest.to_json()?)?;
     Ok(())
 }
@@ -188,12 +198,13 @@ fn enter(index: &mut FeatureIndex, f: &Feature, triggers: &[(u32, f32)]) {
 
 fn manifest(
     files: &[FileInfo],
-    n_features: u32,
+    corpus: &Corpus,
     n_prompts: usize,
     n_dead: usize,
-    d_vocab: usize,
     seed: u64,
 ) -> anyhow::Result<Manifest> {
+    let (n_features, seq_len, d_vocab) =
+        (corpus.n_features as u32, corpus.seq_len, corpus.positions_of.len());
     let sae = |name: &str, d_sae: u32| {
         json!({ "name": name, "architecture": "standard", "format": "synthetic", "hook": "blocks.1.mlp.hook_post",
                 "d_in": D_IN, "d_sae": d_sae, "sha256": "0".repeat(64) })
@@ -211,19 +222,19 @@ fn manifest(
                    "sha256": "0".repeat(64) },
         "sae": sae("sae-a", n_features),
         "sae_b": sae("sae-b", 4 * n_features),
-        "dataset": { "name": "synthetic lines", "n_rows": N_ROWS, "seq_len": SEQ_LEN, "prepend_bos": false,
+        "dataset": { "name": "synthetic lines", "n_rows": N_TOKENS / seq_len, "seq_len": seq_len, "prepend_bos": false,
                      "shuffled": true, "sha256": "0".repeat(64),
                      "files": [{ "name": "lines.txt", "first_document": 0 }] },
         "run": { "device": "cpu", "dtype": "f32", "batch_rows": 32, "seed": seed,
                  "center_writing_weights": false },
         "features": [{ "start": 0, "end": n_features }],
         "layouts": { "feature": Layout::default_feature(), "prompt": Layout::default_prompt() },
-        "health": { "l0": 9.25, "n_dead": n_dead, "n_measured": N_ROWS * SEQ_LEN, "explained_variance": 0.871,
+        "health": { "l0": 9.25, "n_dead": n_dead, "n_measured": N_TOKENS, "explained_variance": 0.871,
                     "loss": 3.412, "loss_reconstructed": 3.561, "loss_zeroed": 5.207,
                     "acts_norm": 8.4, "reconstruction_norm": 7.9, "decoder_norm": 1.0 },
         "n_prompts": n_prompts,
         "encoding": ENCODING,
-        "rows_per_chunk": ROWS_PER_CHUNK,
+        "rows_per_chunk": CHUNK_TOKENS / seq_len,
         "blocks": blocks,
         "files": files,
     }))?)

@@ -5,9 +5,14 @@
 
 use std::{fs, path::Path};
 
-use shared::{feature::FeatureBlock, vocab::Vocab};
+use shared::{corpus::CorpusChunk, feature::FeatureBlock, sequence::Example, vocab::Vocab};
 use tempfile::TempDir;
-use tests::{browser::Browser, built, generate::generate, page::copy_page};
+use tests::{
+    browser::Browser,
+    built,
+    generate::{generate, generate_with_rows},
+    page::{copy_page, texts},
+};
 
 /// The built page beside a generated bundle of `n_features`.
 fn site(n_features: u32) -> TempDir {
@@ -58,6 +63,99 @@ fn tokens_are_text_whatever_they_look_like() {
         }
     })
     .unwrap();
+}
+
+/// The first feature of the bundle of which a top example is as asked, and that example.
+fn find(bundle: &compute::inspect::Bundle, is_asked: impl Fn(&Example) -> bool) -> (u32, Example) {
+    let blocks = (0..bundle.manifest.blocks.len()).map(|i| bundle.manifest.encoding.block_path(i));
+    let features = blocks.flat_map(|path| bundle.file::<FeatureBlock>(&path).unwrap().features);
+    let found = features.filter_map(|f| {
+        let examples = f.sequences?.group_examples(0);
+        Some((f.feature, examples.into_iter().find(&is_asked)?))
+    });
+    found.into_iter().next().expect("the generator makes such an example")
+}
+
+/// Where an example stands on its feature's page.
+fn line(example: &Example) -> String {
+    format!("[data-group='0'] [data-line][data-row='{}'][data-position='{}']", example.row, example.position)
+}
+
+#[test]
+fn a_row_of_4096_tokens_is_read_whole_and_opens_at_its_bold_token() {
+    const SEQ_LEN: usize = 4096;
+    let site = tempfile::tempdir().unwrap();
+    copy_page(site.path()).unwrap();
+    generate_with_rows(&site.path().join("bundle"), 32, 7, SEQ_LEN).unwrap();
+    let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();
+    let (feature, example) = find(&bundle, |e| (2000..3000).contains(&e.position));
+    let chunk = example.row / bundle.manifest.rows_per_chunk;
+    let chunk: CorpusChunk = bundle.file(&bundle.manifest.encoding.corpus_path(chunk as usize)).unwrap();
+    let expected = bundle.vocab.texts(chunk.row(example.row).unwrap()).concat();
+    open(site.path(), &format!("#/feature/{feature}"), |browser| {
+        ready(browser, feature);
+        browser.hover(&line(&example)).unwrap();
+        browser.click(&format!("{} [data-expand]", line(&example))).unwrap();
+        let n_tokens = "document.querySelectorAll('[data-whole-row] [data-token-id]').length";
+        browser.wait("the whole row", &format!("{n_tokens} === {SEQ_LEN}")).unwrap();
+        assert_eq!(texts(browser, ".whole-row-text").unwrap(), [expected]);
+        let in_sight = format!(
+            "((box, token) => token.top >= box.top && token.bottom <= box.bottom)(
+                document.querySelector('.whole-row-text').getBoundingClientRect(),
+                document.querySelector('.whole-row-text [data-position=\"{}\"].bold').getBoundingClientRect())",
+            example.position
+        );
+        browser.wait("the bold token in sight", &in_sight).unwrap();
+    })
+    .unwrap();
+}
+
+#[test]
+fn text_from_right_to_left_split_characters_and_long_tokens_are_read_as_written() {
+    let site = site(256);
+    let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();
+    let ids = |e: &Example| e.tokens.iter().map(|t| t.token_id).collect::<Vec<_>>();
+    let text = |e: &Example| bundle.vocab.texts(&ids(e)).concat();
+    let is_hebrew = |t: &str| t.chars().any(|c| ('\u{5d0}'..='\u{5ea}').contains(&c));
+    let n_hebrew = |e: &Example| {
+        let after = e.tokens.iter().filter(|t| t.position >= e.position);
+        after.filter(|t| is_hebrew(&bundle.vocab.text(t.token_id))).count()
+    };
+    for (what, (feature, example)) in [
+        ("right to left", find(&bundle, |e| n_hebrew(e) > 4)),
+        ("split", find(&bundle, |e| text(e).contains("日本"))),
+        ("over letters", find(&bundle, |e| text(e).contains("e\u{301}te\u{301}"))),
+        ("long", find(&bundle, |e| text(e).contains(&"=".repeat(88)))),
+    ] {
+        open(site.path(), &format!("#/feature/{feature}"), |browser| {
+            ready(browser, feature);
+            let tokens = format!("{} .window [data-token-id]", line(&example));
+            assert_eq!(texts(browser, &tokens).unwrap(), bundle.vocab.texts(&ids(&example)), "{what}");
+            let wide = "document.documentElement.scrollWidth > innerWidth";
+            assert!(!browser.eval::<bool>(wide).unwrap(), "{what}: the page is wider than the window");
+            let heights = "new Set([...document.querySelectorAll('.aligned')].map((l) => l.offsetHeight)).size";
+            assert_eq!(browser.eval::<u32>(heights).unwrap(), 1, "{what}: lines are of one height");
+            if what == "right to left" {
+                // Each token after the bold one begins where the one before it ends, to its left.
+                let places = format!(
+                    "[...document.querySelectorAll(\"{} .after [data-token-id]\")]
+                        .filter((t) => /[\\u05d0-\\u05ea]/.test(t.textContent)).map((t) => t.getBoundingClientRect().right)",
+                    line(&example)
+                );
+                let places: Vec<f64> = browser.eval(&places).unwrap();
+                assert!(places.len() > 4 && places.is_sorted_by(|a, b| a > b), "{places:?}");
+            }
+            if what == "split" {
+                // The second token of a character has no text of its own, but a place, and its card says what it is.
+                let rest = format!("{} .window .joined:empty", line(&example));
+                browser.hover(&rest).unwrap();
+                browser.wait("the card", "document.querySelector('[data-tooltip]:popover-open .card-joined')").unwrap();
+                assert!(browser.text(".card-joined").unwrap().starts_with("with its neighbours: "));
+                assert!(browser.text("[data-tooltip] .chip").unwrap().starts_with("\\x"));
+            }
+        })
+        .unwrap();
+    }
 }
 
 #[test]

@@ -103,6 +103,49 @@ fn the_table_is_searched_sorted_and_narrowed_and_a_link_carries_it() {
 }
 
 #[test]
+fn what_the_table_found_is_walked_through_in_its_order_until_the_reader_leaves_it() {
+    let (_served, browser) = open("#/").unwrap();
+    wait_for(&browser, "features").unwrap();
+    browser.type_keys("init").unwrap();
+    browser
+        .wait("what is found", "document.querySelector('[data-found]').textContent.includes(' of ')")
+        .unwrap();
+    browser.click("[data-sort=max]").unwrap();
+    let sorted = "document.querySelector('[data-sort=max]').parentElement.hasAttribute('aria-sort')";
+    browser.wait("the order", sorted).unwrap();
+    let found = rows(&browser);
+    let n_found = browser.text("[data-found]").unwrap();
+    let n_found = n_found.split(' ').next().unwrap();
+    let shown = |place: usize| {
+        wait_for(&browser, &format!("feature/{}", found[place])).unwrap();
+        assert_eq!(browser.text("[data-walk]").unwrap(), format!("{} of {n_found} in the table", place + 1));
+    };
+    let go_to_first = || browser.click(&format!("[data-rows] [data-feature='{}'] a", found[0])).unwrap();
+    go_to_first();
+    shown(0);
+    browser.type_keys("j").unwrap();
+    shown(1);
+    browser.click("[data-next]").unwrap();
+    shown(2);
+    browser.type_keys("k").unwrap();
+    shown(1);
+    browser.click("[data-random]").unwrap();
+    browser.wait("another feature", "document.querySelector('[data-walk]')").unwrap();
+    // The table is as it was left.
+    browser.click("[data-walk]").unwrap();
+    wait_for(&browser, "features").unwrap();
+    assert_eq!(rows(&browser), found);
+    go_to_first();
+    shown(0);
+    browser.click("[data-leave]").unwrap();
+    browser.wait("all features", "!document.querySelector('[data-walk]')").unwrap();
+    assert_eq!(browser.text(".chooser-count").unwrap(), "of 2,048 features");
+    browser.type_keys("j").unwrap();
+    wait_for(&browser, &format!("feature/{}", (found[0] + 1) % 2048)).unwrap();
+    browser.finish().unwrap();
+}
+
+#[test]
 fn labels_are_searched_sorted_by_and_shown_where_features_are_named() {
     let (bundle, _) = index();
     let labels = bundle.labels().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`route`] (what a link carries), [`data`] (fetching and decoding), [`state`] (the rest),
 //! [`pages`], [`panels`] (one per component of a layout), [`components`] (know nothing of SAEs), [`mod@format`],
-//! [`scale`] and [`search`] (pure).
+//! [`scale`], [`search`] and [`walk`] (pure).
 //!
 //! # Hooks for tests and scripts
 //! | hook | where |
@@ -16,10 +16,11 @@
 //! | `[data-logits="positive"]`, `[data-token-logit]` | the sides and rows of the logits table |
 //! | `[data-group="0"]` | a group of sequences; 0 = top activations |
 //! | `[data-line][data-row][data-position]` | an example; `[data-expand]` shows its `[data-whole-row]` |
-//! | `[data-row] [data-token-id][data-position]` | a token of a sequence; `data-joined` where it is part of a character |
+//! | `[data-row] [data-token-id][data-position]` | a token of a sequence; `data-joined` where it is part of a character, which stands at the first of its tokens |
 //! | `[role=tooltip][data-tooltip]` | the token card; `[data-figure="activation"]` (`logit`, `loss-effect`, `prob-change`), `[data-list="boosted"]` (`suppressed`) |
 //! | `g.mark[data-mark]` | the line in a histogram, with its value |
 //! | `[data-previous]`, `[data-next]`, `[data-random]`, `#feature-index` | the chooser |
+//! | `[data-walk]`, `[data-leave]` | where the feature stands in what the table found, and back to all features |
 //! | `[data-theme-toggle]` | the theme; `html[data-theme]`: `www/help.js` |
 //! | `a[data-prompt-token="5"]` | a token of the prompt, a link to its position; `[data-empty]` where nothing is active |
 //! | `[data-score="8"]` | a column of the prompt page: feature 8, with its score in `[data-value=score]` |
@@ -52,6 +53,7 @@ pub mod route;
 pub mod scale;
 pub mod search;
 pub mod state;
+pub mod walk;
 
 use leptos::{ev, prelude::*};
 

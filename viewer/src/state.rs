@@ -9,6 +9,7 @@ use crate::{
     data::{Bundle, Source},
     layouts::Layouts,
     route::Route,
+    walk::Walk,
 };
 
 /// What every page can reach: given as context by [`crate::App`].
@@ -26,6 +27,8 @@ pub struct Session {
     pub layouts: Layouts,
     /// Whether the layout editor is open.
     pub editing: RwSignal<bool>,
+    /// What the table found, where that is not all features by their index: Previous and Next lead through it.
+    pub walk: RwSignal<Option<Walk>>,
     /// What is on screen, as `data-ready` says it.
     pub ready: RwSignal<String>,
     /// Whether anything has been: what can wait until then does.
@@ -41,12 +44,19 @@ impl Session {
             source: RwSignal::new(Source::of_address()),
             layouts: Layouts::new(&fragment, &route),
             editing: RwSignal::new(false),
+            walk: RwSignal::new(None),
             route: RwSignal::new(route),
             hover: RwSignal::new(None),
             pinned: RwSignal::new(false),
             ready: RwSignal::new(String::new()),
             begun: RwSignal::new(false),
         }
+    }
+
+    /// The feature `by` steps after `feature`: in what the table found, if it is there, or else in the whole bundle.
+    pub fn neighbour(self, bundle: &Bundle, feature: u32, by: i64) -> Option<u32> {
+        let found = self.walk.with(|walk| walk.as_ref()?.neighbour(feature, by));
+        found.or_else(|| bundle.neighbour(feature, by))
     }
 
     /// Goes to `route`, as following a link to it does.
@@ -61,10 +71,14 @@ impl Session {
 
     /// Makes the address say `route`, as a state of the page that is shown, not as a step that Back undoes.
     pub fn replace(self, route: Route) {
-        let said = window().history().and_then(|h| {
-            h.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&self.layouts.address(&route)))
-        });
-        debug_assert!(said.is_ok(), "the address of this page can be changed");
+        let address = self.layouts.address(&route);
+        // Browsers take some twenty changes a second and then none for a while: none is spent on what is said already.
+        if window().location().hash().as_ref() != Ok(&address) {
+            let said = window()
+                .history()
+                .and_then(|h| h.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address)));
+            debug_assert!(said.is_ok(), "the address of this page can be changed");
+        }
         if self.route.get_untracked() != route {
             self.route.set(route);
         }

@@ -10,7 +10,7 @@ use shared::{
     sequence::{Effects, Group, GroupKind, RowActs, Sequences},
 };
 
-use super::{Corpus, D_IN, Rng, SEQ_LEN};
+use super::{Corpus, D_IN, Rng};
 
 const BUFFER: usize = 5;
 const N_TOP: usize = 20;
@@ -18,7 +18,7 @@ const N_INTERVALS: usize = 10;
 const N_PER_INTERVAL: usize = 5;
 const N_HOVER: u32 = 5;
 
-/// Activations by position in the corpus (row · `SEQ_LEN` + position).
+/// Activations by position in the corpus (row · `seq_len` + position).
 pub(super) type Acts = BTreeMap<usize, f32>;
 
 /// Where and how strongly feature `f` is active.
@@ -41,7 +41,7 @@ pub(super) fn acts(f: u32, corpus: &Corpus, rng: &mut Rng) -> Acts {
         for &p in &corpus.positions_of[corpus.token_ids[anywhere] as usize] {
             let share = 0.15 + 0.85 * rng.unit() as f32;
             acts.insert(p, scale * strength * share);
-            if rng.unit() < 0.3 && !(p + 1).is_multiple_of(SEQ_LEN) {
+            if rng.unit() < 0.3 && !(p + 1).is_multiple_of(corpus.seq_len) {
                 acts.entry(p + 1).or_insert(scale * strength * share * 0.2);
             }
         }
@@ -139,7 +139,8 @@ fn tables(corpus: &Corpus, rng: &mut Rng) -> FeatureTables {
 }
 
 fn sequences(acts: &Acts, stats: &Stats, logits: &[f32], corpus: &Corpus, rng: &mut Rng) -> Sequences {
-    let fits = |p: usize| (BUFFER + 1..SEQ_LEN - BUFFER).contains(&(p % SEQ_LEN));
+    let seq_len = corpus.seq_len;
+    let fits = |p: usize| (BUFFER + 1..seq_len - BUFFER).contains(&(p % seq_len));
     let mut candidates: Vec<(usize, f32)> =
         acts.iter().filter(|(p, _)| fits(**p)).map(|(p, a)| (*p, *a)).collect();
     candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -164,7 +165,7 @@ fn sequences(acts: &Acts, stats: &Stats, logits: &[f32], corpus: &Corpus, rng: &
         chosen.iter().flat_map(|p| &corpus.token_ids[p - BUFFER..=p + BUFFER]).copied().collect();
     let mut sequences = Sequences {
         groups,
-        positions: chosen.iter().map(|p| (p % SEQ_LEN) as u32).collect(),
+        positions: chosen.iter().map(|p| (p % seq_len) as u32).collect(),
         before: Some(BUFFER as u32),
         window_len: 2 * BUFFER as u32 + 1,
         token_ids,
@@ -174,11 +175,11 @@ fn sequences(acts: &Acts, stats: &Stats, logits: &[f32], corpus: &Corpus, rng: &
     sequences.token_logits =
         Decimals::to_scale(distinct.iter().map(|t| f64::from(logits[*t as usize])).collect::<Vec<_>>());
     let in_window = |p: usize| chosen.iter().any(|c| p + BUFFER >= *c && p < c + BUFFER);
-    let mut rows: Vec<usize> = chosen.iter().map(|p| p / SEQ_LEN).collect();
+    let mut rows: Vec<usize> = chosen.iter().map(|p| p / seq_len).collect();
     rows.sort_unstable();
     rows.dedup();
-    sequences.rows = chosen.iter().map(|p| rows.partition_point(|row| *row < p / SEQ_LEN) as u32).collect();
-    sequences.acts = row_acts(&rows, SEQ_LEN, acts, in_window, logits.len(), rng);
+    sequences.rows = chosen.iter().map(|p| rows.partition_point(|row| *row < p / seq_len) as u32).collect();
+    sequences.acts = row_acts(&rows, seq_len, acts, in_window, logits.len(), rng);
     sequences
 }
 
@@ -194,7 +195,7 @@ pub(super) fn row_acts(
     let (mut places, mut values, mut at) = (vec![], vec![], vec![]);
     let (mut loss, mut change, mut lists) = (vec![], vec![], vec![]);
     for (i, &row) in rows.iter().enumerate() {
-        for (&p, &act) in acts.range(row * SEQ_LEN..(row + 1) * SEQ_LEN) {
+        for (&p, &act) in acts.range(row * row_len..(row + 1) * row_len) {
             if has_effect(p) {
                 at.push(values.len() as u32);
                 let effect = 0.05 * f64::from(act) * (rng.normal() - 0.7);
@@ -203,7 +204,7 @@ pub(super) fn row_acts(
                 lists.push((0..2 * N_HOVER).map(|_| rng.below(d_vocab) as u32).collect::<Vec<_>>());
             }
             values.push(f64::from(act));
-            places.push((i * row_len + p % SEQ_LEN) as u32);
+            places.push((i * row_len + p % row_len) as u32);
         }
     }
     let mut hover_tokens: Vec<u32> = lists.iter().flatten().copied().collect();

@@ -27,6 +27,7 @@ pub(super) const LINES: &[&str] = &[
     "The theorem follows from the lemma: let $x \\in X$ be such that $f(x) = 0$.\n\n",
     "import numpy as np\nimport torch\n\nmodel = torch.nn.Linear(512, 64)\n",
     "He played for the club from 2003 to 2011, scoring 87 goals in 241 appearances.",
+    "A ruler of one token:\n========================================================================================\n",
     "Mix the flour, the butter and the sugar; bake for 25 minutes at 180 degrees.",
 ];
 
@@ -38,15 +39,15 @@ const ENDINGS: &[&str] =
 pub(super) struct Text {
     /// Token strings.
     pub vocab: Vocab,
-    /// Rows of `seq_len` token ids, one after another.
+    /// Row after row.
     pub token_ids: Vec<u32>,
     /// Token ids of each line of the source.
     pub lines: Vec<Vec<u32>>,
 }
 
 impl Text {
-    /// Makes `n_rows` rows of `seq_len` tokens; the vocabulary has at least `d_vocab` tokens.
-    pub fn generate(n_rows: usize, seq_len: usize, d_vocab: usize, rng: &mut Rng) -> Self {
+    /// Makes `n_tokens` tokens; the vocabulary has at least `d_vocab`.
+    pub fn generate(n_tokens: usize, d_vocab: usize, rng: &mut Rng) -> Self {
         let mut tokens: Vec<Vec<u8>> = vec![b"<|endoftext|>".to_vec()];
         let mut ids: HashMap<Vec<u8>, u32> = HashMap::new();
         let lines: Vec<Vec<u32>> = LINES
@@ -67,8 +68,8 @@ impl Text {
             let ending = ENDINGS[rng.below(ENDINGS.len())];
             tokens.push([stem.as_slice(), ending.as_bytes()].concat());
         }
-        let mut token_ids = Vec::with_capacity(n_rows * seq_len);
-        while token_ids.len() < n_rows * seq_len {
+        let mut token_ids = Vec::with_capacity(n_tokens);
+        while token_ids.len() < n_tokens {
             // Squared: some lines are common, some rare, as words are.
             let u = rng.unit();
             let line = (u * u * lines.len() as f64) as usize;
@@ -77,7 +78,7 @@ impl Text {
                 token_ids.push(0);
             }
         }
-        token_ids.truncate(n_rows * seq_len);
+        token_ids.truncate(n_tokens);
         Self { vocab: Vocab::of(tokens), token_ids, lines }
     }
 }
@@ -92,6 +93,7 @@ fn split(line: &str) -> Vec<Vec<u8>> {
             'a'..='z' | '_' => word.trim_start_matches(' ').chars().all(char::is_alphabetic) || word == " ",
             'A'..='Z' => word.is_empty() || word == " ",
             ' ' => !word.is_empty() && word.chars().all(|c| c == ' '),
+            '=' => word.ends_with('='),
             '\u{590}'..='\u{6ff}' => word.len() < 8,
             _ => false,
         };

@@ -47,7 +47,7 @@ pub fn FeaturePage() -> impl IntoView {
         document().set_title(&format!("Feature {feature} · sae-vis"));
         session.painted(format!("feature/{feature}"));
         for by in [1, -1] {
-            if let Some(next) = neighbours.neighbour(feature, by) {
+            if let Some(next) = session.neighbour(&neighbours, feature, by) {
                 neighbours.prefetch(next);
             }
         }
@@ -79,7 +79,7 @@ pub fn FeaturePage() -> impl IntoView {
         debug_assert!(gone.is_ok(), "the window has a history");
     });
     view! {
-        <Chooser bundle wanted />
+        <Chooser session bundle wanted />
         <div class="body" class:late=move || late() aria-busy=move || late().to_string()>
             <div class="late-note" hidden=move || !late()>
                 <span role="status">{move || note()}</span>
@@ -93,26 +93,40 @@ pub fn FeaturePage() -> impl IntoView {
 
 /// Index input, previous, next and random.
 #[component]
-fn Chooser(bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl IntoView {
+fn Chooser(session: Session, bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl IntoView {
     let input = NodeRef::<html::Input>::new();
     let neighbour = |by: i64| {
         let bundle = bundle.clone();
-        move || bundle.neighbour(wanted.get(), by).map(|f| Route::Feature(f).fragment())
+        move || session.neighbour(&bundle, wanted.get(), by).map(|f| Route::Feature(f).fragment())
     };
     let (previous, next) = (neighbour(-1), neighbour(1));
     let random = {
         let bundle = bundle.clone();
-        move |_| go_random(&bundle)
+        move |_| go_random(session, &bundle)
     };
     let jump = move |e: web_sys::SubmitEvent| {
         e.prevent_default();
         let Some(input) = input.get_untracked() else { return };
-        if let (Ok(feature), Some(session)) = (input.value().trim().parse(), use_session()) {
+        if let Ok(feature) = input.value().trim().parse() {
             session.go(Route::Feature(feature));
             input.select();
         }
     };
     let n = bundle.manifest.n_features() as u64;
+    let count = move || match session.walk.get().and_then(|walk| Some((walk.place(wanted.get())?, walk))) {
+        None => format!("of {} features", count(n)).into_any(),
+        Some((place, walk)) => {
+            let said =
+                format!("{} of {} in the table", count(place as u64 + 1), count(walk.n_features() as u64));
+            let table = Route::Features(walk.browse).fragment();
+            let leave = handler(move |_: web_sys::MouseEvent| session.walk.set(None));
+            view! {
+                <a href=table data-walk>{said}</a>
+                <button type="button" class="leave" data-leave title="Go through all features" aria-label="Go through all features" on:click=leave>"×"</button>
+            }
+            .into_any()
+        }
+    };
     view! {
         <nav class="chooser" aria-label="Feature">
             <a class="icon-button" href=move || previous() data-previous title="Previous feature (k)" aria-label="Previous feature">
@@ -136,19 +150,17 @@ fn Chooser(bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl IntoView {
                 <span aria-hidden="true">"→"</span>
             </a>
             <button type="button" class="button" data-random title="Random feature (r)" on:click=handler(random)>"Random"</button>
-            <span class="chooser-count">"of "{count(n)}" features"</span>
+            <span class="chooser-count">{move || count()}</span>
         </nav>
     }
 }
 
-fn use_session() -> Option<Session> {
-    use_context::<Session>()
-}
-
-/// Goes to a feature of the bundle by chance.
-pub fn go_random(bundle: &Bundle) {
-    let n = bundle.manifest.n_features() as f64;
-    if let (Some(feature), Some(session)) = (bundle.nth((js_sys::Math::random() * n) as u32), use_session()) {
+/// Goes to a feature by chance: one that the table found, or else any of the bundle.
+pub fn go_random(session: Session, bundle: &Bundle) {
+    let one_of = |n: usize| (js_sys::Math::random() * n as f64) as usize;
+    let found = session.walk.with_untracked(|walk| walk.as_ref().and_then(|w| w.nth(one_of(w.n_features()))));
+    let feature = found.or_else(|| bundle.nth(one_of(bundle.manifest.n_features()) as u32));
+    if let Some(feature) = feature {
         session.go(Route::Feature(feature));
     }
 }

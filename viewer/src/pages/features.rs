@@ -24,6 +24,7 @@ use crate::{
     route::Route,
     search::{Axis, Browse, Column, Searchable, Stat, counts, order},
     state::{Session, use_bundle},
+    walk::Walk,
 };
 
 /// Height of a row, in CSS pixels; `.features-row` of components.css has the same.
@@ -121,6 +122,7 @@ fn FeaturesTable(loaded: Loaded) -> impl IntoView {
             browse.set(wanted);
         }
     });
+    Effect::new(move || session.walk.set(Walk::of(browse.get(), order.get(), table.index())));
     document().set_title("Features · sae-vis");
     session.painted("features".to_owned());
     view! {

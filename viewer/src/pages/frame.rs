@@ -148,6 +148,8 @@ enum Kind {
 fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     provide_context(Opened(bundle.clone()));
+    // What was found in another bundle.
+    session.walk.set(None);
     provide_labels(session, bundle.clone());
     listen_to_keys(session, bundle);
     let kind = Memo::new(move |_| match session.route.get() {
@@ -203,7 +205,7 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
         let prompt = matches!(session.route.get_untracked(), Route::Prompt { .. });
         let step = |by: i64| {
             if let Route::Feature(feature) = session.route.get_untracked()
-                && let Some(next) = bundle.neighbour(feature, by)
+                && let Some(next) = untrack(|| session.neighbour(&bundle, feature, by))
             {
                 session.go(Route::Feature(next));
             }
@@ -218,7 +220,7 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
             "j" | "ArrowRight" => step(1),
             "k" | "ArrowLeft" => step(-1),
             "g" => focus_index(),
-            "r" => go_random(&bundle),
+            "r" => go_random(session, &bundle),
             "l" => session.editing.update(|open| *open = !*open),
             "?" => toggle_help(),
             _ => return,

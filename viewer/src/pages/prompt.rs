@@ -138,13 +138,15 @@ fn choice(text: String, wanted: Wanted, here: bool) -> impl IntoView {
 /// The prompt's tokens, each a link to its position.
 #[component]
 fn PromptTokens(found: Found) -> impl IntoView {
-    let tokens = found.prompt.token_ids.iter().enumerate().map(|(i, &id)| {
+    let token_ids = &found.prompt.token_ids;
+    let tokens = token_ids.iter().zip(found.vocab.texts(token_ids)).enumerate().map(|(i, (&id, text))| {
         let i = i as u32;
         let empty = found.prompt.scores_at(found.wanted.metric, i as usize).is_empty();
         let link = Wanted { position: Some(i), ..found.wanted }.link();
         let here = (i == found.position).then_some("true");
-        let text = found.vocab.text(id);
-        view! { <a class="prompt-token" class:empty=empty href=link aria-current=here data-prompt-token=i>{text}</a> }
+        // The rest of a character that stands at its first token is named by its bytes.
+        let name = text.is_empty().then(|| found.vocab.text(id));
+        view! { <a class="prompt-token" class:empty=empty href=link aria-current=here aria-label=name data-prompt-token=i>{text}</a> }
     });
     view! { <p class="prompt-text">{tokens.collect_view()}</p> }
 }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use leptos::prelude::*;
+use leptos::{html, prelude::*};
 use shared::{
     sequence::{RowActs, TokenView},
     vocab::Vocab,
 };
+use wasm_bindgen::JsCast as _;
+use web_sys::HtmlElement;
 
 use crate::{
     components::{
         error_note::ErrorNote,
+        next_frame::next_frame,
         tokens::{TokenSpan, token_line},
     },
     data::{Loading, Shown},
@@ -47,28 +50,36 @@ pub fn spans(
     let ids: Vec<u32> = tokens.iter().map(|t| t.token_id).collect();
     let mut spans: Vec<TokenSpan> = tokens
         .iter()
-        .map(|t| {
-            let text = vocab.text(t.token_id);
-            TokenSpan {
-                escaped: text.as_bytes() != vocab.bytes_of(t.token_id),
-                text,
-                token_id: t.token_id,
-                row,
-                position: t.position,
-                fill: if scale.act > 0.0 { t.act / scale.act } else { 0.0 },
-                underline: t.effect.as_ref().map_or(0.0, |e| e.loss_effect / scale.effect),
-                bold: bold == Some(t.position),
-                tab_stop: false,
-                joined: None,
-            }
+        .zip(vocab.texts(&ids))
+        .map(|(t, text)| TokenSpan {
+            escaped: text.as_bytes() != vocab.bytes_of(t.token_id),
+            text,
+            token_id: t.token_id,
+            row,
+            position: t.position,
+            fill: if scale.act > 0.0 { t.act / scale.act } else { 0.0 },
+            underline: t.effect.as_ref().map_or(0.0, |e| e.loss_effect / scale.effect),
+            bold: bold == Some(t.position),
+            tab_stop: false,
+            joined: None,
         })
         .collect();
     for joined in vocab.joined_characters(&ids) {
         for span in &mut spans[joined.tokens] {
+            // The character itself may be one that has to be escaped.
+            span.escaped = span.text.starts_with('\\');
             span.joined = Some(joined.text.clone());
         }
     }
     spans
+}
+
+/// Scrolls a box of text so that its bold token is in the middle: a row may be longer than the box.
+fn show_bold(text: &HtmlElement) {
+    let bold = text.query_selector(".bold").ok().flatten();
+    if let Some(bold) = bold.and_then(|bold| bold.dyn_into::<HtmlElement>().ok()) {
+        text.set_scroll_top(bold.offset_top() - text.offset_top() - text.client_height() / 2);
+    }
 }
 
 /// All tokens of a corpus row, fetched when first asked for.
@@ -100,7 +111,9 @@ pub fn WholeRow(
             let Some(sequences) = &shown.feature().sequences else { return ().into_any() };
             let tokens = sequences.acts.tokens(row, 0, &ids);
             let spans = spans(&tokens, row, Some(position), &shown.vocab, scale);
-            view! { <p class="whole-row-text">{token_line(&spans)}</p> }.into_any()
+            let text = NodeRef::<html::P>::new();
+            next_frame(move || text.get_untracked().iter().for_each(|text| show_bold(text)));
+            view! { <p class="whole-row-text" node_ref=text>{token_line(&spans)}</p> }.into_any()
         }
     };
     view! {
