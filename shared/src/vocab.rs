@@ -83,14 +83,19 @@ impl Vocab {
         let mut joined = Vec::new();
         let mut i = 0;
         while i < token_ids.len() {
-            let mut bytes = self.bytes_of(token_ids[i]).to_vec();
+            let first = self.bytes_of(token_ids[i]);
+            if !ends_inside_character(first) {
+                i += 1;
+                continue;
+            }
+            let mut bytes = first.to_vec();
             let mut end = i + 1;
             // A character has at most four bytes, so at most three tokens can follow the one that begins it.
             while ends_inside_character(&bytes) && end < token_ids.len() && end < i + 4 {
                 bytes.extend_from_slice(self.bytes_of(token_ids[end]));
                 end += 1;
             }
-            if end > i + 1 && std::str::from_utf8(&bytes).is_ok() {
+            if std::str::from_utf8(&bytes).is_ok() {
                 joined.push(JoinedCharacter { tokens: i..end, text: escape(&bytes) });
                 i = end;
             } else {

@@ -23,14 +23,14 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
         })?;
     }
     if args.peers {
-        let cases = steps.run("peers", "sae_vis and SAEDashboard with what they need (3.5 GB)", || {
+        let cases = steps.run("peers", "sae_vis and SAEDashboard with what they need (6.5 GB unpacked)", || {
             Ok(peer_cases(
                 project,
                 &setup::peers::set_up(project, "sae-vis")?,
                 &setup::peers::set_up(project, "sae-dashboard")?,
             ))
         })?;
-        steps.run("comparison", "all in turns (about half an hour)", || compare(project, &cases))?;
+        steps.run("comparison", "all in turns (about ten minutes)", || compare(project, &cases))?;
     }
     if args.scaling {
         steps.run("scaling", "tokens and features (about five minutes)", || {

@@ -50,7 +50,7 @@ fn torch_packages(project: &Project) -> Result<PathBuf> {
     if folder.join("torch/version.py").exists() {
         return Ok(folder);
     }
-    println!("peers: fetching {TORCH} with its CUDA libraries from PyPI into .tools/peers (3 GB)");
+    println!("peers: fetching {TORCH} with its CUDA libraries from PyPI into .tools/peers (unpacked 4.5 GB)");
     let mut pip = pip::pip(&project.tools())?;
     pip.args(["install", "--quiet", "--no-compile", "--root-user-action=ignore", TORCH, "--target"]);
     steps::run(pip.arg(&folder))?;
