@@ -39,8 +39,7 @@ pub fn check(args: &CheckArgs) -> Result<()> {
     let mut input = Input::new(&args.input)?;
     let _no_grad = tch::no_grad_guard();
     input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
-    let (tokenizer, rows) = input.read_rows()?;
-    let mut subject = input.subject(tokenizer.as_ref())?;
+    let (_, rows, mut subject) = input.load(None)?;
     let health = health::measure(&subject, input.hook_out, &rows, input.batch_rows)?;
     let fits = health.explained_variance.is_some_and(|v| v >= FITS);
     let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };

@@ -3,7 +3,7 @@
 //! The pipeline in prose. [`args`] is the command line as typed; [`plan`] checks it against the files' headers
 //! before any long work starts. [`run`] then
 //!
-//! 1. makes rows of tokens from the text ([`corpus`]),
+//! 1. makes rows of tokens from the text ([`corpus`]), while the weights are loaded,
 //! 2. passes them through the model ([`model`]) once, encodes what the hook point holds ([`sae`]) and keeps what is
 //!    active ([`activations`]),
 //! 3. computes each feature's numbers from that sparse store ([`stats`]) and its examples with their effects

@@ -1,15 +1,17 @@
 //! What a run will do: the command line, checked against the files' headers before any long work starts.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use shared::{
     bundle::Encoding,
     layout::{Layout, Needs},
     manifest::{FeatureRange, Layouts},
 };
 use tch::{Device, Kind};
-
 use tokenizers::Tokenizer;
 
 use crate::{
@@ -152,32 +154,47 @@ impl Input {
 }
 
 impl Input {
-    /// The tokenizer, where there is one, and the rows of the corpus.
-    pub fn read_rows(&self) -> Result<(Option<Tokenizer>, Rows)> {
-        let d_vocab = self.model_config.d_vocab as usize;
+    /// The tokenizer, where there is one, the rows of the corpus, and model and SAEs.
+    ///
+    /// Text is read and cut into tokens on a thread of its own while weights are loaded.
+    ///
+    /// - `sae_b`: path of the second SAE
+    pub fn load(&self, sae_b: Option<&Path>) -> Result<(Option<Tokenizer>, Rows, Subject)> {
+        let (read, loaded) = thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                let d_vocab = self.model_config.d_vocab as usize;
+                corpus::load(&self.model.path, &self.data.path, &self.text_column, &self.rule, d_vocab)
+            });
+            let loaded = self.subject(sae_b);
+            (reading.join(), loaded)
+        });
         let (tokenizer, rows) =
-            corpus::load(&self.model.path, &self.data.path, &self.text_column, &self.rule, d_vocab)?;
-        Ok((tokenizer, rows))
+            read.map_err(|_panic| anyhow!("the thread that reads the corpus stopped"))??;
+        let skipped = if self.skip_special { self.special_tokens(tokenizer.as_ref()) } else { Vec::new() };
+        Ok((tokenizer, rows, Subject { skipped, ..loaded? }))
     }
 
-    /// Model and SAE, loaded.
-    pub fn subject(&self, tokenizer: Option<&Tokenizer>) -> Result<Subject> {
-        let skipped = if self.skip_special {
-            let of_model = [self.model_config.bos_token_id, self.model_config.eos_token_id];
-            of_model.into_iter().flatten().chain(corpus::special_tokens(tokenizer)).collect()
-        } else {
-            Vec::new()
+    /// Model and SAEs, loaded; no tokens are skipped.
+    fn subject(&self, sae_b: Option<&Path>) -> Result<Subject> {
+        let sae = |path: &Path| {
+            Ok::<_, Error>(Sae::load(path, self.sae_format, self.device)?.encoding_in(self.sae_kind))
         };
         Ok(Subject {
             model: Model::load(&self.model.path, self.device, self.precision.kind)?,
             tf32: self.precision.tf32,
             hook: self.hook,
             preprocessing: self.preprocessing,
-            sae: Sae::load(&self.sae.path, self.sae_format, self.device)?.encoding_in(self.sae_kind),
-            sae_b: None,
-            skipped,
+            sae: sae(&self.sae.path)?,
+            sae_b: sae_b.map(sae).transpose()?,
+            skipped: Vec::new(),
             device: self.device,
         })
+    }
+
+    /// Special tokens of the model and of its tokenizer.
+    fn special_tokens(&self, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
+        let of_model = [self.model_config.bos_token_id, self.model_config.eos_token_id];
+        of_model.into_iter().flatten().chain(corpus::special_tokens(tokenizer)).collect()
     }
 }
 

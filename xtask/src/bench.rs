@@ -23,13 +23,14 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
         })?;
     }
     if args.peers {
-        let cases = steps.run("peers", "sae_vis and SAEDashboard with what they need (6.5 GB unpacked)", || {
-            Ok(peer_cases(
-                project,
-                &setup::peers::set_up(project, "sae-vis")?,
-                &setup::peers::set_up(project, "sae-dashboard")?,
-            ))
-        })?;
+        let cases =
+            steps.run("peers", "sae_vis and SAEDashboard with what they need (6.5 GB unpacked)", || {
+                Ok(peer_cases(
+                    project,
+                    &setup::peers::set_up(project, "sae-vis")?,
+                    &setup::peers::set_up(project, "sae-dashboard")?,
+                ))
+            })?;
         steps.run("comparison", "all in turns (about ten minutes)", || compare(project, &cases))?;
     }
     if args.scaling {

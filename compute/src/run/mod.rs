@@ -47,12 +47,13 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let _no_grad = tch::no_grad_guard();
     let writing = Writing { writer: BundleWriter::new(&plan.out, plan.encoding)?, blocks: Blocks::default() };
 
-    progress.begin("read", 0, "");
-    let (tokenizer, rows) = plan.input.read_rows()?;
+    progress.begin("load", 0, "");
+    let (tokenizer, rows, subject) = plan.input.load(plan.sae_b.as_ref().map(|(sae_b, _)| &*sae_b.path))?;
     let prompt_tokens = prompts::tokenize(&plan, tokenizer.as_ref())?;
     let (health, Writing { writer, blocks }) = thread::scope(|scope| {
         let beside = Beside::begin(scope, writing);
-        let done = compute(&plan, tokenizer.as_ref(), &rows, &prompt_tokens, &mut progress, &beside);
+        let text = Text { tokenizer: tokenizer.as_ref(), rows: &rows, prompt_tokens: &prompt_tokens };
+        let done = compute(&plan, text, subject, &mut progress, &beside);
         progress.begin("write", 0, "");
         beside.end(done)
     })?;
@@ -67,12 +68,19 @@ pub fn run(args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
+/// What is read with the model and the SAEs.
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    tokenizer: Option<&'a Tokenizer>,
+    rows: &'a Rows,
+    prompt_tokens: &'a [Vec<u32>],
+}
+
 /// Computes everything, and has what is ready written beside.
 fn compute<'scope>(
     plan: &'scope Plan,
-    tokenizer: Option<&'scope Tokenizer>,
-    rows: &'scope Rows,
-    prompt_tokens: &[Vec<u32>],
+    Text { tokenizer, rows, prompt_tokens }: Text<'scope>,
+    mut subject: Subject,
     progress: &mut Progress,
     beside: &Beside<'scope, Writing>,
 ) -> Result<Health> {
@@ -82,12 +90,6 @@ fn compute<'scope>(
         write_corpus(&mut w.writer, plan, rows)
     })?;
 
-    progress.begin("load", 0, "");
-    let mut subject = plan.input.subject(tokenizer)?;
-    if let Some((sae_b, _)) = &plan.sae_b {
-        let sae_b = Sae::load(&sae_b.path, plan.input.sae_format, plan.input.device)?;
-        subject.sae_b = Some(sae_b.encoding_in(plan.input.sae_kind));
-    }
     progress.begin("health", 0, "");
     let health = health::measure(&subject, plan.input.hook_out, rows, plan.input.batch_rows)?;
     if plan.features.len() as i64 != plan.input.sae_config.d_sae {
