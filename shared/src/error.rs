@@ -17,7 +17,10 @@ pub enum BundleError {
         reads: u32,
     },
     /// A file is not as long as the manifest says.
-    #[error("bundle is truncated: expected {expected} bytes, got {got} ({path})")]
+    #[error(
+        "bundle {}: expected {expected} bytes, got {got} ({path})",
+        if got < expected { "is truncated" } else { "has a file that is too long" }
+    )]
     Truncated {
         /// Length by the manifest.
         expected: u64,

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use std::{fs, path::Path};
+use std::{fs, io::Write as _, path::Path};
 
+use flate2::{Compression, Crc, write::GzEncoder};
+use serde_json::Value;
 use shared::{corpus::CorpusChunk, feature::FeatureBlock, sequence::Example, vocab::Vocab};
 use tempfile::TempDir;
 use tests::{
@@ -52,7 +54,7 @@ fn tokens_are_text_whatever_they_look_like() {
     assert!(!with_markup.is_empty(), "the generator makes tokens that look like markup");
     open(site.path(), &format!("#/feature/{}", with_markup[0]), |browser| {
         for &feature in &with_markup {
-            browser.eval::<serde_json::Value>(&format!("location.hash = '#/feature/{feature}'")).unwrap();
+            browser.eval::<Value>(&format!("location.hash = '#/feature/{feature}'")).unwrap();
             ready(browser, feature);
             let inside =
                 "document.querySelectorAll('main script, main img, main iframe, main b, [onerror]').length";
@@ -166,7 +168,7 @@ fn labels_are_text_whatever_they_say() {
     open(site.path(), "#/?q=onerror", |browser| {
         browser.wait("the table", "document.querySelector('main[data-ready=features]')").unwrap();
         assert!(browser.text("[data-rows] [data-label='6']").unwrap().ends_with(MARKUP));
-        browser.eval::<serde_json::Value>("location.hash = '#/feature/6'").unwrap();
+        browser.eval::<Value>("location.hash = '#/feature/6'").unwrap();
         ready(browser, 6);
         browser.wait("the label", "document.querySelector('.feature-label').textContent").unwrap();
         assert!(browser.text(".feature-label").unwrap().ends_with(MARKUP));
@@ -174,7 +176,7 @@ fn labels_are_text_whatever_they_say() {
             "document.querySelectorAll('main script, main img, main b:not([data-value]), [onerror]').length";
         assert_eq!(browser.eval::<u32>(inside).unwrap(), 0);
         // What cannot be seen is shown.
-        browser.eval::<serde_json::Value>("location.hash = '#/feature/11'").unwrap();
+        browser.eval::<Value>("location.hash = '#/feature/11'").unwrap();
         ready(browser, 11);
         assert!(browser.text(".feature-label").unwrap().ends_with(r"zero\u{200b}width"));
     })
@@ -195,7 +197,7 @@ fn a_bundle_without_labels_has_no_places_for_them_and_fetches_none() {
         browser.wait("the table", "document.querySelector('main[data-ready=features]')").unwrap();
         let search = "document.querySelector('#search').placeholder";
         assert_eq!(browser.eval::<String>(search).unwrap(), "Search tokens or an index");
-        browser.eval::<serde_json::Value>("location.hash = '#/feature/4'").unwrap();
+        browser.eval::<Value>("location.hash = '#/feature/4'").unwrap();
         ready(browser, 4);
         let named = "[...document.querySelectorAll('[data-label], [data-sort=label], .feature-label')].length
             + performance.getEntries().filter((entry) => entry.name.includes('labels')).length";
@@ -218,6 +220,13 @@ fn a_dead_feature_says_so() {
     .unwrap();
 }
 
+/// The checksum of files.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
 /// What is done to a bundle's folder.
 type Damage<'a> = &'a dyn Fn(&Path);
 
@@ -227,10 +236,41 @@ fn a_broken_bundle_says_what_is_wrong_and_names_the_file() {
         let bytes = fs::read(path).unwrap();
         fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
     };
-    let cases: [(Damage<'_>, &str); 3] = [
+    let change = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    // Rewrites the manifest: what it says is then true of the file, and still hostile.
+    let say = |bundle: &Path, edit: &dyn Fn(&mut Value)| {
+        let path = bundle.join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        edit(&mut manifest);
+        fs::write(path, manifest.to_string()).unwrap();
+    };
+    let newer = |bundle: &Path| say(bundle, &|manifest| manifest["schema"]["major"] = 99.into());
+    // A megabyte of file that unpacks to a gigabyte, where the manifest promises a kilobyte.
+    let bomb = |bundle: &Path| {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        (0..1024).for_each(|_| gzip.write_all(&[0; 1 << 20]).unwrap());
+        let bytes = gzip.finish().unwrap();
+        fs::write(bundle.join("vocab.bin"), &bytes).unwrap();
+        say(bundle, &|manifest| {
+            let files = manifest["files"].as_array_mut().unwrap();
+            let file = files.iter_mut().find(|file| file["path"] == "vocab.bin").unwrap();
+            file["bytes"] = bytes.len().into();
+            file["crc32"] = crc32(&bytes).into();
+            file["decoded_bytes"] = 1024.into();
+        });
+    };
+    let cases: [(Damage<'_>, &str); 6] = [
         (&|bundle| cut(&bundle.join("manifest.json")), "(manifest.json)"),
         (&|bundle| cut(&bundle.join("features/0000.bin")), "bundle is truncated: expected"),
+        (&|bundle| change(&bundle.join("features/0000.bin")), "bundle is damaged: checksum"),
         (&|bundle| fs::write(bundle.join("vocab.bin"), "\x1f\u{8b}").unwrap(), "(vocab.bin)"),
+        (&newer, "bundle schema is version 99"),
+        (&bomb, "bundle has a file that is too long: expected 1024 bytes, got 1025 (vocab.bin)"),
     ];
     for (damage, expected) in cases {
         let site = site(8);
