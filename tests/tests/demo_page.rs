@@ -164,6 +164,26 @@ fn keys_lead_from_feature_to_feature_and_links_to_correlated_ones() {
 }
 
 #[test]
+fn nothing_moves_from_feature_to_feature() {
+    let (_served, browser) = open("#/feature/0").unwrap();
+    let places =
+        "JSON.stringify([...document.querySelectorAll('h1, [data-panel], [data-group] h2')].map((e) => {
+        const { left, top } = e.getBoundingClientRect();
+        return [e.dataset.panel ?? e.textContent.slice(0, 3), Math.round(left + scrollX), Math.round(top + scrollY)];
+    }))";
+    let mut seen: Vec<String> = Vec::new();
+    // Active often, rarely (in most intervals never), and with labels on correlated features.
+    for feature in [0, 7, 9, 26, 1000, 4] {
+        browser.eval::<Value>(&format!("location.hash = '#/feature/{feature}'")).unwrap();
+        wait_for(&browser, &format!("feature/{feature}")).unwrap();
+        seen.push(browser.eval(places).unwrap());
+    }
+    assert!(seen[0].contains("INT"), "{}", seen[0]);
+    assert!(seen.iter().all(|places| *places == seen[0]), "{seen:#?}");
+    browser.finish().unwrap();
+}
+
+#[test]
 fn an_example_expands_to_its_whole_row() {
     let (_served, browser) = open("#/feature/4").unwrap();
     wait_for(&browser, "feature/4").unwrap();

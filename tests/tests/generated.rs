@@ -75,7 +75,7 @@ fn find(bundle: &compute::inspect::Bundle, is_asked: impl Fn(&Example) -> bool) 
         let examples = f.sequences?.group_examples(0);
         Some((f.feature, examples.into_iter().find(&is_asked)?))
     });
-    found.into_iter().next().expect("the generator makes such an example")
+    found.into_iter().next().unwrap()
 }
 
 /// Where an example stands on its feature's page.
@@ -253,7 +253,8 @@ fn a_broken_bundle_says_what_is_wrong_and_names_the_file() {
     // A megabyte of file that unpacks to a gigabyte, where the manifest promises a kilobyte.
     let bomb = |bundle: &Path| {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        (0..1024).for_each(|_| gzip.write_all(&[0; 1 << 20]).unwrap());
+        let zeros = vec![0; 1 << 20];
+        (0..1024).for_each(|_| gzip.write_all(&zeros).unwrap());
         let bytes = gzip.finish().unwrap();
         fs::write(bundle.join("vocab.bin"), &bytes).unwrap();
         say(bundle, &|manifest| {

@@ -73,10 +73,12 @@ pub fn token_line(tokens: &[TokenSpan]) -> impl IntoView + use<> {
 /// Lines one under another.
 ///
 /// - `aligned`: whether their bold tokens stand under one another
-pub fn example_list(lines: &[Vec<TokenSpan>], aligned: bool) -> impl IntoView + use<> {
+/// - `n_reserved`: lines for which there is always room, so that fewer move nothing below them; where they are aligned
+pub fn example_list(lines: &[Vec<TokenSpan>], aligned: bool, n_reserved: u32) -> impl IntoView + use<> {
     let lines: Vec<String> = lines.iter().map(|tokens| encoded(tokens)).collect();
     let lists = custom(EXAMPLE_LIST).class("lines").attr("role", "list").attr("data-tokens", "");
-    lists.prop("aligned", aligned).prop("examples", lines.join("\x1d"))
+    let room = aligned.then(|| format!("--lines:{n_reserved}"));
+    lists.attr("style", room).prop("aligned", aligned).prop("examples", lines.join("\x1d"))
 }
 
 fn encoded(tokens: &[TokenSpan]) -> String {

@@ -118,7 +118,7 @@ fn group_view(
         <section class=kind data-group=g>
             <h2>{title}</h2>
             <p class="subtitle">{subtitle}</p>
-            {example_list(&lines.collect::<Vec<_>>(), aligned)}
+            {example_list(&lines.collect::<Vec<_>>(), aligned, n)}
         </section>
     }
 }
