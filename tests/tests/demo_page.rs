@@ -249,8 +249,20 @@ fn nothing_is_wider_than_a_phone() {
     let (_served, browser) = open("#/feature/4").unwrap();
     browser.set_size(390, 844).unwrap();
     wait_for(&browser, "feature/4").unwrap();
-    let width: u32 = browser.eval("document.documentElement.scrollWidth").unwrap();
-    assert!(width <= 390, "the page is {width} px wide");
+    let fits = |what: &str| {
+        let width: u32 = browser.eval("document.documentElement.scrollWidth").unwrap();
+        assert!(width <= 390, "{what} is {width} px wide");
+    };
+    fits("a feature");
+    browser.eval::<Value>("location.hash = '#/?q=init'").unwrap();
+    wait_for(&browser, "features").unwrap();
+    fits("the table");
+    browser.click("[data-rows] [data-feature] a").unwrap();
+    browser.wait("a feature of those found", "document.querySelector('[data-walk]')").unwrap();
+    fits("a feature of those found");
+    browser.eval::<Value>("location.hash = '#/prompt/0'").unwrap();
+    browser.wait("a prompt", "document.querySelector('main').dataset.ready.startsWith('prompt/')").unwrap();
+    fits("a prompt");
     browser.finish().unwrap();
 }
 
