@@ -250,7 +250,7 @@ fn a_broken_bundle_says_what_is_wrong_and_names_the_file() {
         fs::write(path, manifest.to_string()).unwrap();
     };
     let newer = |bundle: &Path| say(bundle, &|manifest| manifest["schema"]["major"] = 99.into());
-    // A megabyte of file that unpacks to a gigabyte, where the manifest promises a kilobyte.
+    // A small file that unpacks to a gigabyte, where the manifest promises a kilobyte.
     let bomb = |bundle: &Path| {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
         let zeros = vec![0; 1 << 20];
