@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use compute::{
-    activations::{Allowance, ByPosition, Residuals, Store},
+    activations::{Allowance, BatchResid, ByPosition, Residuals, Store},
     model::Model,
     sae::Sae,
     sequences::effects::{Directions, Job, Way, ablate},
@@ -96,10 +96,11 @@ fn effects(c: &mut Criterion) {
     let model = Model::load(&demo("model"), Device::Cpu, Kind::Float).unwrap();
     let d_model = model.config().d_model as usize;
     let n_positions = 1024;
-    let mut resid = Residuals::new(d_model, &Allowance::unlimited());
-    resid.push(floats(n_positions * d_model)).unwrap();
+    let mut resid = Residuals::new(d_model, (Device::Cpu, 0), &Allowance::unlimited()).unwrap();
+    let x = Tensor::from_slice(&floats(n_positions * d_model)).view([n_positions as i64, d_model as i64]);
+    resid.push(BatchResid::new(&x, 0, 0).unwrap()).unwrap();
     let directions = Tensor::randn([64, d_model as i64], (Kind::Float, Device::Cpu));
-    let directions = Directions::new(model.head(), &directions).unwrap();
+    let directions = Directions::new(Way::Kernel, model.head(), &directions).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let jobs: Vec<Job> = (0..8 * n_positions as u32)
         .map(|i| Job {
@@ -113,7 +114,7 @@ fn effects(c: &mut Criterion) {
     group.throughput(Throughput::Elements(jobs.len() as u64));
     group.bench_function("8 features at each of 1024 positions, 5 hover tokens", |b| {
         b.iter(|| {
-            black_box(ablate(Way::Kernel, model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap())
+            black_box(ablate(model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap())
         });
     });
     group.finish();

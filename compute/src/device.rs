@@ -41,11 +41,12 @@ pub fn device(name: &str) -> Result<Device> {
 #[allow(unsafe_code, reason = "opening a shared library runs its initialisers; this one is libtorch's own")]
 fn open_cuda() -> Result<()> {
     let file = "libtorch_cuda.so";
-    // Beside the libtorch that this program was built with, else wherever the loader looks.
-    let built_with = option_env!("LIBTORCH").map(|folder| PathBuf::from(folder).join("lib").join(file));
-    let path = built_with.filter(|p| p.exists()).unwrap_or_else(|| PathBuf::from(file));
+    // Where the loader looks, which LD_LIBRARY_PATH says first; else beside the libtorch that this program was built with.
+    let mut places = vec![PathBuf::from(file)];
+    places.extend(option_env!("LIBTORCH").map(|folder| PathBuf::from(folder).join("lib").join(file)));
     // SAFETY: libtorch's CUDA library is made to be loaded this way; Python's torch does the same.
-    let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) }?;
+    let open = |path: &PathBuf| unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) };
+    let library = open(&places[0]).or_else(|error| places.get(1).map_or(Err(error), open))?;
     // Its kernels stay registered for the life of the program, so it must never be closed.
     std::mem::forget(library);
     Ok(())
@@ -122,8 +123,7 @@ fn allow_tf32(allow: bool) -> Result<()> {
 ///
 /// - `token_bytes`: what a token of a batch takes
 pub fn batch_tokens(device: Device, token_bytes: usize) -> Option<usize> {
-    let Device::Cuda(index) = device else { return None };
-    Some(tokens_that_fit(free_bytes(index)?, token_bytes))
+    Some(tokens_that_fit(free_bytes(device)?, token_bytes))
 }
 
 /// The largest power of two of tokens that a quarter of `free` bytes holds, from 2,048 to 16,384: a GPU gains nothing from
@@ -135,9 +135,10 @@ fn tokens_that_fit(free: usize, token_bytes: usize) -> usize {
     1 << fit.clamp(LEAST, MOST).ilog2()
 }
 
-/// Free memory of GPU `index`, asked of the CUDA runtime that came with libtorch's CUDA libraries.
+/// Free memory of a GPU, asked of the CUDA runtime that came with libtorch's CUDA libraries.
 #[allow(unsafe_code, reason = "calls two functions of the CUDA runtime, which is opened only when asked for")]
-fn free_bytes(index: usize) -> Option<usize> {
+pub fn free_bytes(device: Device) -> Option<usize> {
+    let Device::Cuda(index) = device else { return None };
     type SetDevice = unsafe extern "C" fn(i32) -> i32;
     type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
     let runtime = Library::this();

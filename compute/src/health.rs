@@ -3,6 +3,8 @@
 //! Measured on the first few thousand tokens: wrong activations (another model, another hook point, a missing
 //! centering) show at once, and are the commonest fault of every tool of this kind.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use shared::manifest::Health;
 use tch::{Kind, Tensor};
@@ -10,6 +12,7 @@ use tch::{Kind, Tensor};
 use crate::{
     activations::Subject,
     corpus::Rows,
+    fitting::Fitting,
     model::{HookPoint, Hooks},
 };
 
@@ -33,52 +36,87 @@ enum Replacement {
 pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: usize) -> Result<Health> {
     let n_rows = (MEASURED_TOKENS / rows.seq_len()).clamp(1, rows.n_rows());
     let batch_rows = batch_rows.min((TOKENS_AT_ONCE / rows.seq_len()).max(1));
-    let mut losses = [0f64; 3];
-    let (mut error, mut sum, mut squares) = (0f64, None::<Tensor>, 0f64);
-    let (mut norms, mut n_active, mut alive) = ([0f64; 2], 0f64, None::<Tensor>);
-    let mut n_positions = 0;
-    for start in (0..n_rows).step_by(batch_rows) {
-        let end = (start + batch_rows).min(n_rows);
-        let tokens = rows.tensor(start..end).to(subject.device);
-        n_positions += (end - start) * rows.seq_len();
-        let with = [Replacement::Nothing, Replacement::Reconstruction, Replacement::Zero];
-        for (total, with) in losses.iter_mut().zip(with) {
-            let mut splice = Splice { subject, hook_out, with, read: None, target: None, out: None };
-            let resid = subject.model.forward(&tokens, &mut splice)?;
-            *total += loss(subject, &resid, &tokens);
-            if let Some(out) = splice.out {
-                error += out.error;
-                norms = [norms[0] + out.norms[0], norms[1] + out.norms[1]];
-                let active = out.features.gt(0.0); // [n_pos, d_sae]
-                n_active += active.sum(Kind::Double).double_value(&[]);
-                let any = active.any_dim(0, false); // [d_sae]
-                alive = Some(alive.map_or_else(|| any.shallow_clone(), |a| a.logical_or(&any)));
-            }
-            if let (Replacement::Nothing, Some(target)) = (with, splice.target) {
-                let target = target.to_kind(Kind::Double).flatten(0, 1); // [n_pos, d]
-                squares += target.square().sum(Kind::Double).double_value(&[]);
-                let batch = target.sum_dim_intlist(0, false, Kind::Double); // [d]
-                sum = Some(sum.map_or_else(|| batch.shallow_clone(), |s| s + &batch));
-            }
-        }
-    }
-    let n = n_positions as f64;
-    let mean_square = sum.map_or(0.0, |s| (s / n).square().sum(Kind::Double).double_value(&[]));
-    let variance = squares - n * mean_square;
+    let parts = Fitting::new(batch_rows)
+        .compute(0..n_rows, |rows_of_part| Measured::of(subject, hook_out, rows, rows_of_part))?;
+    let mut all = Measured::default();
+    parts.into_iter().for_each(|part| all.add(part));
+    let n = (n_rows * rows.seq_len()) as f64;
+    let mean_square = all.sum.map_or(0.0, |s| (s / n).square().sum(Kind::Double).double_value(&[]));
+    let variance = all.squares - n * mean_square;
     let n_predicted = (n_rows * (rows.seq_len() - 1)) as f64;
     let finite = |v: f64| v.is_finite().then_some(v);
     Ok(Health {
-        n_measured: n_positions as u64,
-        explained_variance: finite(1.0 - error / variance),
-        loss: finite(losses[0] / n_predicted),
-        loss_reconstructed: finite(losses[1] / n_predicted),
-        loss_zeroed: finite(losses[2] / n_predicted),
-        l0: n_active / n,
-        n_dead: alive.map_or(0, |a| a.logical_not().sum(Kind::Int64).int64_value(&[]) as u32),
-        acts_norm: finite(norms[0] / n),
-        reconstruction_norm: finite(norms[1] / n),
+        n_measured: n as u64,
+        explained_variance: finite(1.0 - all.error / variance),
+        loss: finite(all.losses[0] / n_predicted),
+        loss_reconstructed: finite(all.losses[1] / n_predicted),
+        loss_zeroed: finite(all.losses[2] / n_predicted),
+        l0: all.n_active / n,
+        n_dead: all.alive.map_or(0, |a| a.logical_not().sum(Kind::Int64).int64_value(&[]) as u32),
+        acts_norm: finite(all.norms[0] / n),
+        reconstruction_norm: finite(all.norms[1] / n),
         decoder_norm: finite(mean_norm(&subject.sae.decoder())),
     })
+}
+
+/// What is summed over rows.
+#[derive(Debug, Default)]
+struct Measured {
+    /// Losses with nothing replaced, the reconstruction, and zeros.
+    losses: [f64; 3],
+    /// Σ |output − target|².
+    error: f64,
+    /// Σ target, `[d]`.
+    sum: Option<Tensor>,
+    /// Σ |target|².
+    squares: f64,
+    /// Σ |target| and Σ |output|.
+    norms: [f64; 2],
+    /// Active features of all positions.
+    n_active: f64,
+    /// Features active anywhere, `[d_sae]`.
+    alive: Option<Tensor>,
+}
+
+impl Measured {
+    fn of(subject: &Subject, hook_out: HookPoint, rows: &Rows, part: Range<usize>) -> Result<Self> {
+        let tokens = rows.tensor(part).to(subject.device);
+        let mut measured = Self::default();
+        let with = [Replacement::Nothing, Replacement::Reconstruction, Replacement::Zero];
+        for (total, with) in measured.losses.iter_mut().zip(with) {
+            let mut splice = Splice { subject, hook_out, with, read: None, target: None, out: None };
+            let resid = subject.model.forward(&tokens, &mut splice)?;
+            *total = loss(subject, &resid, &tokens);
+            if let Some(out) = splice.out {
+                (measured.error, measured.norms) = (out.error, out.norms);
+                let active = out.features.gt(0.0); // [n_pos, d_sae]
+                measured.n_active = active.sum(Kind::Double).double_value(&[]);
+                measured.alive = Some(active.any_dim(0, false));
+            }
+            if let (Replacement::Nothing, Some(target)) = (with, splice.target) {
+                let target = target.to_kind(Kind::Double).flatten(0, 1); // [n_pos, d]
+                measured.squares = target.square().sum(Kind::Double).double_value(&[]);
+                measured.sum = Some(target.sum_dim_intlist(0, false, Kind::Double));
+            }
+        }
+        Ok(measured)
+    }
+
+    fn add(&mut self, other: Self) {
+        let pairs = self.losses.iter_mut().zip(other.losses).chain(self.norms.iter_mut().zip(other.norms));
+        pairs.for_each(|(sum, other)| *sum += other);
+        self.error += other.error;
+        self.squares += other.squares;
+        self.n_active += other.n_active;
+        let joined = |a: &mut Option<Tensor>, b: Option<Tensor>, join: fn(&Tensor, &Tensor) -> Tensor| {
+            *a = match (a.take(), b) {
+                (Some(a), Some(b)) => Some(join(&a, &b)),
+                (a, b) => a.or(b),
+            };
+        };
+        joined(&mut self.sum, other.sum, |a, b| a + b);
+        joined(&mut self.alive, other.alive, Tensor::logical_or);
+    }
 }
 
 /// Sum over all tokens but each row's first of the loss, nats.

@@ -21,6 +21,7 @@ pub mod corpus;
 pub mod device;
 pub mod dump;
 pub mod export;
+pub mod fitting;
 pub mod health;
 pub mod hub;
 pub mod inspect;

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use compute::{
     args::{Cli, Command},
-    check, dump, export, inspect, labels, layout, run,
+    check, dump, export, fitting, inspect, labels, layout, run,
     run::memory,
 };
 
 fn main() -> ExitCode {
     memory::share_between_threads();
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let done = fitting::whole(|| match command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Inspect(args) => inspect::inspect(&args),
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::export(&args),
         Command::Label(args) => labels::label(&args),
         Command::Layout(args) => layout::layout(&args),
-    };
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

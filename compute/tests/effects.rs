@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use compute::{
-    activations::{Allowance, Residuals},
+    activations::{Allowance, BatchResid, Residuals},
     model::Model,
     sequences::effects::{Directions, Job, Way, ablate},
 };
@@ -25,8 +25,8 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
         tch::manual_seed(3);
         let x = Tensor::randn([6, d_model], (Kind::Float, Device::Cpu)) * 3.0 + 0.5;
         let d = Tensor::randn([4, d_model], (Kind::Float, Device::Cpu)) + 0.2;
-        let mut resid = Residuals::new(d_model as usize, &Allowance::unlimited());
-        resid.push(x.reshape([-1]).try_into().unwrap()).unwrap();
+        let mut resid = Residuals::new(d_model as usize, (Device::Cpu, 4), &Allowance::unlimited()).unwrap();
+        resid.push(BatchResid::new(&x, 0, 4).unwrap()).unwrap();
         let jobs: Vec<Job> = (0..24u32)
             .map(|i| Job {
                 position: i * 7 % 6,
@@ -36,9 +36,10 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
             })
             .collect();
         let head = model.head();
-        let directions = Directions::new(head, &d).unwrap();
-        let ways = [Way::Kernel, Way::Tensors]
-            .map(|way| ablate(way, head, &resid, &directions, &jobs, 5, |_| ()).unwrap());
+        let ways = [Way::Kernel, Way::Tensors].map(|way| {
+            let directions = Directions::new(way, head, &d).unwrap();
+            ablate(head, &resid, &directions, &jobs, 5, |_| ()).unwrap()
+        });
         for (j, job, outcomes) in
             ways.iter().flat_map(|way| jobs.iter().enumerate().map(move |(j, job)| (j, job, way)))
         {

@@ -15,27 +15,18 @@ use shared::{
     prompt::{Metric, Prompt},
 };
 use tempfile::TempDir;
-use tests::run::{compute, demo, demo_args};
+use tests::{
+    agree::agree,
+    run::{compute, demo, features, few_rows},
+};
 
 /// Runs `compute run` on a few rows of the demo into a new folder, with `more` arguments; the last of two equal
 /// options wins.
 fn run(temp: &TempDir, name: &str, more: &[&str]) -> PathBuf {
     let out = temp.path().join(name);
-    let output = compute("run", &args(&out, more)).unwrap();
+    let output = compute("run", &few_rows(&out, more)).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     out
-}
-
-fn args(out: &Path, more: &[&str]) -> Vec<String> {
-    let mut args = demo_args(out);
-    args.extend(["--sequences", "64", "--features", "0..40"].map(str::to_owned));
-    for pair in more.chunks(2) {
-        match args.iter().position(|a| a == pair[0]) {
-            Some(at) if pair.len() == 2 && pair[0] != "--prompt" => pair[1].clone_into(&mut args[at + 1]),
-            _ => args.extend(pair.iter().map(ToString::to_string)),
-        }
-    }
-    args
 }
 
 /// All files of a folder, by path.
@@ -55,13 +46,6 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn features(bundle: &Path) -> Vec<Feature> {
-    let bundle = Bundle::open(bundle).unwrap();
-    let blocks = 0..bundle.manifest.blocks.len();
-    let block = |i| bundle.file::<FeatureBlock>(&bundle.manifest.encoding.block_path(i)).unwrap();
-    blocks.flat_map(|i| block(i).features).collect()
-}
-
 #[test]
 fn the_same_inputs_and_seed_give_the_same_bytes() {
     let temp = tempfile::tempdir().unwrap();
@@ -71,35 +55,14 @@ fn the_same_inputs_and_seed_give_the_same_bytes() {
     assert!(files(&first) == files(&second));
     assert!(files(&first).len() >= 7);
     let other = run(&temp, "c", &["--seed", "6"]);
-    assert!(features(&first) != features(&other), "the seed chooses the random examples");
+    assert!(features(&first).unwrap() != features(&other).unwrap(), "the seed chooses the random examples");
 }
 
 #[test]
 fn another_batch_size_agrees_within_float_tolerance() {
     let temp = tempfile::tempdir().unwrap();
     let (a, b) = (run(&temp, "a", &["--batch-rows", "16"]), run(&temp, "b", &["--batch-rows", "7"]));
-    let close = |a: f64, b: f64| (a - b).abs() <= 1e-4 * (1.0 + a.abs().max(b.abs()));
-    for (a, b) in features(&a).iter().zip(&features(&b)) {
-        assert_eq!(a.stats.n_active, b.stats.n_active);
-        assert!(
-            close(f64::from(a.stats.max), f64::from(b.stats.max))
-                && close(a.stats.kurtosis, b.stats.kurtosis)
-        );
-        let rows = |f: &Feature| f.tables.correlated_neurons.clone().unwrap();
-        for (a, b) in rows(a).iter().zip(&rows(b)) {
-            assert!(close(f64::from(a.pearson), f64::from(b.pearson)));
-        }
-        let (a, b) = (a.sequences.as_ref().unwrap(), b.sequences.as_ref().unwrap());
-        assert_eq!(a.groups.len(), b.groups.len());
-        let (a, b) = (a.group_examples(0), b.group_examples(0));
-        for (a, b) in a.iter().zip(&b).filter(|(a, b)| (a.row, a.position) == (b.row, b.position)) {
-            for (a, b) in a.tokens.iter().zip(&b.tokens) {
-                assert!(close(a.act, b.act));
-                let loss = |t: &shared::sequence::TokenView| t.effect.as_ref().map_or(0.0, |e| e.loss_effect);
-                assert!(close(loss(a), loss(b)));
-            }
-        }
-    }
+    agree(&features(&a).unwrap(), &features(&b).unwrap(), 1e-4);
 }
 
 #[test]
@@ -107,7 +70,7 @@ fn json_bundles_hold_the_same_features_as_postcard_bundles() {
     let temp = tempfile::tempdir().unwrap();
     let (a, b) = (run(&temp, "a", &[]), run(&temp, "b", &["--encoding", "json"]));
     assert!(b.join("vocab.json.gz").exists());
-    assert!(features(&a) == features(&b));
+    assert!(features(&a).unwrap() == features(&b).unwrap());
 }
 
 #[test]
@@ -126,9 +89,9 @@ fn text_makes_the_rows_that_the_token_array_has() {
 fn chosen_features_are_those_of_a_whole_run() {
     let temp = tempfile::tempdir().unwrap();
     let (all, few) = (run(&temp, "a", &[]), run(&temp, "b", &["--features", "7,3..5"]));
-    let few = features(&few);
+    let few = features(&few).unwrap();
     assert_eq!(few.iter().map(|f| f.feature).collect::<Vec<_>>(), [3, 4, 7]);
-    let all = features(&all);
+    let all = features(&all).unwrap();
     for few in &few {
         let of_all = all.iter().find(|f| f.feature == few.feature).unwrap();
         // A matrix product of another shape rounds otherwise, so numbers agree to float tolerance.
@@ -187,7 +150,7 @@ fn a_new_bundle_replaces_an_old_one_but_nothing_else() {
 /// Runs with wrong input: one line that says `expected`, a non-zero exit, and nothing left behind.
 fn refused(out: &Path, more: &[&str], expected: &str) {
     let before = files(out.parent().unwrap()).len();
-    let output = compute("run", &args(out, more)).unwrap();
+    let output = compute("run", &few_rows(out, more)).unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success(), "{more:?} was accepted");
     assert!(said.contains(expected), "{more:?}: {said}");
@@ -256,13 +219,13 @@ fn little_memory_gives_the_same_bytes_and_too_little_is_refused() {
     let rows = ["--sequences", "1024"];
     let whole = run(&temp, "whole", &rows);
     let out = temp.path().join("little");
-    let refused = compute("run", &args(&out, &[&rows[..], &["--max-memory", "1MB"]].concat())).unwrap();
+    let refused = compute("run", &few_rows(&out, &[&rows[..], &["--max-memory", "1MB"]].concat())).unwrap();
     let said = String::from_utf8(refused.stderr).unwrap();
     let least = said.split("expected at least ").nth(1).unwrap().split(" for").next().unwrap();
     assert!(!refused.status.success() && !out.exists(), "{said}");
     // What is named suffices, though the last residuals alone take 67 MB more.
     let room = least.replace(' ', "");
-    let mut little = args(&out, &[&rows[..], &["--max-memory", &room]].concat());
+    let mut little = few_rows(&out, &[&rows[..], &["--max-memory", &room]].concat());
     little.retain(|arg| arg != "--quiet");
     let little = compute("run", &little).unwrap();
     assert!(little.status.success(), "{}", String::from_utf8_lossy(&little.stderr));
@@ -277,7 +240,7 @@ fn a_batch_that_does_not_fit_into_memory_is_computed_in_parts() {
     let temp = tempfile::tempdir().unwrap();
     let program = tests::built::compute().unwrap();
     let whole = ["--sequences", "256", "--batch-rows", "256"];
-    let small = args(&temp.path().join("small"), &["--sequences", "256", "--batch-rows", "2"]);
+    let small = few_rows(&temp.path().join("small"), &["--sequences", "256", "--batch-rows", "2"]);
     let mut child = std::process::Command::new(&program).arg("run").args(small).spawn().unwrap();
     // The address space that small batches take, as long as there is something to read.
     let mut small_kib = 0;
@@ -291,12 +254,12 @@ fn a_batch_that_does_not_fit_into_memory_is_computed_in_parts() {
     let out = temp.path().join("limited");
     let mut limited = std::process::Command::new("sh");
     limited.args(["-c", "ulimit -v \"$0\" && exec \"$@\"", &limit_kib.to_string()]).arg(program).arg("run");
-    let limited = limited.args(args(&out, &whole).iter().filter(|arg| *arg != "--quiet")).output().unwrap();
+    let limited = limited.args(few_rows(&out, &whole).iter().filter(|arg| *arg != "--quiet")).output().unwrap();
     let said = String::from_utf8(limited.stderr).unwrap();
     assert!(limited.status.success(), "{said}");
     assert!(said.contains("memory did not suffice for batches of 256 rows: computed"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
-    for (a, b) in features(&run(&temp, "whole", &whole)).iter().zip(&features(&out)) {
+    for (a, b) in features(&run(&temp, "whole", &whole)).unwrap().iter().zip(&features(&out).unwrap()) {
         assert_eq!((a.feature, a.stats.n_active), (b.feature, b.stats.n_active));
         assert!((a.stats.max - b.stats.max).abs() <= 1e-4 * (1.0 + a.stats.max));
     }
@@ -308,10 +271,10 @@ fn an_sae_that_encodes_in_bf16_agrees_to_two_digits_and_the_manifest_says_so() {
     let (f32, bf16) = (run(&temp, "a", &[]), run(&temp, "b", &["--sae-dtype", "bf16"]));
     let dtype = |bundle: &Path| Bundle::open(bundle).unwrap().manifest.run.sae_dtype;
     assert_eq!((dtype(&f32).as_str(), dtype(&bf16).as_str()), ("f32", "bf16"));
-    for (a, b) in features(&f32).iter().zip(&features(&bf16)) {
+    for (a, b) in features(&f32).unwrap().iter().zip(&features(&bf16).unwrap()) {
         assert!((a.stats.max - b.stats.max).abs() <= 0.02 * (1.0 + a.stats.max));
     }
-    assert!(features(&f32) != features(&bf16));
+    assert!(features(&f32).unwrap() != features(&bf16).unwrap());
 }
 
 #[test]
@@ -320,7 +283,7 @@ fn an_interrupted_run_leaves_nothing_behind() {
     let out = temp.path().join("bundle");
     let mut child = std::process::Command::new(tests::built::compute().unwrap())
         .arg("run")
-        .args(args(&out, &["--features", "all", "--sequences", "4096"]))
+        .args(few_rows(&out, &["--features", "all", "--sequences", "4096"]))
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();

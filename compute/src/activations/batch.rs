@@ -1,9 +1,15 @@
-//! One batch: forward, encode, and what is kept of it on the host.
+//! One batch: forward, encode, and what is kept of it.
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::{Subject, Wanted, sparse::ByPosition, workers::n_workers};
+use super::{
+    Subject,
+    neurons::{BatchNeurons, Sums},
+    resid::BatchResid,
+    sparse::ByPosition,
+    workers::n_workers,
+};
 use crate::sae::Sae;
 
 /// What a batch contributes.
@@ -13,10 +19,28 @@ pub struct Batch {
     pub acts: ByPosition,
     /// Active features of SAE B.
     pub acts_b: Option<ByPosition>,
-    /// `[n_pos, d_in]`; empty where no neurons are wanted.
-    pub hook_acts: Vec<f32>,
-    /// `[n_pos, d_model]`; empty where no effects are wanted.
-    pub resid: Vec<f32>,
+    /// Where neurons are wanted.
+    pub neurons: Option<BatchNeurons>,
+    /// None of any position where no effects are wanted.
+    pub resid: BatchResid,
+}
+
+/// What is kept of a batch besides what is active.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// Sums for neurons' correlations.
+    pub neurons: Option<Summed>,
+    /// Last residuals: the number of first positions whose stay on the device.
+    pub resid: Option<usize>,
+}
+
+/// Where sums for neurons' correlations are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Summed {
+    /// On the host, from the neurons.
+    OnHost,
+    /// Where the model is.
+    OnDevice,
 }
 
 /// Dense activations on the CPU take about this much memory at once: 2,048 positions of 2,048 features.
@@ -42,24 +66,29 @@ fn dense_bytes(device: Device) -> usize {
 impl Batch {
     /// - `tokens`: `[batch, pos]`
     /// - `first`: the corpus position of the first of them
-    pub fn compute(subject: &Subject, tokens: &Tensor, wanted: Wanted, first: usize) -> Result<Self> {
+    pub fn compute(subject: &Subject, tokens: &Tensor, kept: Kept, first: usize) -> Result<Self> {
         let tokens = tokens.to(subject.device);
-        let (acts, resid) = subject.forward(&tokens, wanted.effects)?;
+        let (acts, resid) = subject.forward(&tokens, kept.resid.is_some())?;
         let counted = subject.counted(&tokens);
-        let encode = |sae: &Sae| active(sae, &acts, counted.as_ref(), first);
-        let mut batch = Self {
-            acts: encode(&subject.sae)?,
-            acts_b: subject.sae_b.as_ref().map(encode).transpose()?,
-            hook_acts: Vec::new(),
-            resid: Vec::new(),
+        let (n_features, d_in) = (subject.sae.n_features(), subject.sae.config().d_in as usize);
+        let mut sums = match kept.neurons {
+            Some(Summed::OnDevice) => Some(Sums::zeros(n_features, d_in, (Kind::Float, subject.device))?),
+            _ => None,
         };
-        if wanted.neurons {
-            to_host(&acts, &mut batch.hook_acts)?;
-        }
-        if wanted.effects {
-            to_host(&resid, &mut batch.resid)?;
-        }
-        Ok(batch)
+        let encode = |sae: &Sae, sums| active(sae, &acts, counted.as_ref(), first, sums);
+        Ok(Self {
+            acts: encode(&subject.sae, sums.as_mut())?,
+            acts_b: subject.sae_b.as_ref().map(|sae_b| encode(sae_b, None)).transpose()?,
+            neurons: match (kept.neurons, sums) {
+                (Some(_), Some(sums)) => Some(BatchNeurons::Sums(sums)),
+                (Some(_), None) => Some(BatchNeurons::Neurons(host(&acts)?)),
+                (None, _) => None,
+            },
+            resid: match kept.resid {
+                Some(n_on_device) => BatchResid::new(&resid, first, n_on_device)?,
+                None => BatchResid::none(resid.size()[1]),
+            },
+        })
     }
 }
 
@@ -68,18 +97,28 @@ impl Batch {
 ///
 /// - `acts`: `[n_pos, d_in]`
 /// - `counted`: `[n_pos, 1]`, 0 where features count as inactive
-fn active(sae: &Sae, acts: &Tensor, counted: Option<&Tensor>, first: usize) -> Result<ByPosition> {
+/// - `sums`: what is dense is added to these, before it is dropped
+fn active(
+    sae: &Sae,
+    acts: &Tensor,
+    counted: Option<&Tensor>,
+    first: usize,
+    mut sums: Option<&mut Sums>,
+) -> Result<ByPosition> {
     let mut active = ByPosition::new(sae.n_features(), first);
     let mut dense = Vec::new();
     let n_pos = acts.size()[0];
     let at_once = (dense_bytes(acts.device()) / (4 * sae.n_encoded().max(1))).max(1);
     for start in (0..n_pos).step_by(at_once) {
         let n = (n_pos - start).min(at_once as i64);
-        let features = sae.encode(&acts.narrow(0, start, n)); // [n, n_features]
-        let features = match counted {
-            Some(counted) => features * counted.narrow(0, start, n),
-            None => features,
-        };
+        let acts = acts.narrow(0, start, n);
+        let mut features = sae.encode(&acts); // [n, n_features]
+        if let Some(counted) = counted {
+            features *= counted.narrow(0, start, n);
+        }
+        if let Some(sums) = &mut sums {
+            sums.add(&acts, &features)?;
+        }
         if features.device() == Device::Cpu {
             active.extend_dense(to_host(&features, &mut dense)?);
         } else {
@@ -96,10 +135,18 @@ fn extend_on_device(active: &mut ByPosition, features: &Tensor) -> Result<()> {
     let n = features.size()[0] as usize;
     let flat = features.flatten(0, 1); // [n * n_features]
     let found = flat.gt(0.0).nonzero().squeeze_dim(1); // [n_active]
-    let mut acts = Vec::new();
-    to_host(&flat.index_select(0, &found), &mut acts)?;
-    active.extend_found(n, &Vec::<i64>::try_from(found.to(Device::Cpu))?, &acts);
+    let acts = host(&flat.index_select(0, &found))?;
+    // Places in an array of `DENSE_BYTES_ON_DEVICE` need no more than 32 bits, which are half as much to copy.
+    let found = Vec::<i32>::try_from(found.to_kind(Kind::Int).to(Device::Cpu))?;
+    active.extend_found(n, &found, &acts);
     Ok(())
+}
+
+/// A tensor's values on the host, row-major.
+pub fn host(tensor: &Tensor) -> Result<Vec<f32>> {
+    let mut host = Vec::new();
+    to_host(tensor, &mut host)?;
+    Ok(host)
 }
 
 /// Copies a tensor to `host`, which is resized to fit.

@@ -2,11 +2,10 @@
 //!
 //! Every row goes through the model once, for any number of features and both SAEs. What remains of it is the
 //! sparse activations, the sums that neurons' correlations need, and the last residuals that effects start from.
-//! No dense array is larger than one batch.
+//! No dense array is larger than one batch. On a GPU what is active goes to the host; sums and residuals stay.
 
 mod batch;
 mod column;
-mod fitting;
 mod neurons;
 mod resid;
 mod sparse;
@@ -16,20 +15,20 @@ mod workers;
 use anyhow::{Context as _, Result};
 use tch::{Device, Kind, Tensor};
 
-pub use batch::{batch_bytes, to_host};
+pub use batch::{batch_bytes, host, to_host};
 pub use column::Allowance;
 pub use neurons::NeuronSums;
-pub use resid::Residuals;
+pub use resid::{BatchResid, Residuals};
 pub use sparse::{Active, ByFeature, ByPosition};
 pub use store::Store;
 pub use workers::{ReadOnly, in_order};
 
-use batch::Batch;
-use fitting::Fitting;
+use batch::{Batch, Kept, Summed};
 
 use crate::{
     corpus::Rows,
-    device::Tf32,
+    device::{Tf32, free_bytes},
+    fitting::Fitting,
     model::{HookPoint, Hooks, Model, Preprocessing},
     sae::Sae,
 };
@@ -100,13 +99,17 @@ pub fn gather(
 ) -> Result<Gathered> {
     let n_features = subject.sae.n_features();
     let d_in = subject.sae.config().d_in as usize;
+    let kept = subject.kept(wanted, rows.n_positions());
+    let summed_on = (kept.neurons == Some(Summed::OnDevice)).then_some(subject.device);
+    let resid_on = (subject.device, kept.resid.unwrap_or_default());
     let mut gathered = Gathered {
         acts: Store::new(n_features, allowance),
         acts_b: subject.sae_b.as_ref().map(|b| Store::new(b.n_features(), allowance)),
-        neurons: NeuronSums::new(if wanted.neurons { n_features } else { 0 }, d_in),
-        resid: Residuals::new(subject.model.config().d_model as usize, allowance),
+        neurons: NeuronSums::default(),
+        resid: Residuals::new(subject.model.config().d_model as usize, resid_on, allowance)?,
         rows_at_once: batch_rows,
     };
+    let mut neurons = neurons::Adding::new(if wanted.neurons { n_features } else { 0 }, d_in, summed_on)?;
     let fitting = Fitting::new(batch_rows);
     in_order(
         subject,
@@ -116,31 +119,32 @@ pub fn gather(
             let batch = i * batch_rows..((i + 1) * batch_rows).min(rows.n_rows());
             fitting.compute(batch, |part| {
                 let first = part.start * rows.seq_len();
-                Batch::compute(subject, &rows.tensor(part), wanted, first)
+                Batch::compute(subject, &rows.tensor(part), kept, first)
             })
         },
         |i, parts| {
-            parts.into_iter().try_for_each(|part| gathered.take(part))?;
+            parts.into_iter().try_for_each(|part| gathered.take(part, &mut neurons))?;
             after_batch(((i + 1) * batch_rows).min(rows.n_rows()));
             Ok(())
         },
     )?;
     gathered.close_segments()?;
-    gathered.rows_at_once = fitting.rows_at_once();
+    gathered.neurons = neurons.finish()?;
+    gathered.rows_at_once = fitting.at_once();
     Ok(gathered)
 }
 
 impl Gathered {
-    fn take(&mut self, batch: Batch) -> Result<()> {
+    fn take(&mut self, batch: Batch, neurons: &mut neurons::Adding) -> Result<()> {
         let acts = batch.acts.by_feature();
-        if !batch.hook_acts.is_empty() {
-            self.neurons.push(&batch.hook_acts, &acts, batch.acts.first());
+        if let Some(part) = batch.neurons {
+            neurons.push(part, &acts, batch.acts.first())?;
         }
         self.acts.push(acts, batch.acts.n_positions());
         if let (Some(all), Some(part)) = (&mut self.acts_b, &batch.acts_b) {
             all.push(part.by_feature(), part.n_positions());
         }
-        self.resid.push(batch.resid).context(IN_A_FILE)?;
+        self.resid.push(batch.resid)?;
         let n_pending = self.acts.n_pending() + self.acts_b.as_ref().map_or(0, Store::n_pending);
         if n_pending >= SEGMENT_ENTRIES { self.close_segments() } else { Ok(()) }
     }
@@ -154,7 +158,22 @@ impl Gathered {
 /// What failed where a column cannot be written.
 const IN_A_FILE: &str = "could not keep activations in a temporary file (TMPDIR says in which folder)";
 
+/// Share of a GPU's free memory that residuals may take: the rest is for batches, and for effects after them.
+const RESID_SHARE: usize = 2;
+
 impl Subject {
+    /// Where what is wanted is kept, by the device's free memory.
+    fn kept(&self, wanted: Wanted, n_positions: usize) -> Kept {
+        let free = free_bytes(self.device).unwrap_or_default();
+        let (n_features, d_in) = (self.sae.n_features(), self.sae.config().d_in as usize);
+        let summed = if neurons::fit(free, n_features, d_in) { Summed::OnDevice } else { Summed::OnHost };
+        let fit = free / RESID_SHARE / (4 * self.model.config().d_model as usize);
+        Kept {
+            neurons: wanted.neurons.then_some(summed),
+            resid: wanted.effects.then_some(n_positions.min(fit)),
+        }
+    }
+
     /// Which positions count: 1, or 0 at a skipped token, `[batch * pos, 1]`; `None` = all.
     fn counted(&self, tokens: &Tensor) -> Option<Tensor> {
         let at = |id: &i64| tokens.eq(*id);

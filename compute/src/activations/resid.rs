@@ -1,35 +1,129 @@
 //! The last residuals of all positions, which effects read again.
+//!
+//! On a GPU those of the first positions stay there, as many as it has room for: on their way to the host and back, 3 KB a
+//! token at GPT-2's width, they would take longer than the forward pass that they come from. The others, and all of them
+//! on the CPU, are in a [`Column`].
 
-use std::io;
+use anyhow::{Context as _, Result};
+use tch::{Device, Kind, TchError, Tensor};
 
-use super::column::{Allowance, Column};
+use super::{
+    IN_A_FILE,
+    batch::to_host,
+    column::{Allowance, Column},
+};
 
 /// Vectors of the residual stream before the final norm, one a position.
 #[derive(Debug)]
 pub struct Residuals {
     d_model: usize,
-    values: Column<f32>,
+    /// Of the first positions: `[n, d_model]`.
+    on_device: Tensor,
+    /// Of the others.
+    on_host: Column<f32>,
+    n_positions: usize,
+}
+
+#[allow(unsafe_code, reason = "a promise that the compiler cannot check")]
+// SAFETY: through a shared reference the tensor is only read, and libtorch's reference counts are atomic.
+unsafe impl Sync for Residuals {}
+
+/// The last residuals of a batch.
+#[derive(Debug)]
+pub struct BatchResid {
+    /// Of its first positions, `[n, d_model]`: those that stay on the device.
+    on_device: Tensor,
+    /// Of the others, `[n, d_model]` row-major.
+    on_host: Vec<f32>,
 }
 
 impl Residuals {
-    /// None yet, of width `d_model`.
-    pub fn new(d_model: usize, allowance: &Allowance) -> Self {
-        Self { d_model, values: Column::new(allowance) }
+    /// None yet, of width `d_model`, with room for those of the first `n_on_device` positions on `device`.
+    pub fn new(
+        d_model: usize,
+        (device, n_on_device): (Device, usize),
+        allowance: &Allowance,
+    ) -> Result<Self, TchError> {
+        let on_device = Tensor::f_empty([n_on_device as i64, d_model as i64], (Kind::Float, device))?;
+        Ok(Self { d_model, on_device, on_host: Column::new(allowance), n_positions: 0 })
     }
 
-    /// Appends residuals, `[n_pos, d_model]` row-major.
-    pub fn push(&mut self, resid: Vec<f32>) -> io::Result<()> {
-        self.values.push(resid)
+    /// Number of positions whose residuals stay on the device.
+    pub fn n_on_device(&self) -> usize {
+        self.on_device.size()[0] as usize
     }
 
-    /// The residuals of `positions`, which ascend, one after another.
-    pub fn read(&self, positions: &[u32]) -> io::Result<Vec<f32>> {
-        let mut values = Vec::with_capacity(positions.len() * self.d_model);
-        // Examples are windows, so most positions come in runs: one read for each.
-        for run in positions.chunk_by(|a, b| a + 1 == *b) {
-            let start = run[0] as usize * self.d_model;
-            self.values.read(start..start + run.len() * self.d_model, &mut values)?;
+    /// Appends those of the next positions.
+    pub fn push(&mut self, part: BatchResid) -> Result<()> {
+        let n = part.on_device.size()[0];
+        let first = self.n_positions.min(self.n_on_device()) as i64;
+        self.on_device.f_narrow(0, first, n)?.f_copy_(&part.on_device)?;
+        self.n_positions += n as usize + part.on_host.len() / self.d_model.max(1);
+        self.on_host.push(part.on_host).context(IN_A_FILE)
+    }
+
+    /// The residuals of `positions`, which ascend, on `device`: `[positions.len(), d_model]`.
+    pub fn read(&self, positions: &[u32], device: Device) -> Result<Tensor> {
+        let (near, far) = positions.split_at(positions.partition_point(|p| (*p as usize) < self.n_on_device()));
+        let near: Vec<i64> = near.iter().map(|p| i64::from(*p)).collect();
+        let near = self.on_device.f_index_select(0, &Tensor::from_slice(&near).to(self.on_device.device()))?;
+        if far.is_empty() {
+            return Ok(near);
         }
-        Ok(values)
+        let mut values = Vec::with_capacity(far.len() * self.d_model);
+        // Examples are windows, so most positions come in runs: one read for each.
+        for run in far.chunk_by(|a, b| a + 1 == *b) {
+            let start = (run[0] as usize - self.n_on_device()) * self.d_model;
+            self.on_host.read(start..start + run.len() * self.d_model, &mut values)?;
+        }
+        let far = Tensor::from_slice(&values).view([far.len() as i64, self.d_model as i64]).to(device);
+        Ok(if near.size()[0] == 0 { far } else { Tensor::f_cat(&[near, far], 0)? })
+    }
+}
+
+impl BatchResid {
+    /// - `resid`: `[n_pos, d_model]`, of the positions from `first` on
+    /// - `n_on_device`: positions whose residuals stay on the device
+    pub fn new(resid: &Tensor, first: usize, n_on_device: usize) -> Result<Self> {
+        let n = resid.size()[0];
+        let stay = n.min(n_on_device.saturating_sub(first) as i64);
+        let mut on_host = Vec::new();
+        to_host(&resid.narrow(0, stay, n - stay), &mut on_host)?;
+        // A copy where only a part stays, so that the whole is not kept for it.
+        let on_device = resid.narrow(0, 0, stay);
+        Ok(Self { on_device: if stay < n { on_device.copy() } else { on_device }, on_host })
+    }
+
+    /// None: where no effects are wanted.
+    pub fn none(d_model: i64) -> Self {
+        Self { on_device: Tensor::empty([0, d_model], (Kind::Float, Device::Cpu)), on_host: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn residuals_are_read_as_they_were_pushed_wherever_they_are(
+            batches in prop::collection::vec(1i64..9, 1..8),
+            n_on_device in 0usize..60,
+            keep in prop::collection::vec(any::<bool>(), 60),
+        ) {
+            let n: i64 = batches.iter().sum();
+            let all = Tensor::arange(3 * n, (Kind::Float, Device::Cpu)).view([n, 3]);
+            let mut resid = Residuals::new(3, (Device::Cpu, n_on_device), &Allowance::of(100)).unwrap();
+            let mut first = 0;
+            for n in batches {
+                resid.push(BatchResid::new(&all.narrow(0, first, n), first as usize, n_on_device).unwrap()).unwrap();
+                first += n;
+            }
+            let positions: Vec<u32> = (0..n as u32).filter(|p| keep[*p as usize]).collect();
+            let index: Vec<i64> = positions.iter().map(|p| i64::from(*p)).collect();
+            let expected = all.index_select(0, &Tensor::from_slice(&index));
+            prop_assert_eq!(resid.read(&positions, Device::Cpu).unwrap(), expected);
+        }
     }
 }

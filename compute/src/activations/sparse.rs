@@ -56,7 +56,7 @@ impl ByPosition {
     ///
     /// - `found`: where in `[n_pos, n_features]`, row-major, ascending
     /// - `acts`: the activations there
-    pub fn extend_found(&mut self, n_pos: usize, found: &[i64], acts: &[f32]) {
+    pub fn extend_found(&mut self, n_pos: usize, found: &[i32], acts: &[f32]) {
         let mut entries = found.iter().zip(acts).peekable();
         for position in 0..n_pos {
             let start = position * self.n_features;

@@ -76,10 +76,9 @@ pub fn prompt(
     }
     let index = Tensor::from_slice(&active.iter().map(|i| *i as i64).collect::<Vec<_>>()).to(subject.device);
     let head = subject.model.head();
-    let directions = Directions::new(head, &directions.index_select(0, &index))?;
+    let directions = Directions::new(Way::of(head.device()), head, &directions.index_select(0, &index))?;
     let n_hover = options.top_logits_hoverdata;
     let outcomes = effects::ablate(
-        Way::of(head.device()),
         head,
         &gathered.resid,
         &directions,

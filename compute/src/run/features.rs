@@ -103,7 +103,8 @@ impl Sources<'_> {
         let tile = tile(d_vocab);
         for first in (0..n).step_by(tile) {
             let n_tile = tile.min(n - first);
-            let directions = Directions::new(head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;
+            let way = Way::of(head.device());
+            let directions = Directions::new(way, head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;
             let tile = self.tile(head, directions, first..first + n_tile, progress)?;
             progress.begin("assemble", 0, "");
             for start in (0..n_tile).step_by(HANDED_ON) {
@@ -133,8 +134,8 @@ impl Sources<'_> {
         }
         progress.begin("effects", jobs.len(), "effects");
         let n_hover = self.plan.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
-        let (way, resid) = (Way::of(head.device()), &self.gathered.resid);
-        let outcomes = effects::ablate(way, head, resid, &directions, &jobs, n_hover, |n| progress.at(n))?;
+        let resid = &self.gathered.resid;
+        let outcomes = effects::ablate(head, resid, &directions, &jobs, n_hover, |n| progress.at(n))?;
         Ok(Tile { first, directions, of_acts, outcomes })
     }
 

@@ -6,6 +6,8 @@
 //! each feature, and `s_{x'}` from three dot products. What is left for a (position, feature) pair is one read of
 //! two vectors of `d_vocab`: their combination, its log-sum-exp and its extreme entries are found in that read.
 //!
+//! On a GPU the same is done by tensor operations: see [`super::on_device`].
+//!
 //! Source: semantics of sae_vis 0.2 with the model's own norm, bias and soft-cap.
 
 use std::ops::Range;
@@ -19,7 +21,8 @@ use super::{
     on_device::OnDevice,
 };
 use crate::{
-    activations::{ReadOnly, Residuals, in_order, to_host},
+    activations::{ReadOnly, Residuals, host, in_order},
+    fitting::Fitting,
     model::Head,
 };
 
@@ -45,7 +48,13 @@ pub struct Directions {
     logits: Vec<f32>,
     d_model: usize,
     d_vocab: usize,
+    /// The same where the head is, if effects are computed there.
+    on_device: Option<OnDevice>,
 }
+
+#[allow(unsafe_code, reason = "a promise that the compiler cannot check")]
+// SAFETY: through a shared reference the tensors are only read, and libtorch's reference counts are atomic.
+unsafe impl Sync for Directions {}
 
 /// By what effects are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +68,9 @@ pub enum Way {
 /// Effects of all jobs, in nats.
 #[derive(Debug, Default)]
 pub struct Outcomes {
-    n_hover: usize,
+    pub(super) n_hover: usize,
     /// Place of each job in the columns below.
-    places: Vec<u32>,
+    pub(super) places: Vec<u32>,
     pub(super) loss: Vec<f32>,
     pub(super) prob_change: Vec<f32>,
     pub(super) boosted: Vec<(u32, f32)>,
@@ -88,22 +97,17 @@ const CHUNK_BYTES: usize = 4 << 20;
 const DEVICE_CHUNK_BYTES: usize = 256 << 20;
 
 impl Directions {
-    /// Directions `[n, d_model]` on the head's device.
-    pub fn new(head: &Head, directions: &Tensor) -> Result<Self> {
-        let (mut centred, mut logits) = (Vec::new(), Vec::new());
-        to_host(&head.centred(directions), &mut centred)?;
-        let unnormalised = head.unnormalised(directions); // [n, d_vocab]
+    /// Directions `[n, d_model]` on the head's device, for effects that are computed that `way`.
+    pub fn new(way: Way, head: &Head, directions: &Tensor) -> Result<Self> {
+        let (centred, logits) = (head.centred(directions), head.unnormalised(directions));
         let width = |t: &Tensor| t.size().last().copied().unwrap_or_default() as usize;
-        let (d_model, d_vocab) = (width(directions), width(&unnormalised));
-        to_host(&unnormalised, &mut logits)?;
-        Ok(Self { centred, logits, d_model, d_vocab })
-    }
-
-    fn to_device(&self, device: Device) -> OnDevice {
-        let tensor = |values: &[f32], width: usize| {
-            Tensor::from_slice(values).view([-1, width as i64]).to(device) // [n, width]
-        };
-        OnDevice { centred: tensor(&self.centred, self.d_model), logits: tensor(&self.logits, self.d_vocab) }
+        Ok(Self {
+            centred: host(&centred)?,
+            logits: host(&logits)?,
+            d_model: width(&centred),
+            d_vocab: width(&logits),
+            on_device: (way == Way::Tensors).then_some(OnDevice { centred, logits }),
+        })
     }
 
     /// `G(d)` of feature `i`, over the vocabulary.
@@ -134,7 +138,8 @@ impl Outcomes {
 /// What worker threads share.
 struct Ablating<'a> {
     head: &'a Head,
-    on_device: Option<OnDevice>,
+    resid: &'a Residuals,
+    directions: &'a Directions,
 }
 
 #[allow(unsafe_code, reason = "ablation computes new tensors from these and changes none in place")]
@@ -161,10 +166,10 @@ impl Way {
 
 /// Ablates the features of all `jobs`.
 ///
+/// - `directions` of these features, made for the way that effects are computed
 /// - `n_hover`: tokens in each hover list
 /// - `after_chunk` is told the number of jobs done
 pub fn ablate(
-    way: Way,
     head: &Head,
     resid: &Residuals,
     directions: &Directions,
@@ -178,39 +183,39 @@ pub fn ablate(
     for (place, &j) in order.iter().enumerate() {
         outcomes.places[j as usize] = place as u32;
     }
-    let mut constant = Vec::new();
-    to_host(&head.constant(), &mut constant)?;
     let constants = HeadConstants {
-        constant,
+        constant: host(&head.constant())?,
         soft_cap: head.soft_cap().map(|cap| cap as f32),
         eps: head.eps(),
         d_model: directions.d_model,
     };
     let of_bytes = |bytes: usize| bytes / (4 * directions.d_vocab.max(1));
-    let (on_device, chunks) = match way {
-        Way::Kernel => (None, chunks(&order, jobs, of_bytes(CHUNK_BYTES).clamp(8, 1024), usize::MAX)),
-        Way::Tensors => (
-            Some(directions.to_device(head.device())),
-            chunks(&order, jobs, usize::MAX, of_bytes(DEVICE_CHUNK_BYTES).max(1)),
-        ),
+    let n_jobs = of_bytes(DEVICE_CHUNK_BYTES).max(1);
+    let chunks = match directions.on_device {
+        None => chunks(&order, jobs, of_bytes(CHUNK_BYTES).clamp(8, 1024), usize::MAX),
+        Some(_) => chunks(&order, jobs, usize::MAX, n_jobs),
     };
+    let fitting = Fitting::new(n_jobs);
     in_order(
-        &Ablating { head, on_device },
+        &Ablating { head, resid, directions },
         head.device(),
         chunks.len(),
-        |Ablating { head, on_device }, i| {
+        |Ablating { head, resid, directions }, i| {
             let jobs: Vec<Job> = order[chunks[i].clone()].iter().map(|&j| jobs[j as usize]).collect();
-            if let Some(directions) = on_device {
-                return directions.ablate(head, resid, &jobs, n_hover);
+            if let Some(on_device) = &directions.on_device {
+                return fitting
+                    .compute(0..jobs.len(), |part| on_device.ablate(head, resid, &jobs[part], n_hover));
             }
             let chunk = Chunk::compute(head, resid, &jobs, &constants)?;
-            Ok(chunk.ablate(&jobs, directions, &constants, n_hover))
+            Ok(vec![chunk.ablate(&jobs, directions, &constants, n_hover)])
         },
-        |i, part: Outcomes| {
-            outcomes.loss.extend(part.loss);
-            outcomes.prob_change.extend(part.prob_change);
-            outcomes.boosted.extend(part.boosted);
-            outcomes.suppressed.extend(part.suppressed);
+        |i, parts: Vec<Outcomes>| {
+            for part in parts {
+                outcomes.loss.extend(part.loss);
+                outcomes.prob_change.extend(part.prob_change);
+                outcomes.boosted.extend(part.boosted);
+                outcomes.suppressed.extend(part.suppressed);
+            }
             after_chunk(chunks[i].end);
             Ok(())
         },
@@ -245,13 +250,10 @@ impl Chunk {
     fn compute(head: &Head, resid: &Residuals, jobs: &[Job], constants: &HeadConstants) -> Result<Self> {
         let mut positions: Vec<u32> = jobs.iter().map(|j| j.position).collect();
         positions.dedup();
-        let x = Tensor::from_slice(&resid.read(&positions)?)
-            .view([positions.len() as i64, constants.d_model as i64])
-            .to(head.device());
-        let (mut centred, mut logits, mut scales) = (Vec::new(), Vec::new(), Vec::new());
-        to_host(&head.centred(&x), &mut centred)?;
-        to_host(&head.unnormalised(&x), &mut logits)?; // [n_pos, d_vocab]
-        to_host(&head.scale(&x), &mut scales)?; // [n_pos]
+        let x = resid.read(&positions, head.device())?; // [n_pos, d_model]
+        let centred = host(&head.centred(&x))?;
+        let logits = host(&head.unnormalised(&x))?; // [n_pos, d_vocab]
+        let scales = host(&head.scale(&x))?; // [n_pos]
         let arch = Arch::new();
         let scaled = |(&scale, logits): (&f32, &[f32])| {
             let sum = arch.dispatch(

@@ -1,15 +1,15 @@
 //! Effects as tensor operations, for devices that have no host kernel of their own.
 //!
 //! The arithmetic is that of [`super::kernel`], over a chunk of jobs at once: copying the logits of each position to the
-//! host would take longer than all of it. A GPU adds in another order, so results agree with the host's within float
-//! tolerance, not to the bit.
+//! host would take longer than all of it. What bounds it is memory: each array of jobs by vocabulary is written once and
+//! read a few times. A GPU adds in another order, so results agree with the host's within float tolerance, not to the bit.
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use super::effects::{Job, Outcomes};
 use crate::{
-    activations::{Residuals, to_host},
+    activations::{Residuals, host},
     model::Head,
 };
 
@@ -31,7 +31,7 @@ impl OnDevice {
         let device = self.logits.device();
         let mut positions: Vec<u32> = jobs.iter().map(|job| job.position).collect();
         positions.dedup();
-        let x = Tensor::from_slice(&resid.read(&positions)?).view([positions.len() as i64, -1]).to(device);
+        let x = resid.read(&positions, device)?; // [n_pos, d_model]
         let index = |of: &dyn Fn(&Job) -> i64| {
             Tensor::from_slice(&jobs.iter().map(of).collect::<Vec<_>>()).to(device) // [n_jobs]
         };
@@ -44,8 +44,9 @@ impl OnDevice {
         let of_position = |all: &Tensor| all.index_select(0, &at);
         let with = head.scale(&x).reciprocal().unsqueeze(1); // [n_pos, 1]
         let x_logits = head.unnormalised(&x); // [n_pos, d_vocab]
-        let sum_with = head.capped(&x_logits * &with + head.constant()).logsumexp(-1, true); // [n_pos, 1]
-        let (with, sum_with) = (of_position(&with), of_position(&sum_with)); // [n_jobs, 1]
+        let any = Tensor::zeros([x.size()[0], 1], (Kind::Int64, device));
+        let (sum_with, _) = log_sum(&head.capped(head.constant().addcmul(&x_logits, &with)), &any); // [n_pos, 1]
+        let with = of_position(&with); // [n_jobs, 1]
         let x_logits = of_position(&x_logits); // [n_jobs, d_vocab]
 
         let d_logits = self.logits.index_select(0, &feature); // [n_jobs, d_vocab]
@@ -53,26 +54,39 @@ impl OnDevice {
         let mean_square = ablated.to_kind(Kind::Double).square().mean_dim(-1, true, Kind::Double);
         let without = (mean_square + head.eps()).rsqrt().to_kind(Kind::Float); // [n_jobs, 1]
         let d_share = &act * &without;
-        let z = head.capped(&x_logits * &without - &d_logits * &d_share + head.constant()); // [n_jobs, d_vocab]
+        let z = head.constant().addcmul(&x_logits, &without).addcmul_(&d_logits, &d_share.neg());
+        let z = head.capped(z); // [n_jobs, d_vocab]
         let change = if head.soft_cap().is_some() {
-            head.capped(&x_logits * &with + head.constant()) - &z
+            head.capped(head.constant().addcmul(&x_logits, &with)) - &z
         } else {
             // The difference of the two combinations, written out: subtracting them would lose digits.
-            &x_logits * (&with - &without) + &d_logits * &d_share
+            (&x_logits * (&with - &without)).addcmul_(&d_logits, &d_share)
         };
-        let sum_without = z.logsumexp(-1, true); // [n_jobs, 1]
-        let shift = sum_with - &sum_without;
+        let (sum_without, log_prob_without) = log_sum(&z, &token);
+        let shift = of_position(&sum_with) - sum_without;
         let loss = &shift - change.gather(1, &token, false);
-        let prob_without = (z.gather(1, &token, false) - &sum_without).exp();
-        let prob_change = prob_without * loss.neg().expm1();
+        let prob_change = log_prob_without.exp() * loss.neg().expm1();
 
-        let mut outcomes = Outcomes::empty(n_hover);
-        to_host(&loss, &mut outcomes.loss)?;
-        to_host(&prob_change, &mut outcomes.prob_change)?;
-        outcomes.boosted = hover_list(&change, &shift, n_hover, true)?;
-        outcomes.suppressed = hover_list(&change, &shift, n_hover, false)?;
-        Ok(outcomes)
+        Ok(Outcomes {
+            loss: host(&loss)?,
+            prob_change: host(&prob_change)?,
+            boosted: hover_list(&change, &shift, n_hover, true)?,
+            suppressed: hover_list(&change, &shift, n_hover, false)?,
+            n_hover,
+            places: Vec::new(),
+        })
     }
+}
+
+/// Log-sum-exp of each row of `z`, and one token's log-probability: `[n, 1]` each.
+///
+/// - `z`: `[n, d_vocab]`; `token`: `[n, 1]`
+///
+/// By libtorch's log-softmax, one kernel that reads a row once where it fits the GPU's shared memory; its log-sum-exp is
+/// four kernels, which read and write it six times.
+fn log_sum(z: &Tensor, token: &Tensor) -> (Tensor, Tensor) {
+    let log_prob = z.log_softmax(-1, Kind::Float).gather(1, token, false);
+    (z.gather(1, token, false) - &log_prob, log_prob)
 }
 
 /// The `n` largest (or smallest) entries of each row of `change`, less `shift`, with their columns; row after row.
@@ -92,10 +106,9 @@ fn hover_list(change: &Tensor, shift: &Tensor, n: usize, largest: bool) -> Resul
     let in_groups = (extreme(&best, n).1.unsqueeze(-1) * GROUP + members).flatten(1, 2);
     let columns = Tensor::cat(&[in_groups, rest.expand([n_jobs, -1], false)], 1);
     let (values, at) = extreme(&change.gather(1, &columns, false), n); // [n_jobs, n]
-    let mut by = Vec::new();
-    to_host(&(values - shift), &mut by)?;
-    let tokens = Vec::<i64>::try_from(columns.gather(1, &at, false).to(Device::Cpu).flatten(0, 1))?;
-    Ok(tokens.into_iter().map(|token| token as u32).zip(by).collect())
+    let tokens = columns.gather(1, &at, false).flatten(0, 1).to_kind(Kind::Int);
+    let tokens = Vec::<i32>::try_from(tokens.to(Device::Cpu))?;
+    Ok(tokens.into_iter().map(|token| token as u32).zip(host(&(values - shift))?).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Batches that do not fit into memory are computed in parts.
+//! What does not fit into memory is computed in parts.
 //!
 //! libtorch reports a failed allocation as an error, which tch's plain methods turn into a panic; here, and nowhere else,
-//! it is caught. Rows keep their order. A part's matrix products have another shape than the batch's, and sums of
+//! it is caught. Items keep their order. A part's matrix products have another shape than the whole's, and sums of
 //! neurons are added part by part, so numbers agree within float tolerance, not to the bit.
 
 use std::{
@@ -17,10 +17,10 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 
-/// How many rows fit, as far as is known.
+/// How many items (rows of a batch, effects) fit, as far as is known.
 #[derive(Debug)]
 pub struct Fitting {
-    rows_at_once: AtomicUsize,
+    at_once: AtomicUsize,
 }
 
 /// What failed allocations say: CUDA's allocator, the CPU's, C++ and Rust.
@@ -28,45 +28,54 @@ const OUT_OF_MEMORY: [&str; 4] =
     ["out of memory", "can't allocate memory", "std::bad_alloc", "memory allocation failed"];
 
 impl Fitting {
-    /// All of a batch, until that fails.
-    pub fn new(batch_rows: usize) -> Self {
-        Self { rows_at_once: AtomicUsize::new(batch_rows) }
+    /// All `n` of them, until that fails.
+    pub fn new(n: usize) -> Self {
+        Self { at_once: AtomicUsize::new(n) }
     }
 
-    /// Rows that are computed at once by now.
-    pub fn rows_at_once(&self) -> usize {
-        self.rows_at_once.load(Ordering::Relaxed)
+    /// Items that are computed at once by now.
+    pub fn at_once(&self) -> usize {
+        self.at_once.load(Ordering::Relaxed)
     }
 
-    /// Computes `rows` at once; where memory does not suffice for so many, in parts of half as many, and so on. Later
+    /// Computes `items` at once; where memory does not suffice for so many, in parts of half as many, and so on. Later
     /// calls begin with what fitted.
     pub fn compute<T>(
         &self,
-        rows: Range<usize>,
+        items: Range<usize>,
         compute: impl Fn(Range<usize>) -> Result<T>,
     ) -> Result<Vec<T>> {
         let mut parts = Vec::new();
-        let mut start = rows.start;
-        while start < rows.end {
-            let part = start..rows.end.min(start + self.rows_at_once());
+        let mut start = items.start;
+        while start < items.end {
+            let part = start..items.end.min(start + self.at_once());
             match caught(|| compute(part.clone())) {
                 Ok(done) => {
                     parts.push(done);
                     start = part.end;
                 }
                 Err(error) if is_out_of_memory(&error) && part.len() > 1 => {
-                    self.rows_at_once.fetch_min(part.len().div_ceil(2), Ordering::Relaxed);
+                    self.at_once.fetch_min(part.len().div_ceil(2), Ordering::Relaxed);
                 }
                 Err(error) if is_out_of_memory(&error) => {
-                    return Err(error).context(
-                        "not enough memory for one row: choose fewer --features, a shorter --seq-len or --device cpu",
-                    );
+                    return Err(error).context(NOT_ENOUGH);
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(parts)
     }
+}
+
+/// What to do where even one item does not fit.
+const NOT_ENOUGH: &str = "not enough memory: choose fewer --features, a shorter --seq-len or --device cpu";
+
+/// Does `compute`, a whole command; where it needs more memory than there is, the error says what to do.
+pub fn whole(compute: impl FnOnce() -> Result<()>) -> Result<()> {
+    caught(compute).map_err(|error| {
+        let said = format!("{error:#}").contains(NOT_ENOUGH);
+        if is_out_of_memory(&error) && !said { error.context(NOT_ENOUGH) } else { error }
+    })
 }
 
 /// Whether memory did not suffice.
@@ -91,17 +100,18 @@ fn caught<T>(compute: impl FnOnce() -> Result<T>) -> Result<T> {
             }
         }));
     });
-    CAUGHT.set(true);
+    let before = CAUGHT.replace(true);
     // What a panic leaves half done is dropped with it: nothing outside is changed.
     let done = panic::catch_unwind(AssertUnwindSafe(compute));
-    CAUGHT.set(false);
+    CAUGHT.set(before);
     done.unwrap_or_else(|panic| Err(anyhow!("{}", said(panic.as_ref()))))
 }
 
-/// The first line of what a panic said: libtorch adds where in its C++ code it was.
+/// The first line of what a panic said, without what tch wraps it in: libtorch adds where in its C++ code it was.
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("the computation stopped");
+    let text = text.rsplit_once("`Err` value: Torch(\"").map_or(text, |(_, text)| text);
     text.split(['\n', '\\']).next().unwrap_or(text)
 }
 
@@ -127,7 +137,7 @@ mod tests {
         let fitting = Fitting::new(16);
         assert_eq!(fitting.compute(0..16, room_for(16)).unwrap(), vec![0..16; 1]);
         assert_eq!(fitting.compute(16..32, room_for(5)).unwrap(), [16..20, 20..24, 24..28, 28..32]);
-        assert_eq!(fitting.rows_at_once(), 4);
+        assert_eq!(fitting.at_once(), 4);
         assert_eq!(fitting.compute(32..42, room_for(5)).unwrap(), [32..36, 36..40, 40..42], "remembered");
     }
 
@@ -143,9 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn one_row_that_does_not_fit_is_an_error_with_a_next_step() {
+    fn one_item_that_does_not_fit_is_an_error_with_a_next_step() {
         let error = format!("{:#}", Fitting::new(4).compute(0..4, room_for(0)).unwrap_err());
-        assert!(error.starts_with("not enough memory for one row: choose fewer --features"), "{error}");
+        assert!(error.starts_with("not enough memory: choose fewer --features"), "{error}");
         assert!(error.contains("Tried to allocate 2.00 GiB"), "{error}");
     }
 
