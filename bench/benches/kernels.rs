@@ -10,7 +10,7 @@ use compute::{
     model::Model,
     sae::Sae,
     sequences::effects::{Directions, Job, Way, ablate},
-    stats::{correlations::products, moments, top},
+    stats::{correlations::Products, moments, top},
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng as _, SeedableRng as _};
@@ -78,7 +78,9 @@ fn sparse_store(c: &mut Criterion) {
     group.bench_function("transpose", |b| b.iter(|| black_box(by_position.by_feature())));
     group.throughput(Throughput::Elements(256));
     group.bench_function("products of 256 with all, all threads", |b| {
-        b.iter(|| black_box(products(&store, 0..256, &store).unwrap()));
+        let mut products = Products::new(&store, &store);
+        b.iter(|| products.compute(0..256).unwrap());
+        black_box(products.row(0)[0]);
     });
     group.throughput(Throughput::Elements(1));
     let (_, acts) = by_feature.of(7);
@@ -113,9 +115,7 @@ fn effects(c: &mut Criterion) {
     let mut group = c.benchmark_group("effects, vocabulary of 4096, all threads");
     group.throughput(Throughput::Elements(jobs.len() as u64));
     group.bench_function("8 features at each of 1024 positions, 5 hover tokens", |b| {
-        b.iter(|| {
-            black_box(ablate(model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap())
-        });
+        b.iter(|| black_box(ablate(model.head(), &resid, &directions, &jobs, 5, |_| ()).unwrap()));
     });
     group.finish();
 }

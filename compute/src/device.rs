@@ -138,9 +138,9 @@ fn tokens_that_fit(free: usize, token_bytes: usize) -> usize {
 /// Free memory of a GPU, asked of the CUDA runtime that came with libtorch's CUDA libraries.
 #[allow(unsafe_code, reason = "calls two functions of the CUDA runtime, which is opened only when asked for")]
 pub fn free_bytes(device: Device) -> Option<usize> {
-    let Device::Cuda(index) = device else { return None };
     type SetDevice = unsafe extern "C" fn(i32) -> i32;
     type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;
+    let Device::Cuda(index) = device else { return None };
     let runtime = Library::this();
     let (mut free, mut total) = (0, 0);
     // SAFETY: the types are those of cuda_runtime_api.h; both pointers are to numbers that live longer than the call.

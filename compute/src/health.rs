@@ -39,7 +39,9 @@ pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: 
     let parts = Fitting::new(batch_rows)
         .compute(0..n_rows, |rows_of_part| Measured::of(subject, hook_out, rows, rows_of_part))?;
     let mut all = Measured::default();
-    parts.into_iter().for_each(|part| all.add(part));
+    for part in parts {
+        all.add(part);
+    }
     let n = (n_rows * rows.seq_len()) as f64;
     let mean_square = all.sum.map_or(0.0, |s| (s / n).square().sum(Kind::Double).double_value(&[]));
     let variance = all.squares - n * mean_square;

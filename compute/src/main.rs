@@ -24,8 +24,21 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("compute: {error:#}");
+            eprintln!("compute: {}", in_one_line(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What is wrong and why. A cause that the error before it quotes is left out, and so are libtorch's lines of where in its
+/// C++ code it was.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let cause = cause.lines().next().unwrap_or_default();
+        if !line.contains(cause) {
+            line = if line.is_empty() { cause.to_owned() } else { format!("{line}: {cause}") };
+        }
+    }
+    line
 }

@@ -3,16 +3,19 @@
 #![allow(clippy::panic, reason = "a difference is a failed test")]
 
 use shared::{
+    decimals::{DECIMALS, EFFECT_DECIMALS},
     feature::Feature,
     sequence::{EffectView, Example},
 };
 
-/// Checks that features of two runs agree: counts and places to the last, numbers within `tolerance`, relative above 1.
-/// Examples that only one of the runs chose must be few: of two activations within the tolerance either may come first.
+/// Checks that features of two runs agree: counts and places to the last, numbers within `tolerance`, relative above 1,
+/// and what is stored in decimals within a unit of the last besides. Examples that only one of the runs
+/// chose must be few: of two activations within the tolerance either may come first.
+///
+/// # Panics
+/// Where they do not agree.
 pub fn agree(a: &[Feature], b: &[Feature], tolerance: f64) {
-    let close = |what: &str, a: f64, b: f64| {
-        assert!((a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs())), "{what}: {a} and {b}");
-    };
+    let close = |what: &str, a: f64, b: f64| close(what, (a, b), tolerance);
     let (mut n_examples, mut n_shared) = (0, 0);
     assert_eq!(a.len(), b.len());
     for (a, b) in a.iter().zip(b) {
@@ -33,10 +36,10 @@ pub fn agree(a: &[Feature], b: &[Feature], tolerance: f64) {
             n_shared += 1;
             assert_eq!(a.tokens.len(), b.tokens.len());
             for (a, b) in a.tokens.iter().zip(&b.tokens) {
-                close("activation", a.act, b.act);
+                close_in_decimals("activation", (a.act, b.act), tolerance, DECIMALS);
                 assert_eq!(a.effect.is_some(), b.effect.is_some(), "an effect is stored in one only");
                 if let (Some(a), Some(b)) = (&a.effect, &b.effect) {
-                    agree_in_effects(a, b, close);
+                    agree_in_effects(a, b, tolerance);
                 }
             }
         }
@@ -49,11 +52,20 @@ fn examples(feature: &Feature) -> Vec<Example> {
     sequences.map_or_else(Vec::new, |s| (0..s.groups.len()).flat_map(|g| s.group_examples(g)).collect())
 }
 
-fn agree_in_effects(a: &EffectView, b: &EffectView, close: impl Fn(&str, f64, f64)) {
-    close("loss effect", a.loss_effect, b.loss_effect);
-    close("change of probability", a.prob_change, b.prob_change);
+fn agree_in_effects(a: &EffectView, b: &EffectView, tolerance: f64) {
+    let effect = |what: &str, a, b| close_in_decimals(what, (a, b), tolerance, EFFECT_DECIMALS);
+    effect("loss effect", a.loss_effect, b.loss_effect);
+    effect("change of probability", a.prob_change, b.prob_change);
     let lists = [(&a.boosted, &b.boosted), (&a.suppressed, &b.suppressed)];
     for (a, b) in lists.into_iter().flat_map(|(a, b)| a.iter().zip(b)) {
-        close("change of log-probability", a.1, b.1);
+        close_in_decimals("change of log-probability", (a.1, b.1), tolerance, DECIMALS);
     }
+}
+
+fn close(what: &str, (a, b): (f64, f64), slack: f64) {
+    assert!((a - b).abs() <= slack * (1.0 + a.abs().max(b.abs())), "{what}: {a} and {b}");
+}
+
+fn close_in_decimals(what: &str, values: (f64, f64), slack: f64, decimals: i8) {
+    close(what, values, slack + 10f64.powi(-i32::from(decimals)));
 }

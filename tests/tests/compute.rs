@@ -10,7 +10,7 @@ use std::{
 
 use compute::inspect::Bundle;
 use shared::{
-    feature::{Feature, FeatureBlock},
+    feature::Feature,
     manifest::MINOR,
     prompt::{Metric, Prompt},
 };
@@ -254,7 +254,8 @@ fn a_batch_that_does_not_fit_into_memory_is_computed_in_parts() {
     let out = temp.path().join("limited");
     let mut limited = std::process::Command::new("sh");
     limited.args(["-c", "ulimit -v \"$0\" && exec \"$@\"", &limit_kib.to_string()]).arg(program).arg("run");
-    let limited = limited.args(few_rows(&out, &whole).iter().filter(|arg| *arg != "--quiet")).output().unwrap();
+    let limited =
+        limited.args(few_rows(&out, &whole).iter().filter(|arg| *arg != "--quiet")).output().unwrap();
     let said = String::from_utf8(limited.stderr).unwrap();
     assert!(limited.status.success(), "{said}");
     assert!(said.contains("memory did not suffice for batches of 256 rows: computed"), "{said}");

@@ -90,7 +90,10 @@ fn too_little_memory_is_one_line_and_leaves_nothing() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let complaint: Vec<&str> = said.lines().skip_while(|line| !line.starts_with("compute:")).collect();
         assert!(!output.status.success(), "{memory} bytes suffice");
-        assert!(matches!(complaint[..], [line] if line.contains("not enough memory: choose fewer")), "{said}");
+        assert!(
+            matches!(complaint[..], [line] if line.contains("not enough memory: choose fewer")),
+            "{said}"
+        );
         assert!(!out.exists());
     }
 }
@@ -136,5 +139,8 @@ fn a_gpu_that_is_not_there_is_said() {
     let temp = tempfile::tempdir().unwrap();
     let output = on_gpu(&temp.path().join("gpu"), &["--device", "cuda:1"], ROOM);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(said, "compute: no device cuda:1: this machine has 1 that libtorch can use; use --device cpu\n");
+    assert_eq!(
+        said,
+        "compute: no device cuda:1: this machine has 1 that libtorch can use; use --device cpu\n"
+    );
 }

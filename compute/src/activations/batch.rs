@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     Subject,
+    floats::host,
     neurons::{BatchNeurons, Sums},
     resid::BatchResid,
     sparse::ByPosition,
@@ -106,7 +107,6 @@ fn active(
     mut sums: Option<&mut Sums>,
 ) -> Result<ByPosition> {
     let mut active = ByPosition::new(sae.n_features(), first);
-    let mut dense = Vec::new();
     let n_pos = acts.size()[0];
     let at_once = (dense_bytes(acts.device()) / (4 * sae.n_encoded().max(1))).max(1);
     for start in (0..n_pos).step_by(at_once) {
@@ -120,7 +120,7 @@ fn active(
             sums.add(&acts, &features)?;
         }
         if features.device() == Device::Cpu {
-            active.extend_dense(to_host(&features, &mut dense)?);
+            active.extend_dense(&host(&features)?);
         } else {
             extend_on_device(&mut active, &features)?;
         }
@@ -140,23 +140,6 @@ fn extend_on_device(active: &mut ByPosition, features: &Tensor) -> Result<()> {
     let found = Vec::<i32>::try_from(found.to_kind(Kind::Int).to(Device::Cpu))?;
     active.extend_found(n, &found, &acts);
     Ok(())
-}
-
-/// A tensor's values on the host, row-major.
-pub fn host(tensor: &Tensor) -> Result<Vec<f32>> {
-    let mut host = Vec::new();
-    to_host(tensor, &mut host)?;
-    Ok(host)
-}
-
-/// Copies a tensor to `host`, which is resized to fit.
-pub fn to_host<'a>(tensor: &Tensor, host: &'a mut Vec<f32>) -> Result<&'a [f32]> {
-    let tensor = tensor.to_kind(Kind::Float).to(Device::Cpu).contiguous();
-    let n = tensor.numel();
-    host.try_reserve(n.saturating_sub(host.len()))?;
-    host.resize(n, 0.0);
-    tensor.f_copy_data(host, n)?;
-    Ok(host)
 }
 
 #[cfg(test)]

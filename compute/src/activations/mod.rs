@@ -6,6 +6,7 @@
 
 mod batch;
 mod column;
+mod floats;
 mod neurons;
 mod resid;
 mod sparse;
@@ -15,13 +16,14 @@ mod workers;
 use anyhow::{Context as _, Result};
 use tch::{Device, Kind, Tensor};
 
-pub use batch::{batch_bytes, host, to_host};
+pub use batch::batch_bytes;
 pub use column::Allowance;
+pub use floats::{Floats, host};
 pub use neurons::NeuronSums;
 pub use resid::{BatchResid, Residuals};
 pub use sparse::{Active, ByFeature, ByPosition};
 pub use store::Store;
-pub use workers::{ReadOnly, in_order};
+pub use workers::{ReadOnly, in_order, n_workers};
 
 use batch::{Batch, Kept, Summed};
 

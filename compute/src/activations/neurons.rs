@@ -9,7 +9,7 @@ use anyhow::Result;
 use rayon::prelude::*;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::sparse::ByFeature;
+use super::{floats::Floats, sparse::ByFeature};
 
 /// Sums of neurons, and of neurons times features.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ pub struct Sums {
 #[derive(Debug)]
 pub enum BatchNeurons {
     /// The neurons, `[n_pos, d_in]` row-major, to be multiplied with what is active.
-    Neurons(Vec<f32>),
+    Neurons(Floats),
     /// The batch's own sums, on a device, in f32.
     Sums(Sums),
 }
@@ -79,16 +79,25 @@ impl Adding {
     ///
     /// - `device`: where batches are summed, if not on the host
     pub fn new(n_features: usize, d_in: usize, device: Option<Device>) -> Result<Self, TchError> {
-        let on_device = device.map(|device| Sums::zeros(n_features, d_in, (Kind::Double, device))).transpose()?;
+        let on_device =
+            device.map(|device| Sums::zeros(n_features, d_in, (Kind::Double, device))).transpose()?;
         let n_on_host = if on_device.is_some() { 0 } else { n_features };
         let zeros = |n: usize| vec![0.0; n * d_in];
-        Ok(Self { on_host: NeuronSums { d_in, sx: zeros(1), sxx: zeros(1), sxy: zeros(n_on_host) }, on_device })
+        Ok(Self {
+            on_host: NeuronSums { d_in, sx: zeros(1), sxx: zeros(1), sxy: zeros(n_on_host) },
+            on_device,
+        })
     }
 
     /// Adds a batch.
     ///
     /// - `feature_acts`: of its positions, which are those from `first` on
-    pub fn push(&mut self, part: BatchNeurons, feature_acts: &ByFeature, first: usize) -> Result<(), TchError> {
+    pub fn push(
+        &mut self,
+        part: BatchNeurons,
+        feature_acts: &ByFeature,
+        first: usize,
+    ) -> Result<(), TchError> {
         match (part, &mut self.on_device) {
             (BatchNeurons::Sums(part), Some(sums)) => {
                 sums.neurons = sums.neurons.f_add(&part.neurons)?;
@@ -96,7 +105,9 @@ impl Adding {
                 drop(sums.products.f_add_(&part.products)?);
             }
             (BatchNeurons::Neurons(neurons), _) => self.on_host.push(&neurons, feature_acts, first),
-            (BatchNeurons::Sums(_), None) => return Err(TchError::Shape("sums of a device, and none to add to".to_owned())),
+            (BatchNeurons::Sums(_), None) => {
+                return Err(TchError::Shape("sums of a device, and none to add to".to_owned()));
+            }
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::{
     IN_A_FILE,
-    batch::to_host,
     column::{Allowance, Column},
+    floats::host,
 };
 
 /// Vectors of the residual stream before the final norm, one a position.
@@ -64,9 +64,11 @@ impl Residuals {
 
     /// The residuals of `positions`, which ascend, on `device`: `[positions.len(), d_model]`.
     pub fn read(&self, positions: &[u32], device: Device) -> Result<Tensor> {
-        let (near, far) = positions.split_at(positions.partition_point(|p| (*p as usize) < self.n_on_device()));
+        let (near, far) =
+            positions.split_at(positions.partition_point(|p| (*p as usize) < self.n_on_device()));
         let near: Vec<i64> = near.iter().map(|p| i64::from(*p)).collect();
-        let near = self.on_device.f_index_select(0, &Tensor::from_slice(&near).to(self.on_device.device()))?;
+        let near =
+            self.on_device.f_index_select(0, &Tensor::from_slice(&near).to(self.on_device.device()))?;
         if far.is_empty() {
             return Ok(near);
         }
@@ -87,8 +89,7 @@ impl BatchResid {
     pub fn new(resid: &Tensor, first: usize, n_on_device: usize) -> Result<Self> {
         let n = resid.size()[0];
         let stay = n.min(n_on_device.saturating_sub(first) as i64);
-        let mut on_host = Vec::new();
-        to_host(&resid.narrow(0, stay, n - stay), &mut on_host)?;
+        let on_host = host(&resid.narrow(0, stay, n - stay))?.to_vec();
         // A copy where only a part stays, so that the whole is not kept for it.
         let on_device = resid.narrow(0, 0, stay);
         Ok(Self { on_device: if stay < n { on_device.copy() } else { on_device }, on_host })

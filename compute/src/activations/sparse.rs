@@ -13,7 +13,7 @@ pub struct Active {
 }
 
 /// Activations in the order of positions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ByPosition {
     n_features: usize,
     /// The position of the corpus that is the first here.
@@ -65,6 +65,25 @@ impl ByPosition {
                 self.entries.push(Active { feature: (at as usize - start) as u32, act });
             }
             self.ends.push(self.entries.len());
+        }
+    }
+
+    /// Takes the activations of `all` instead of those held, in the memory of those held.
+    ///
+    /// - `first`: the position of the corpus that is the first here; `n` positions in all
+    pub fn take(&mut self, all: &ByFeature, first: usize, n: usize) {
+        (self.n_features, self.first) = (all.n_features(), first as u32);
+        let mut next = starts(all.positions.iter().map(|position| (position - self.first) as usize), n);
+        self.ends.clear();
+        self.ends.extend_from_slice(&next[1..]);
+        self.entries.resize(all.n_active(), Active { feature: 0, act: 0.0 });
+        for i in 0..all.n_features() {
+            let (positions, acts) = all.of(i);
+            for (&position, &act) in positions.iter().zip(acts) {
+                let slot = &mut next[(position - self.first) as usize];
+                self.entries[*slot] = Active { feature: i as u32, act };
+                *slot += 1;
+            }
         }
     }
 
@@ -141,11 +160,11 @@ fn keep_active(acts: &[f32], entries: &mut Vec<Active>) {
 
 impl ByFeature {
     /// Columns as they are stored: the end of each feature's entries, and the entries.
-    pub(super) fn of_columns(ends: Vec<u64>, positions: Vec<u32>, acts: Vec<f32>) -> Self {
-        Self { ends, positions, acts }
+    pub(super) fn columns(&mut self) -> (&mut Vec<u64>, &mut Vec<u32>, &mut Vec<f32>) {
+        (&mut self.ends, &mut self.positions, &mut self.acts)
     }
 
-    /// The columns again.
+    /// The same, no longer in one.
     pub(super) fn into_columns(self) -> (Vec<u64>, Vec<u32>, Vec<f32>) {
         (self.ends, self.positions, self.acts)
     }
@@ -184,21 +203,5 @@ impl ByFeature {
     /// Number of stored activations.
     pub fn n_active(&self) -> usize {
         self.positions.len()
-    }
-
-    /// The same activations in the order of positions, which are `n` from `first` on.
-    pub fn by_position(&self, first: u32, n: usize) -> ByPosition {
-        let mut next = starts(self.positions.iter().map(|position| (position - first) as usize), n);
-        let ends = next[1..].to_vec();
-        let mut entries = vec![Active { feature: 0, act: 0.0 }; self.n_active()];
-        for i in 0..self.n_features() {
-            let (positions, acts) = self.of(i);
-            for (&position, &act) in positions.iter().zip(acts) {
-                let slot = &mut next[(position - first) as usize];
-                entries[*slot] = Active { feature: i as u32, act };
-                *slot += 1;
-            }
-        }
-        ByPosition { n_features: self.n_features(), first, ends, entries }
     }
 }

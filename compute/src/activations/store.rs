@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::{
     column::{Allowance, Column},
-    sparse::{ByFeature, ByPosition},
+    sparse::ByFeature,
 };
 
 /// Activations of a whole corpus.
@@ -102,34 +102,39 @@ impl Store {
         &self.n_active
     }
 
-    /// Some features' activations in segment `s`.
-    pub fn part(&self, s: usize, features: Range<usize>) -> io::Result<ByFeature> {
+    /// Reads some features' activations in segment `s` into `part`, in the memory of what it held.
+    pub fn read(&self, s: usize, features: Range<usize>, part: &mut ByFeature) -> io::Result<()> {
         let (of_segment, first) = (s * self.n_features, self.segments[s].first_entry);
-        let mut ends = Vec::with_capacity(features.len() + 1);
-        if features.start == 0 {
-            ends.push(0);
-            self.ends.read(of_segment..of_segment + features.end, &mut ends)?;
-        } else {
-            self.ends.read(of_segment + features.start - 1..of_segment + features.end, &mut ends)?;
+        let (ends, positions, acts) = part.columns();
+        ends.clear();
+        positions.clear();
+        acts.clear();
+        let before = features.start.min(1);
+        self.ends.read(of_segment + features.start - before..of_segment + features.end, ends)?;
+        let start = if before == 1 { ends.remove(0) } else { 0 };
+        let entries = first + start as usize..first + ends.last().map_or(start, |end| *end) as usize;
+        positions.reserve_exact(entries.len());
+        self.positions.read(entries.clone(), positions)?;
+        acts.reserve_exact(entries.len());
+        self.acts.read(entries, acts)?;
+        for end in ends {
+            *end -= start;
         }
-        let start = ends.remove(0);
-        let end = ends.last().copied().unwrap_or(start);
-        let entries = first + start as usize..first + end as usize;
-        let (mut positions, mut acts) = (Vec::new(), Vec::new());
-        self.positions.read(entries.clone(), &mut positions)?;
-        self.acts.read(entries, &mut acts)?;
-        Ok(ByFeature::of_columns(ends.into_iter().map(|end| end - start).collect(), positions, acts))
+        Ok(())
     }
 
-    /// All activations in segment `s`, in the order of positions.
-    pub fn by_position(&self, s: usize) -> io::Result<ByPosition> {
+    /// Positions of segment `s`.
+    pub fn positions(&self, s: usize) -> Range<usize> {
         let Segment { first_position, n_positions, .. } = self.segments[s];
-        Ok(self.part(s, 0..self.n_features)?.by_position(first_position as u32, n_positions))
+        first_position..first_position + n_positions
     }
 
     /// Some features' activations in the whole corpus.
     pub fn features(&self, features: Range<usize>) -> io::Result<ByFeature> {
-        let part = |s| self.part(s, features.clone());
+        let part = |s| {
+            let mut part = ByFeature::default();
+            self.read(s, features.clone(), &mut part).map(|()| part)
+        };
         let parts: Vec<ByFeature> =
             (0..self.n_segments()).into_par_iter().map(part).collect::<Result<_, _>>()?;
         Ok(ByFeature::joined(&parts))
@@ -156,7 +161,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activations::Active;
+    use crate::activations::{Active, ByPosition};
     use proptest::prelude::*;
 
     proptest! {
@@ -180,8 +185,10 @@ mod tests {
             store.close_segment().unwrap();
             prop_assert_eq!((store.n_positions(), store.n_pending()), (rows.len(), 0));
             let mut position = 0;
+            let (mut part, mut segment) = (ByFeature::default(), ByPosition::default());
             for s in 0..store.n_segments() {
-                let segment = store.by_position(s).unwrap();
+                store.read(s, 0..37, &mut part).unwrap();
+                segment.take(&part, store.positions(s).start, store.positions(s).len());
                 for _ in 0..segment.n_positions() {
                     let expected: Vec<_> = rows[position].iter().enumerate().filter(|(_, a)| **a > 0.0)
                         .map(|(f, a)| Active { feature: f as u32, act: *a }).collect();

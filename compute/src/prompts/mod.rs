@@ -78,14 +78,7 @@ pub fn prompt(
     let head = subject.model.head();
     let directions = Directions::new(Way::of(head.device()), head, &directions.index_select(0, &index))?;
     let n_hover = options.top_logits_hoverdata;
-    let outcomes = effects::ablate(
-        head,
-        &gathered.resid,
-        &directions,
-        &jobs,
-        n_hover as usize,
-        |_| (),
-    )?;
+    let outcomes = effects::ablate(head, &gathered.resid, &directions, &jobs, n_hover as usize, |_| ())?;
 
     let mut ranked = Ranked::new(token_ids.len());
     let mut features = Vec::with_capacity(active.len());

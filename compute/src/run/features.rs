@@ -29,8 +29,9 @@ use crate::{
     },
 };
 
-/// Logits of the features whose effects are computed together take about this much memory.
-const TILE_BYTES: usize = 128 << 20;
+/// Logits of the features whose effects are computed together take about this much memory. The more features, the more
+/// of their examples share a position, whose own logits are computed once for all of them.
+const TILE_BYTES: usize = 512 << 20;
 /// Features whose effects are computed together, at most: their effects wait until all are there.
 const TILE_FEATURES: usize = 2048;
 /// A feature's examples and effects while it waits, in bytes: an estimate for 70 windows of 11 tokens.
@@ -45,10 +46,9 @@ fn tile(d_vocab: usize) -> usize {
     (TILE_BYTES / (4 * d_vocab.max(1))).clamp(1, TILE_FEATURES)
 }
 
-/// The most memory that `n` features take while they are computed: logits are there twice while they are copied, and
-/// entries while they are sorted.
+/// The most memory that `n` features take while they are computed; entries are there twice while they are sorted.
 pub fn bytes(n: usize, d_vocab: usize) -> usize {
-    tile(d_vocab).min(n) * (8 * d_vocab + WAITING_BYTES) + 2 * 8 * ENTRIES
+    tile(d_vocab).min(n) * (4 * d_vocab + WAITING_BYTES) + 2 * 8 * ENTRIES + effects::chunks_bytes(d_vocab)
 }
 
 /// What features are computed from, on the host.
@@ -104,7 +104,8 @@ impl Sources<'_> {
         for first in (0..n).step_by(tile) {
             let n_tile = tile.min(n - first);
             let way = Way::of(head.device());
-            let directions = Directions::new(way, head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;
+            let directions =
+                Directions::new(way, head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;
             let tile = self.tile(head, directions, first..first + n_tile, progress)?;
             progress.begin("assemble", 0, "");
             for start in (0..n_tile).step_by(HANDED_ON) {

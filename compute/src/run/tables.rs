@@ -1,104 +1,88 @@
 //! The tables of all features: each needs every other feature, so they are made before anything else of a feature.
 
-use std::ops::Range;
-
 use anyhow::Result;
 use rayon::prelude::*;
-use shared::feature::{AlignedNeuron, Correlated, FeatureTables};
+use shared::feature::{AlignedNeuron, FeatureTables};
 use tch::Tensor;
 
 use super::Sources;
 use crate::{
-    activations::{Store, to_host},
+    activations::{Floats, Store, host},
     stats::{
-        correlations::{self, SEGMENTS_BYTES, Sums, partners, products},
+        correlations::{self, Products, Sums, partners, segments_bytes},
         top::largest,
     },
 };
 
-/// Rows of the matrix of features by features that are computed together take about this much memory.
-const PRODUCTS_BYTES: usize = 64 << 20;
+/// Rows of the matrices of features by features that are computed together: the store is read once for all of them.
+const ROWS: usize = 2048;
 
 /// The most memory that tables of `n` features take while they are made, with SAE B's `n_b`.
 pub fn bytes(n: usize, n_b: usize) -> usize {
-    PRODUCTS_BYTES.min(8 * n * (n + n_b)) + SEGMENTS_BYTES
+    8 * ROWS.min(n) * (n + n_b) + segments_bytes(n.max(n_b))
 }
 
 /// What tables are made of.
 struct Tables<'a> {
     sources: Sources<'a>,
-    /// `[n, d_out]`, row-major.
-    decoder: Vec<f32>,
+    /// `[n, d_out]`.
+    decoder: Floats,
     d_out: usize,
     sums: Vec<Sums>,
     sums_b: Vec<Sums>,
-}
-
-/// Rows of the matrices of features by features; empty where no layout shows them.
-struct Rows<'a> {
-    own: Vec<&'a [f64]>,
-    b: Vec<&'a [f64]>,
+    /// With features of the same SAE, and of SAE B; none where no layout shows them.
+    own: Option<Products<'a>>,
+    b: Option<Products<'a>>,
 }
 
 /// The tables of all chosen features, ascending.
 ///
 /// - `decoder`: `[n, d_out]`
-pub fn tables(sources: Sources<'_>, decoder: &Tensor) -> Result<Vec<FeatureTables>> {
+pub fn tables<'a>(sources: Sources<'a>, decoder: &Tensor) -> Result<Vec<FeatureTables>> {
     let (n, gathered) = (sources.plan.features.len(), sources.gathered);
-    let mut rows = Vec::new();
-    to_host(decoder, &mut rows)?;
-    let tables = Tables {
+    let needs = &sources.plan.needs;
+    let decoder = host(decoder)?;
+    let acts_b = gathered.acts_b.as_ref();
+    let products = |with: Option<&'a Store>| with.map(|with| Products::new(&gathered.acts, with));
+    let mut tables = Tables {
         sources,
-        d_out: rows.len() / n.max(1),
-        decoder: rows,
+        d_out: decoder.len() / n.max(1),
+        decoder,
         sums: Sums::of_all(&gathered.acts)?,
-        sums_b: gathered.acts_b.as_ref().map(Sums::of_all).transpose()?.unwrap_or_default(),
+        sums_b: acts_b.map(Sums::of_all).transpose()?.unwrap_or_default(),
+        own: products(Some(&gathered.acts).filter(|_| needs.correlated_features > 0)),
+        b: products(acts_b.filter(|_| needs.correlated_b_features > 0)),
     };
-    let width = gathered.acts.n_features() + gathered.acts_b.as_ref().map_or(0, Store::n_features);
-    let at_once = (PRODUCTS_BYTES / (8 * width.max(1))).max(1);
     let mut all = Vec::with_capacity(n);
-    for first in (0..n).step_by(at_once) {
-        all.extend(tables.of(first..(first + at_once).min(n))?);
+    for first in (0..n).step_by(ROWS) {
+        let features = first..(first + ROWS).min(n);
+        for products in tables.own.iter_mut().chain(&mut tables.b) {
+            products.compute(features.clone())?;
+        }
+        all.par_extend(features.into_par_iter().map(|i| tables.of_one(i)));
     }
     Ok(all)
 }
 
-/// The `n` rows of a matrix.
-fn rows(matrix: &[f64], n: usize) -> Vec<&[f64]> {
-    matrix.chunks((matrix.len() / n.max(1)).max(1)).collect()
-}
-
 impl Tables<'_> {
-    fn of(&self, features: Range<usize>) -> Result<Vec<FeatureTables>> {
-        let Sources { plan, gathered, .. } = self.sources;
-        let needs = &plan.needs;
-        let own = match needs.correlated_features {
-            0 => Vec::new(),
-            _ => products(&gathered.acts, features.clone(), &gathered.acts)?,
+    fn of_one(&self, i: usize) -> FeatureTables {
+        let Sources { plan, rows, gathered } = self.sources;
+        let (n_positions, x, needs) = (rows.n_positions(), self.sums[i], &plan.needs);
+        let own = |products: &Products<'_>| {
+            let n = needs.correlated_features as usize;
+            partners((x, Some(i)), products.row(i), &self.sums, n_positions, n, |g| plan.features[g])
         };
-        let b = match &gathered.acts_b {
-            Some(b) if needs.correlated_b_features > 0 => products(&gathered.acts, features.clone(), b)?,
-            _ => Vec::new(),
+        let b = |products: &Products<'_>| {
+            let n = needs.correlated_b_features as usize;
+            partners((x, None), products.row(i), &self.sums_b, n_positions, n, |g| g as u32)
         };
-        let rows = Rows { own: rows(&own, features.len()), b: rows(&b, features.len()) };
-        Ok(features.clone().into_par_iter().map(|i| self.of_one(i, i - features.start, &rows)).collect())
-    }
-
-    /// - `row`: of the matrices
-    fn of_one(&self, i: usize, row: usize, rows: &Rows<'_>) -> FeatureTables {
-        let Sources { plan, rows: corpus, gathered } = self.sources;
-        let (n_positions, x) = (corpus.n_positions(), self.sums[i]);
         let wanted = |n: u32| (n > 0).then_some(n as usize);
-        let own = |n: usize| -> Vec<Correlated> {
-            partners((x, Some(i)), rows.own[row], &self.sums, n_positions, n, |g| plan.features[g])
-        };
-        let b = |n: usize| partners((x, None), rows.b[row], &self.sums_b, n_positions, n, |g| g as u32);
         FeatureTables {
-            neuron_alignment: wanted(plan.needs.neuron_alignment).map(|n| self.alignment(i, n)),
-            correlated_neurons: wanted(plan.needs.correlated_neurons)
+            neuron_alignment: wanted(needs.neuron_alignment).map(|n| self.alignment(i, n)),
+            correlated_neurons: wanted(needs.correlated_neurons)
                 .map(|n| correlations::neurons(&gathered.neurons, i, x, n_positions, n)),
-            correlated_features: wanted(plan.needs.correlated_features).map(own),
-            correlated_b_features: wanted(plan.needs.correlated_b_features).map(b),
+            correlated_features: self.own.as_ref().map(own),
+            correlated_b_features: self.b.as_ref().map(b),
         }
     }
 

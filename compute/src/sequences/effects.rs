@@ -21,7 +21,7 @@ use super::{
     on_device::OnDevice,
 };
 use crate::{
-    activations::{ReadOnly, Residuals, host, in_order},
+    activations::{Floats, ReadOnly, Residuals, host, in_order, n_workers},
     fitting::Fitting,
     model::Head,
 };
@@ -43,9 +43,9 @@ pub struct Job {
 #[derive(Debug)]
 pub struct Directions {
     /// `[n, d_model]`, less their mean where the head's norm subtracts it.
-    centred: Vec<f32>,
+    centred: Floats,
     /// `G(d)`: `[n, d_vocab]`.
-    logits: Vec<f32>,
+    logits: Floats,
     d_model: usize,
     d_vocab: usize,
     /// The same where the head is, if effects are computed there.
@@ -90,9 +90,11 @@ pub struct Outcome<'a> {
     pub suppressed: &'a [(u32, f32)],
 }
 
-/// The logits of a chunk's positions take about this much memory on the CPU: with them the second-level caches do not
-/// overflow.
-const CHUNK_BYTES: usize = 4 << 20;
+/// Distinct positions of a chunk on the CPU. Before a product libtorch's library lays the unembedding out anew, which for
+/// 20 positions of GPT-2's takes longer than all else; more than these gain little.
+const CHUNK_POSITIONS: usize = 256;
+/// Their logits take no more memory than this.
+const CHUNK_BYTES: usize = 64 << 20;
 /// The logits of a chunk's jobs take about this much memory on a device, several times over.
 const DEVICE_CHUNK_BYTES: usize = 256 << 20;
 
@@ -150,9 +152,9 @@ unsafe impl ReadOnly for Ablating<'_> {}
 struct Chunk {
     positions: Vec<u32>,
     /// Last residuals, less their mean where the norm subtracts it: `[n, d_model]`.
-    centred: Vec<f32>,
+    centred: Floats,
     /// `G(x)`: `[n, d_vocab]`.
-    logits: Vec<f32>,
+    logits: Floats,
     /// Scale of the norm and log-sum-exp of the logits, by position.
     scales: Vec<(f32, f64)>,
 }
@@ -189,10 +191,9 @@ pub fn ablate(
         eps: head.eps(),
         d_model: directions.d_model,
     };
-    let of_bytes = |bytes: usize| bytes / (4 * directions.d_vocab.max(1));
-    let n_jobs = of_bytes(DEVICE_CHUNK_BYTES).max(1);
+    let n_jobs = (DEVICE_CHUNK_BYTES / (4 * directions.d_vocab.max(1))).max(1);
     let chunks = match directions.on_device {
-        None => chunks(&order, jobs, of_bytes(CHUNK_BYTES).clamp(8, 1024), usize::MAX),
+        None => chunks(&order, jobs, chunk_positions(directions.d_vocab), usize::MAX),
         Some(_) => chunks(&order, jobs, usize::MAX, n_jobs),
     };
     let fitting = Fitting::new(n_jobs);
@@ -221,6 +222,16 @@ pub fn ablate(
         },
     )?;
     Ok(outcomes)
+}
+
+/// Distinct positions of a chunk on the CPU.
+fn chunk_positions(d_vocab: usize) -> usize {
+    (CHUNK_BYTES / (4 * d_vocab.max(1))).clamp(1, CHUNK_POSITIONS)
+}
+
+/// What the chunks that are computed at the same time take on the CPU.
+pub fn chunks_bytes(d_vocab: usize) -> usize {
+    n_workers(Device::Cpu) * chunk_positions(d_vocab) * 4 * d_vocab
 }
 
 /// Cuts jobs, in order of position, into chunks of at most `n_positions` distinct positions and `n_jobs` jobs.

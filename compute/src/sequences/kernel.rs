@@ -8,6 +8,7 @@
 )]
 
 use super::exp::exp;
+use crate::activations::Floats;
 
 /// Logits handled at once: three arrays of this length fit the first-level cache.
 const LANES: usize = 1024;
@@ -16,7 +17,7 @@ const LANES: usize = 1024;
 #[derive(Debug)]
 pub struct HeadConstants {
     /// `c`: what the norm's and the unembedding's biases add, `[d_vocab]`.
-    pub constant: Vec<f32>,
+    pub constant: Floats,
     /// Soft-cap of the logits.
     pub soft_cap: Option<f32>,
     /// The norm's epsilon.

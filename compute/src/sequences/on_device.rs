@@ -68,8 +68,8 @@ impl OnDevice {
         let prob_change = log_prob_without.exp() * loss.neg().expm1();
 
         Ok(Outcomes {
-            loss: host(&loss)?,
-            prob_change: host(&prob_change)?,
+            loss: host(&loss)?.to_vec(),
+            prob_change: host(&prob_change)?.to_vec(),
             boosted: hover_list(&change, &shift, n_hover, true)?,
             suppressed: hover_list(&change, &shift, n_hover, false)?,
             n_hover,
@@ -108,7 +108,7 @@ fn hover_list(change: &Tensor, shift: &Tensor, n: usize, largest: bool) -> Resul
     let (values, at) = extreme(&change.gather(1, &columns, false), n); // [n_jobs, n]
     let tokens = columns.gather(1, &at, false).flatten(0, 1).to_kind(Kind::Int);
     let tokens = Vec::<i32>::try_from(tokens.to(Device::Cpu))?;
-    Ok(tokens.into_iter().map(|token| token as u32).zip(host(&(values - shift))?).collect())
+    Ok(tokens.into_iter().map(|token| token as u32).zip(host(&(values - shift))?.iter().copied()).collect())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{io, ops::Range};
 use rayon::prelude::*;
 use shared::feature::Correlated;
 
-use crate::activations::{NeuronSums, SEGMENT_BYTES, Store};
+use crate::activations::{Active, ByFeature, ByPosition, NeuronSums, SEGMENT_BYTES, Store};
 
 use super::top::largest;
 
@@ -29,8 +29,9 @@ impl Sums {
     /// Sums of every feature.
     pub fn of_all(acts: &Store) -> io::Result<Vec<Self>> {
         let mut sums = vec![Self::default(); acts.n_features()];
+        let mut segment = ByFeature::default();
         for s in 0..acts.n_segments() {
-            let segment = acts.part(s, 0..acts.n_features())?;
+            acts.read(s, 0..acts.n_features(), &mut segment)?;
             for (i, sums) in sums.iter_mut().enumerate() {
                 for a in segment.of(i).1 {
                     let a = f64::from(*a);
@@ -77,42 +78,116 @@ pub fn neurons(
     largest(&all, n_rows).into_iter().map(row).collect()
 }
 
-/// Segments in memory at a time: they are read side by side.
-const SEGMENTS: usize = 4;
-/// What they take, in both orders and on the way from one to the other.
-pub const SEGMENTS_BYTES: usize = 3 * SEGMENTS * SEGMENT_BYTES;
+/// Segments in memory at a time: they are read side by side. The more features, the longer are the rows of the matrix, and
+/// the fewer times they should be fetched from memory and stored again.
+fn segments_at_once(n_features: usize) -> usize {
+    4 + n_features / 2048
+}
 
-/// `Σ x y` of each of `features` with each feature of `with`: `[features, with.n_features()]`.
+/// What [`Products`] of a store with one of `n_features` hold beside their matrix: segments, in both orders.
+pub fn segments_bytes(n_features: usize) -> usize {
+    3 * segments_at_once(n_features) * SEGMENT_BYTES
+}
+
+/// `Σ x y` of each feature of a store with each of another, of the same positions in the same segments, computed for some
+/// rows of the matrix at a time.
 ///
-/// - `of`, `with`: stores of the same positions in the same segments
-pub fn products(of: &Store, features: Range<usize>, with: &Store) -> io::Result<Vec<f64>> {
-    let width = with.n_features();
-    let mut products = vec![0.0; features.len() * width];
-    for first in (0..of.n_segments()).step_by(SEGMENTS) {
-        let segments = (first..(first + SEGMENTS).min(of.n_segments()))
-            .into_par_iter()
-            .map(|s| Ok((of.part(s, features.clone())?, with.by_position(s)?)))
-            .collect::<io::Result<Vec<_>>>()?;
-        products.par_chunks_mut(width.max(1)).enumerate().for_each(|(i, products)| {
-            for (of, with) in &segments {
-                let (positions, acts) = of.of(i);
-                for (&position, &act) in positions.iter().zip(acts) {
-                    let act = f64::from(act);
-                    for other in with.at(position) {
-                        products[other.feature as usize] += act * f64::from(other.act);
-                    }
-                }
-            }
-        });
+/// All that is large is allocated once: with memory that is new for every segment, the system's work takes as long as the
+/// products.
+#[derive(Debug)]
+pub struct Products<'a> {
+    of: &'a Store,
+    with: &'a Store,
+    segments: Vec<Segment>,
+    /// Features whose rows are there.
+    features: Range<usize>,
+    /// `[features, with.n_features()]`.
+    sums: Vec<f64>,
+}
+
+/// A segment of both stores.
+#[derive(Debug, Default)]
+struct Segment {
+    of: ByFeature,
+    with: ByFeature,
+    by_position: ByPosition,
+}
+
+impl<'a> Products<'a> {
+    /// Nothing computed yet.
+    pub fn new(of: &'a Store, with: &'a Store) -> Self {
+        let n = segments_at_once(with.n_features()).min(of.n_segments());
+        let segments = (0..n).map(|_| Segment::default()).collect();
+        Self { of, with, segments, features: 0..0, sums: Vec::new() }
     }
-    Ok(products)
+
+    /// Computes the rows of `features`, in place of those that were there.
+    pub fn compute(&mut self, features: Range<usize>) -> io::Result<()> {
+        self.features = features.clone();
+        let Self { of, with, segments, sums, .. } = self;
+        let width = with.n_features();
+        sums.clear();
+        sums.resize(features.len() * width, 0.0);
+        for first in (0..of.n_segments()).step_by(segments.len().max(1)) {
+            let n = segments.len().min(of.n_segments() - first);
+            let read = |(i, segment): (usize, &mut Segment)| {
+                let (s, Segment { of: rows, with: all, by_position }) = (first + i, segment);
+                of.read(s, features.clone(), rows)?;
+                with.read(s, 0..width, all)?;
+                by_position.take(all, with.positions(s).start, with.positions(s).len());
+                Ok::<(), io::Error>(())
+            };
+            segments[..n].par_iter_mut().enumerate().try_for_each(read)?;
+            sums.par_chunks_mut(width.max(1)).enumerate().for_each_init(Vec::new, |gathered, (i, sums)| {
+                for segment in &segments[..n] {
+                    add(segment.of.of(i), &segment.by_position, gathered, sums);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Products of feature `i`, of those last computed, with every feature of the other store.
+    pub fn row(&self, i: usize) -> &[f64] {
+        let (row, width) = (i - self.features.start, self.with.n_features());
+        &self.sums[row * width..(row + 1) * width]
+    }
+}
+
+/// Positions whose entries are gathered before they are added: each lies somewhere else in memory, and so the fetches do
+/// not wait for one another.
+const GATHERED: usize = 16;
+
+/// Adds the products of one feature with all that are active where it is.
+///
+/// - `gathered`: memory to work in
+fn add(
+    (positions, acts): (&[u32], &[f32]),
+    others: &ByPosition,
+    gathered: &mut Vec<Active>,
+    sums: &mut [f64],
+) {
+    for (positions, acts) in positions.chunks(GATHERED).zip(acts.chunks(GATHERED)) {
+        gathered.clear();
+        for &position in positions {
+            gathered.extend_from_slice(others.at(position));
+        }
+        let mut start = 0;
+        for (&position, &act) in positions.iter().zip(acts) {
+            let end = start + others.at(position).len();
+            for other in &gathered[start..end] {
+                sums[other.feature as usize] += f64::from(act) * f64::from(other.act);
+            }
+            start = end;
+        }
+    }
 }
 
 /// The `n_rows` features with the highest Pearson correlation, of those ever active together with a feature. One never
 /// active together with it is no partner.
 ///
 /// - `x`: sums of the feature; `not`: the feature itself, where it is one of the others
-/// - `products`: a row of [`products`]; `sums`: of the features that it is with, over `n_positions`
+/// - `products`: a row of the matrix, see [`Products`]; `sums`: of the features that it is with, over `n_positions`
 /// - `name`: turns an index of the others into the feature's own
 pub fn partners(
     (x, not): (Sums, Option<usize>),
