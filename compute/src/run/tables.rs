@@ -14,12 +14,17 @@ use crate::{
     },
 };
 
-/// Rows of the matrices of features by features that are computed together: the store is read once for all of them.
-const ROWS: usize = 2048;
+/// Rows of the matrices of features by features that are computed together take about this much memory. The store is read
+/// once for all of them: twelve times for 24,576 features.
+const ROWS_BYTES: usize = 384 << 20;
 
 /// The most memory that tables of `n` features take while they are made, with SAE B's `n_b`.
 pub fn bytes(n: usize, n_b: usize) -> usize {
-    8 * ROWS.min(n) * (n + n_b) + segments_bytes(n.max(n_b))
+    8 * rows_at_once(n, n_b).min(n) * (n + n_b) + segments_bytes(n.max(n_b))
+}
+
+fn rows_at_once(n: usize, n_b: usize) -> usize {
+    (ROWS_BYTES / (8 * (n + n_b).max(1))).max(1)
 }
 
 /// What tables are made of.
@@ -54,8 +59,9 @@ pub fn tables<'a>(sources: Sources<'a>, decoder: &Tensor) -> Result<Vec<FeatureT
         b: products(acts_b.filter(|_| needs.correlated_b_features > 0)),
     };
     let mut all = Vec::with_capacity(n);
-    for first in (0..n).step_by(ROWS) {
-        let features = first..(first + ROWS).min(n);
+    let at_once = rows_at_once(n, acts_b.map_or(0, Store::n_features));
+    for first in (0..n).step_by(at_once) {
+        let features = first..(first + at_once).min(n);
         for products in tables.own.iter_mut().chain(&mut tables.b) {
             products.compute(features.clone())?;
         }

@@ -6,7 +6,7 @@
 //! each feature, and `s_{x'}` from three dot products. What is left for a (position, feature) pair is one read of
 //! two vectors of `d_vocab`: their combination, its log-sum-exp and its extreme entries are found in that read.
 //!
-//! On a GPU the same is done by tensor operations: see [`super::on_device`].
+//! On a GPU the same is done by tensor operations: see `on_device`.
 //!
 //! Source: semantics of sae_vis 0.2 with the model's own norm, bias and soft-cap.
 

@@ -16,6 +16,9 @@ use super::top::largest;
 /// Keeps denominators from zero; sae_vis's value.
 const EPS: f64 = 1e-6;
 
+/// Entries whose sums a thread makes at a time: 1 MiB.
+const ENTRIES: usize = 1 << 17;
+
 /// First two sums of one variable over all positions.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sums {
@@ -28,18 +31,21 @@ pub struct Sums {
 impl Sums {
     /// Sums of every feature.
     pub fn of_all(acts: &Store) -> io::Result<Vec<Self>> {
-        let mut sums = vec![Self::default(); acts.n_features()];
-        let mut segment = ByFeature::default();
-        for s in 0..acts.n_segments() {
-            acts.read(s, 0..acts.n_features(), &mut segment)?;
-            for (i, sums) in sums.iter_mut().enumerate() {
-                for a in segment.of(i).1 {
-                    let a = f64::from(*a);
-                    *sums = Self { s: sums.s + a, ss: sums.ss + a * a };
-                }
-            }
-        }
-        Ok(sums)
+        let sums = |features: Range<usize>| {
+            let all = acts.features(features.clone())?;
+            Ok((0..features.len()).map(|i| Self::of(all.of(i).1)).collect())
+        };
+        let all: Vec<Vec<Self>> = acts
+            .ranges(0..acts.n_features(), ENTRIES)
+            .into_par_iter()
+            .map(sums)
+            .collect::<io::Result<_>>()?;
+        Ok(all.concat())
+    }
+
+    fn of(acts: &[f32]) -> Self {
+        let add = |sums: Self, a: f64| Self { s: sums.s + a, ss: sums.ss + a * a };
+        acts.iter().map(|a| f64::from(*a)).fold(Self::default(), add)
     }
 }
 
@@ -81,7 +87,7 @@ pub fn neurons(
 /// Segments in memory at a time: they are read side by side. The more features, the longer are the rows of the matrix, and
 /// the fewer times they should be fetched from memory and stored again.
 fn segments_at_once(n_features: usize) -> usize {
-    4 + n_features / 2048
+    (4 + n_features / 2048).min(32)
 }
 
 /// What [`Products`] of a store with one of `n_features` hold beside their matrix: segments, in both orders.
