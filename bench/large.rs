@@ -3,7 +3,7 @@
 //! usage: large FOLDER N_ROWS N_FEATURES DEVICE
 //!
 //! Random weights have no meaning, but take as long as trained ones. The SAE's bias is set so that about 48 features are
-//! active at a position, as in SAEs in use. Prints the rate of bf16 matrix products of the device, measured.
+//! active at a position, as in SAEs in use. Prints the rate of bf16 matrix products of the device, measured, and the work of the pass.
 
 #![allow(clippy::print_stdout, reason = "what is measured is printed")]
 
@@ -38,7 +38,11 @@ fn main() -> Result<()> {
     let tokens = Tensor::randint(D_VOCAB, [n_rows, SEQ_LEN], (Kind::Int64, Device::Cpu));
     tokens.write_npy(folder.join("tokens.npy"))?;
     write_sae(&sae, &acts(&model, &tokens.narrow(0, 0, n_rows.min(16)), device)?, n_features)?;
-    println!("matrix products, bf16: {:.1} TFLOP/s", matmul_rate(device) / 1e12);
+    println!("matrix products, bf16: {:.3} TFLOP/s", matmul_rate(device) / 1e12);
+    println!(
+        "forward and encode: {:.3} TFLOP, counted from the shapes",
+        work(n_rows * SEQ_LEN, n_features) / 1e12
+    );
     Ok(())
 }
 
@@ -117,6 +121,13 @@ fn write_sae(folder: &Path, acts: &Tensor, n_features: i64) -> Result<()> {
         ("b_dec", mean),
     ];
     Ok(Tensor::write_safetensors(&weights, folder.join("sae_weights.safetensors"))?)
+}
+
+/// Floating-point operations of matrix products in the pass over `n_tokens`: two a multiply-add.
+fn work(n_tokens: i64, n_features: i64) -> f64 {
+    let layer = 24 * D_MODEL * D_MODEL + 4 * SEQ_LEN * D_MODEL; // weights; attention
+    let token = N_LAYERS * layer + 2 * D_MODEL * n_features;
+    n_tokens as f64 * token as f64
 }
 
 /// Floating-point operations a second of large bf16 products.

@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "criterion's macros write a main without docs")]
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
-use std::hint::black_box;
+use std::{collections::BTreeSet, hint::black_box};
 
 use compute::{
     activations::{Allowance, BatchResid, ByPosition, Residuals, Store},
@@ -89,6 +89,35 @@ fn sparse_store(c: &mut Criterion) {
     group.finish();
 }
 
+/// As many features as an SAE on GPT-2 has, 48 active at a position, in segments of a million activations.
+fn wide_store(c: &mut Criterion) {
+    const N_FEATURES: usize = 24_576;
+    const SEGMENT: usize = 21_845;
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let mut store = Store::new(N_FEATURES, &Allowance::unlimited());
+    for first in (0..16 * SEGMENT).step_by(SEGMENT) {
+        let mut found = Vec::with_capacity(48 * SEGMENT);
+        for start in (0..SEGMENT).map(|position| position * N_FEATURES) {
+            let at: BTreeSet<i32> =
+                (0..48).map(|_| (start + rng.random_range(0..N_FEATURES)) as i32).collect();
+            found.extend(at);
+        }
+        let acts: Vec<f32> = found.iter().map(|_| rng.random()).collect();
+        let mut segment = ByPosition::new(N_FEATURES, first);
+        segment.extend_found(SEGMENT, &found, &acts);
+        store.push(segment.by_feature(), SEGMENT);
+        store.close_segment().unwrap();
+    }
+    let mut group = c.benchmark_group("store of 349,520 positions, 24,576 features, 0.2 % active");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(2048));
+    let mut products = Products::new(&store, &store);
+    group.bench_function("products of 2048 with all, all threads", |b| {
+        b.iter(|| products.compute(0..2048).unwrap())
+    });
+    group.finish();
+}
+
 fn vocabulary(c: &mut Criterion) {
     let logits = floats(D_VOCAB);
     c.bench_function("top 10 of 50,257 logits", |b| b.iter(|| black_box(top::largest(&logits, 10))));
@@ -143,6 +172,6 @@ fn bundle(c: &mut Criterion) {
 criterion_group! {
     name = kernels;
     config = Criterion::default().sample_size(20).without_plots();
-    targets = encode_and_keep, sparse_store, vocabulary, effects, bundle
+    targets = encode_and_keep, sparse_store, wide_store, vocabulary, effects, bundle
 }
 criterion_main!(kernels);

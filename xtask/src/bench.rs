@@ -71,24 +71,39 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
-/// Writes the large model, then runs `compute` on it, in f32 and in bf16; its summaries are the figures.
+/// Writes the large model, then runs `compute` on it: its summaries are the figures, with the share of the device's measured
+/// limit that forward and encode reach.
 fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
     let folder = out(project).join("large");
     let (rows, features) = (args.rows.to_string(), args.features.to_string());
     let mut write = cargo(project, ["run", "--quiet", "--release", "-p", "bench", "--bin", "large", "--"]);
-    steps::run(write.arg(&folder).args([&rows, &features]).arg(device))?;
-    for dtype in ["f32", "bf16"] {
+    let written = steps::read(write.arg(&folder).args([&rows, &features]).arg(device))?;
+    println!("{written}");
+    let limit = number_after(&written, "matrix products, bf16: ")?;
+    let tflop = number_after(&written, "forward and encode: ")?;
+    for (dtype, sae_dtype) in [("f32", "f32"), ("bf16", "f32"), ("bf16", "bf16")] {
         let mut compute = Command::new(project.compute());
-        compute.args(["run", "--device", device, "--dtype", dtype, "--no-shuffle"]);
+        compute.args(["run", "--device", device, "--dtype", dtype, "--sae-dtype", sae_dtype, "--no-shuffle"]);
         for (option, name) in
             [("--model", "model"), ("--sae", "sae"), ("--data", "tokens.npy"), ("--out", "bundle")]
         {
             compute.arg(option).arg(folder.join(name));
         }
-        println!("{dtype}:");
-        steps::run(&mut compute)?;
+        println!("model in {dtype}, SAE in {sae_dtype}:");
+        let summary = steps::read(&mut compute)?;
+        let rate = tflop / number_after(&summary, "forward ")?;
+        println!("{summary}\nforward   {rate:.2} TFLOP/s, {:.0} % of the limit", 100.0 * rate / limit);
     }
     Ok(())
+}
+
+/// The number after `name` in what a program printed.
+fn number_after(printed: &str, name: &str) -> Result<f64> {
+    let number =
+        printed.split_once(name).map(|(_, rest)| rest.split([' ', ',', '\n']).next().unwrap_or_default());
+    number
+        .and_then(|n| n.parse().ok())
+        .with_context(|| format!("expected a number after \"{name}\", got {printed}"))
 }
 
 /// Runs `bench/compare.py` on cases.

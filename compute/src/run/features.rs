@@ -103,6 +103,7 @@ impl Sources<'_> {
         let tile = tile(d_vocab);
         for first in (0..n).step_by(tile) {
             let n_tile = tile.min(n - first);
+            progress.begin("logits", 0, "");
             let way = Way::of(head.device());
             let directions =
                 Directions::new(way, head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;

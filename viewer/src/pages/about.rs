@@ -77,7 +77,11 @@ fn health(health: &Health, manifest: &Manifest) -> Vec<Fact> {
     ];
     facts.extend(measured.into_iter().filter_map(|(name, value)| Some((name, value?, false))));
     if health.n_measured > 0 {
-        facts.push(("Measured on", format!("{} positions", count(health.n_measured)), false));
+        facts.push((
+            "Measured on",
+            format!("{} positions; L0 and dead features on all", count(health.n_measured)),
+            false,
+        ));
     }
     facts
 }
