@@ -113,7 +113,7 @@ fn wide_store(c: &mut Criterion) {
     group.throughput(Throughput::Elements(2048));
     let mut products = Products::new(&store, &store);
     group.bench_function("products of 2048 with all, all threads", |b| {
-        b.iter(|| products.compute(0..2048).unwrap())
+        b.iter(|| products.compute(0..2048).unwrap());
     });
     group.finish();
 }
