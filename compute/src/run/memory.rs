@@ -19,7 +19,7 @@ use crate::{
 /// the way through the system's cache: memory that the process does not own.
 const DEFAULT_BYTES: usize = 64 << 20;
 /// Buffers of the files written, tables and index of the features, and the allocator's own: an estimate.
-const BASE_BYTES: usize = 64 << 20;
+const BASE_BYTES: usize = 88 << 20;
 
 /// Has the C library take memory from one place for all threads.
 ///
