@@ -89,7 +89,10 @@ impl BatchResid {
     pub fn new(resid: &Tensor, first: usize, n_on_device: usize) -> Result<Self> {
         let n = resid.size()[0];
         let stay = n.min(n_on_device.saturating_sub(first) as i64);
-        let on_host = host(&resid.narrow(0, stay, n - stay))?.to_vec();
+        let values = host(&resid.narrow(0, stay, n - stay))?;
+        let mut on_host = Vec::new();
+        on_host.try_reserve_exact(values.len())?;
+        on_host.extend_from_slice(&values);
         // A copy where only a part stays, so that the whole is not kept for it.
         let on_device = resid.narrow(0, 0, stay);
         Ok(Self { on_device: if stay < n { on_device.copy() } else { on_device }, on_host })
