@@ -90,9 +90,10 @@ fn segments_at_once(n_features: usize) -> usize {
     (4 + n_features / 2048).min(32)
 }
 
-/// What [`Products`] of a store with one of `n_features` hold beside their matrix: segments, in both orders.
+/// What [`Products`] of a store with itself and with SAE B's hold beside their matrices, where the larger has `n_features`:
+/// segments, whose entries of both SAEs together are there up to four times.
 pub fn segments_bytes(n_features: usize) -> usize {
-    3 * segments_at_once(n_features) * SEGMENT_BYTES
+    4 * segments_at_once(n_features) * SEGMENT_BYTES
 }
 
 /// `Σ x y` of each feature of a store with each of another, of the same positions in the same segments, computed for some
