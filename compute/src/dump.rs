@@ -7,12 +7,12 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{
     args::{DumpCommand, DumpModel},
+    bundle::parent,
     device::{Precision, Tf32, device},
     hub::{self, What},
     model::{HookPoint, Hooks, Model, Preprocessing},
     sae::Sae,
     weights::{Select, Weights},
-    write::parent,
 };
 
 /// Tokens in a batch of rows.

@@ -1,27 +1,15 @@
 //! `compute export`: a bundle as one file, for a reader's disk.
 //!
-//! A `.saevis` is opened by the page; an HTML file is the page with the bundle in it, which opens by itself. It has no
-//! server to fetch from, so everything is inline, and its policy names the one script by its hash.
+//! A `.saevis` is opened by the page; an HTML file is the page with the bundle in it.
 
-use std::{
-    fs,
-    io::Write,
-    path::{Path, PathBuf},
+use std::{fs, io::Write, path::Path};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    args::ExportArgs,
+    bundle::{archive::archive, html::page},
 };
-
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use base64::{Engine as _, engine::general_purpose::STANDARD, write::EncoderStringWriter};
-use sha2::{Digest as _, Sha256};
-use shared::{archive::ArchiveWriter, manifest::Manifest};
-
-use crate::args::ExportArgs;
-
-/// What follows the viewer's script in an exported page: it starts the viewer from what the page holds.
-const START: &str = "
-const held = (id) => Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
-globalThis.saeVisBundle = new Blob([held('bundle')]);
-await __wbg_init({ module_or_path: held('viewer') });
-";
 
 /// Writes the bundle as one file.
 pub fn export(args: &ExportArgs) -> Result<()> {
@@ -47,97 +35,4 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         eprintln!("{:.2} MB ({})", n_bytes as f64 / 1e6, out.display());
     }
     Ok(())
-}
-
-/// Writes the bundle in `folder` as an archive, the manifest first.
-fn archive<W: Write>(folder: &Path, out: W) -> Result<W> {
-    let read = |path: &str| {
-        let full = folder.join(path);
-        fs::read(&full).with_context(|| format!("could not read the bundle ({})", full.display()))
-    };
-    let json = read("manifest.json")?;
-    let manifest = Manifest::from_json(&json)?;
-    let mut archive = ArchiveWriter::new(out);
-    archive.add("manifest.json", &json)?;
-    for info in &manifest.files {
-        let bytes = read(&info.path)?;
-        ensure!(
-            bytes.len() as u64 == info.bytes,
-            "bundle is truncated: expected {} bytes, got {} ({})",
-            info.bytes,
-            bytes.len(),
-            folder.join(&info.path).display()
-        );
-        archive.add(&info.path, &bytes)?;
-    }
-    Ok(archive.finish()?)
-}
-
-/// The page in `folder` with the bundle inside.
-fn page(bundle: &Path, folder: &Path) -> Result<String> {
-    let read =
-        |path: &Path| fs::read(path).with_context(|| format!("could not read the page ({})", path.display()));
-    let index = folder.join("index.html");
-    let html = fs::read_to_string(&index).with_context(|| {
-        format!(
-            "no page to put the bundle into: name one with --page, made by `cargo xtask site` ({})",
-            index.display()
-        )
-    })?;
-    let mut script =
-        String::from_utf8(read(&only(folder, "js", "viewer")?)?).context("the viewer's script is no text")?;
-    for part in ["help.js", "figures.js", "tokens.js"] {
-        script.push_str(
-            &String::from_utf8(read(&folder.join(part))?).with_context(|| format!("{part} is no text"))?,
-        );
-    }
-    script.push_str(START);
-    // A script in a page ends at the first `</script`, whatever it is part of.
-    ensure!(!script.contains("</script"), "the viewer's script cannot be put into a page");
-    let mut held = EncoderStringWriter::new(&STANDARD);
-    held.write_all(&read(&only(folder, "wasm", "viewer")?)?)?;
-    let wasm = held.into_inner();
-    let bundle = archive(bundle, EncoderStringWriter::new(&STANDARD))?.into_inner();
-
-    let mut style = String::new();
-    for href in attributes(&html, "<link rel=\"stylesheet\" href=\"") {
-        style.push_str(&String::from_utf8(read(&folder.join(href.trim_start_matches("./")))?)?);
-    }
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
-    let policy = format!(
-        "default-src 'none'; script-src {} 'wasm-unsafe-eval'; style-src {}; style-src-attr 'unsafe-inline'; img-src data: blob:; connect-src *; base-uri 'none'; form-action 'none'",
-        hash(&script),
-        hash(&style)
-    );
-    Ok(format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>sae-vis</title>\n<style>{style}</style>\n</head>\n\
-         <body>\n<p id=\"boot\" role=\"status\">Loading the viewer…</p>\n\
-         <script type=\"application/octet-stream\" id=\"viewer\">{wasm}</script>\n\
-         <script type=\"application/octet-stream\" id=\"bundle\">{bundle}</script>\n\
-         <script type=\"module\">{script}</script>\n</body>\n</html>\n"
-    ))
-}
-
-/// The values that follow `before` in `html`, up to the next quote.
-fn attributes<'a>(html: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
-    html.split(before).skip(1).filter_map(|rest| rest.split_once('"')).map(|(value, _)| value)
-}
-
-/// The one file in `folder` that begins with `prefix` and has the extension.
-fn only(folder: &Path, extension: &str, prefix: &str) -> Result<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        if name.starts_with(prefix) && path.extension().is_some_and(|e| e == extension) {
-            found.push(path);
-        }
-    }
-    match found.len() {
-        1 => found.pop().ok_or_else(|| anyhow!("no file")),
-        n => bail!("expected one {prefix}*.{extension} in the page's folder, got {n} ({})", folder.display()),
-    }
 }

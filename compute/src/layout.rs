@@ -7,7 +7,7 @@ use shared::layout::{Layout, Preset, Use};
 
 use crate::{
     args::{LayoutArgs, LayoutCommand},
-    inspect::Bundle,
+    bundle::Bundle,
 };
 
 /// Reads the layout in the file at `path`, or the preset of that name.

@@ -9,13 +9,14 @@
 //! 3. computes each feature's numbers from that sparse store ([`stats`]) and its examples with their effects
 //!    ([`sequences`]),
 //! 4. does the same for the prompts ([`prompts`]),
-//! 5. writes blocks, index, corpus, labels ([`labels`]) and manifest ([`mod@write`]).
+//! 5. writes blocks, index, corpus, labels ([`labels`]) and manifest ([`bundle`]).
 //!
 //! The rooms do not import one another sideways, with three exceptions that are their subject matter: activations
 //! are made by models and SAEs, effects need the model's head, and all weights come from [`weights`].
 
 pub mod activations;
 pub mod args;
+pub mod bundle;
 pub mod check;
 pub mod corpus;
 pub mod device;
@@ -36,4 +37,3 @@ pub mod sae;
 pub mod sequences;
 pub mod stats;
 pub mod weights;
-pub mod write;

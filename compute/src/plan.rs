@@ -378,7 +378,7 @@ fn check_out(out: &Path) -> Result<()> {
         "will not replace something that is not a bundle: choose another --out ({})",
         out.display()
     );
-    let parent = crate::write::parent(out);
+    let parent = crate::bundle::parent(out);
     std::fs::create_dir_all(&parent)
         .and_then(|()| tempfile::tempfile_in(&parent).map(drop))
         .with_context(|| format!("could not write to the output's folder ({})", parent.display()))

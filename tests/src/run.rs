@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use compute::inspect::Bundle;
+use compute::bundle::Bundle;
 use shared::feature::{Feature, FeatureBlock};
 use xtask::project::Project;
 

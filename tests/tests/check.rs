@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use compute::inspect::Bundle;
+use compute::bundle::Bundle;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use shared::feature::FeatureBlock;

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use compute::inspect::Bundle;
+use compute::bundle::Bundle;
 use shared::{
     feature::Feature,
     manifest::MINOR,

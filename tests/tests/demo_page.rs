@@ -67,7 +67,7 @@ fn check_feature(browser: &Browser, feature: u32) {
         }
     }
     let groups = json["groups"].as_array().unwrap();
-    let vocab = compute::inspect::Bundle::open(&built::bundle().unwrap()).unwrap().vocab;
+    let vocab = compute::bundle::Bundle::open(&built::bundle().unwrap()).unwrap().vocab;
     for (g, group) in groups.iter().enumerate() {
         let script = format!(
             "[...document.querySelectorAll('[data-group=\"{g}\"] [data-line]')].map(l => \

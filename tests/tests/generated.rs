@@ -41,7 +41,7 @@ fn ready(browser: &Browser, feature: u32) {
 #[test]
 fn tokens_are_text_whatever_they_look_like() {
     let site = site(64);
-    let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();
+    let bundle = compute::bundle::Bundle::open(&site.path().join("bundle")).unwrap();
     let block: FeatureBlock = bundle.file(&bundle.manifest.encoding.block_path(0)).unwrap();
     let is_markup = |vocab: &Vocab, id: u32| vocab.text(id).contains('<') && vocab.text(id).contains('>');
     let with_markup: Vec<u32> = block
@@ -68,7 +68,7 @@ fn tokens_are_text_whatever_they_look_like() {
 }
 
 /// The first feature of the bundle of which a top example is as asked, and that example.
-fn find(bundle: &compute::inspect::Bundle, is_asked: impl Fn(&Example) -> bool) -> (u32, Example) {
+fn find(bundle: &compute::bundle::Bundle, is_asked: impl Fn(&Example) -> bool) -> (u32, Example) {
     let blocks = (0..bundle.manifest.blocks.len()).map(|i| bundle.manifest.encoding.block_path(i));
     let features = blocks.flat_map(|path| bundle.file::<FeatureBlock>(&path).unwrap().features);
     let found = features.filter_map(|f| {
@@ -89,7 +89,7 @@ fn a_row_of_4096_tokens_is_read_whole_and_opens_at_its_bold_token() {
     let site = tempfile::tempdir().unwrap();
     copy_page(site.path()).unwrap();
     generate_with_rows(&site.path().join("bundle"), 32, 7, SEQ_LEN).unwrap();
-    let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();
+    let bundle = compute::bundle::Bundle::open(&site.path().join("bundle")).unwrap();
     let (feature, example) = find(&bundle, |e| (2000..3000).contains(&e.position));
     let chunk = example.row / bundle.manifest.rows_per_chunk;
     let chunk: CorpusChunk = bundle.file(&bundle.manifest.encoding.corpus_path(chunk as usize)).unwrap();
@@ -115,7 +115,7 @@ fn a_row_of_4096_tokens_is_read_whole_and_opens_at_its_bold_token() {
 #[test]
 fn text_from_right_to_left_split_characters_and_long_tokens_are_read_as_written() {
     let site = site(256);
-    let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();
+    let bundle = compute::bundle::Bundle::open(&site.path().join("bundle")).unwrap();
     let ids = |e: &Example| e.tokens.iter().map(|t| t.token_id).collect::<Vec<_>>();
     let text = |e: &Example| bundle.vocab.texts(&ids(e)).concat();
     let is_hebrew = |t: &str| t.chars().any(|c| ('\u{5d0}'..='\u{5ea}').contains(&c));
@@ -209,7 +209,7 @@ fn a_bundle_without_labels_has_no_places_for_them_and_fetches_none() {
 #[test]
 fn a_dead_feature_says_so() {
     let site = site(64);
-    let bundle = compute::inspect::Bundle::open(&site.path().join("bundle")).unwrap();
+    let bundle = compute::bundle::Bundle::open(&site.path().join("bundle")).unwrap();
     let block: FeatureBlock = bundle.file(&bundle.manifest.encoding.block_path(0)).unwrap();
     let dead = block.features.iter().find(|f| f.stats.n_active == 0).unwrap().feature;
     open(site.path(), &format!("#/feature/{dead}"), |browser| {

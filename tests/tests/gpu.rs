@@ -10,7 +10,7 @@ use std::{
     process::Output,
 };
 
-use compute::inspect::Bundle;
+use compute::bundle::Bundle;
 use shared::{feature::Feature, prompt::Prompt};
 use tempfile::TempDir;
 use tests::{

@@ -19,8 +19,8 @@ const RIGHT: &str = "\u{e014}";
 const ESCAPE: &str = "\u{e00c}";
 
 /// The demo's bundle and its index.
-fn index() -> (compute::inspect::Bundle, FeatureIndex) {
-    let bundle = compute::inspect::Bundle::open(&built::bundle().unwrap()).unwrap();
+fn index() -> (compute::bundle::Bundle, FeatureIndex) {
+    let bundle = compute::bundle::Bundle::open(&built::bundle().unwrap()).unwrap();
     let index = bundle.file(&bundle.manifest.encoding.index_path()).unwrap();
     (bundle, index)
 }

@@ -7,7 +7,7 @@ use std::{fs::File, path::Path, sync::OnceLock};
 use clap::Parser;
 use compute::{
     args::{Cli, Command},
-    inspect::Bundle,
+    bundle::Bundle,
 };
 use flate2::read::GzDecoder;
 use safetensors::{SafeTensors, tensor::TensorView};

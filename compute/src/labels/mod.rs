@@ -34,7 +34,10 @@ use shared::{
 };
 use thiserror::Error;
 
-use crate::{args::LabelArgs, inspect::read_manifest, write::replace};
+use crate::{
+    args::LabelArgs,
+    bundle::{read_manifest, replace},
+};
 
 /// Why a file of labels cannot be used.
 #[derive(Debug, Error)]

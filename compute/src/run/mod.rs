@@ -1,6 +1,5 @@
 //! A run, from the plan to the bundle. The body of [`run`] is the architecture.
 
-mod blocks;
 mod features;
 pub mod memory;
 mod provenance;
@@ -9,57 +8,43 @@ mod tables;
 use std::{io::Write, thread};
 
 use anyhow::Result;
-use shared::{
-    corpus::CorpusChunk,
-    manifest::{Health, Manifest},
-    prompt::{Prompt, PromptIndex},
-};
+use shared::manifest::{Health, Manifest};
 use tch::Kind;
 use tokenizers::Tokenizer;
 
 use crate::{
     activations::{Subject, Wanted, gather},
     args::RunArgs,
+    bundle::{BackgroundWriter, BundleWriter},
     corpus::{self, Rows},
     health,
     plan::{Input, Plan},
     progress::Progress,
     prompts,
     sae::Sae,
-    write::{Beside, BundleWriter},
 };
-use blocks::Blocks;
 pub use features::{Decoder, Sources, feature_logits};
-
-/// Tokens in a chunk of the corpus: about 100 KB compressed.
-const CHUNK_TOKENS: usize = 1 << 16;
-
-/// A bundle on its way to the disk.
-struct Writing {
-    writer: BundleWriter,
-    blocks: Blocks,
-}
 
 /// Computes the bundle that `args` ask for.
 pub fn run(args: &RunArgs) -> Result<()> {
     let plan = Plan::new(args)?;
     let mut progress = Progress::new(plan.quiet);
     let _no_grad = tch::no_grad_guard();
-    let writing = Writing { writer: BundleWriter::new(&plan.out, plan.encoding)?, blocks: Blocks::default() };
+    let writer = BundleWriter::new(&plan.out, plan.encoding)?;
 
     progress.begin("load", 0, "");
     let (tokenizer, rows, subject) = plan.input.load(plan.sae_b.as_ref().map(|(sae_b, _)| &*sae_b.path))?;
     let prompt_tokens = prompts::tokenize(&plan, tokenizer.as_ref())?;
-    let (health, Writing { writer, blocks }) = thread::scope(|scope| {
-        let beside = Beside::begin(scope, writing);
+    let (health, writer) = thread::scope(|scope| {
+        let background = BackgroundWriter::begin(scope, writer);
         let text = Text { tokenizer: tokenizer.as_ref(), rows: &rows, prompt_tokens: &prompt_tokens };
-        let done = compute(&plan, text, subject, &mut progress, &beside);
+        let done = compute(&plan, text, subject, &mut progress, &background);
         progress.begin("write", 0, "");
-        beside.end(done)
+        background.end(done)
     })?;
 
-    let health = Health { n_dead: blocks.n_dead, ..health };
-    let manifest = provenance::manifest(&plan, &rows, health, blocks.infos, writer.files())?;
+    let health = Health { n_dead: writer.n_dead(), ..health };
+    let manifest = provenance::manifest(&plan, &rows, health, &writer)?;
     writer.finish(&manifest)?;
     progress.end();
     if !plan.quiet {
@@ -82,12 +67,11 @@ fn compute<'scope>(
     Text { tokenizer, rows, prompt_tokens }: Text<'scope>,
     mut subject: Subject,
     progress: &mut Progress,
-    beside: &Beside<'scope, Writing>,
+    background: &BackgroundWriter<'scope, BundleWriter>,
 ) -> Result<Health> {
-    beside.then(move |w| {
-        let d_vocab = plan.input.model_config.d_vocab as usize;
-        w.writer.add(plan.encoding.vocab_path(), &corpus::vocab(tokenizer, d_vocab))?;
-        write_corpus(&mut w.writer, plan, rows)
+    background.then(move |w| {
+        w.vocab(&corpus::vocab(tokenizer, plan.input.model_config.d_vocab as usize))?;
+        w.corpus(rows.token_ids(), rows.seq_len(), rows.documents())
     })?;
 
     progress.begin("health", 0, "");
@@ -112,9 +96,9 @@ fn compute<'scope>(
     let decoder = decoder(&subject, plan)?;
     let sources = Sources { plan, rows, gathered: &gathered };
     sources.features(subject.model.head(), &decoder, progress, |features| {
-        beside.then(move |w| w.blocks.push(features, &mut w.writer, plan.encoding))
+        background.then(move |w| w.features(features))
     })?;
-    beside.then(|w| w.blocks.finish(&mut w.writer, plan.encoding))?;
+    background.then(BundleWriter::end_of_features)?;
 
     progress.begin("prompts", prompt_tokens.len(), "prompts");
     let mut prompts = Vec::new();
@@ -122,10 +106,9 @@ fn compute<'scope>(
         prompts.push(prompts::prompt((text, token_ids), plan, &subject, &decoder.resid, &gathered.acts)?);
         progress.at(prompts.len());
     }
-    beside.then(move |w| {
-        write_prompts(&mut w.writer, plan, &prompts)?;
-        let Some(chosen) = &plan.labels else { return Ok(()) };
-        w.writer.add(plan.encoding.labels_path(), &chosen.labels)
+    background.then(move |w| {
+        w.prompts(&prompts)?;
+        plan.labels.as_ref().map_or(Ok(()), |chosen| w.labels(&chosen.labels))
     })?;
     let n_active: usize = gathered.acts.n_active().iter().sum();
     Ok(Health { l0: n_active as f64 / rows.n_positions() as f64, ..health })
@@ -137,32 +120,6 @@ fn decoder(subject: &Subject, plan: &Plan) -> Result<Decoder> {
     let matrix = subject.model.write_matrix(&plan.input.hook_out)?; // [d_out, d_model]
     let resid = matrix.map_or_else(|| rows.shallow_clone(), |m| rows.matmul(&m.to_kind(Kind::Float)));
     Ok(Decoder { rows, resid })
-}
-
-fn write_corpus(writer: &mut BundleWriter, plan: &Plan, rows: &Rows) -> Result<()> {
-    let rows_per_chunk = rows_per_chunk(rows);
-    for (i, first_row) in (0..rows.n_rows()).step_by(rows_per_chunk).enumerate() {
-        let end = (first_row + rows_per_chunk).min(rows.n_rows());
-        let token_ids = rows.token_ids()[first_row * rows.seq_len()..end * rows.seq_len()].to_vec();
-        let documents = rows.documents().get(first_row..end).unwrap_or_default().to_vec();
-        let (first_row, seq_len) = (first_row as u32, rows.seq_len() as u32);
-        let chunk = CorpusChunk { first_row, seq_len, token_ids, documents };
-        writer.add(plan.encoding.corpus_path(i), &chunk)?;
-    }
-    Ok(())
-}
-
-fn rows_per_chunk(rows: &Rows) -> usize {
-    (CHUNK_TOKENS / rows.seq_len()).max(1)
-}
-
-fn write_prompts(writer: &mut BundleWriter, plan: &Plan, prompts: &[Prompt]) -> Result<()> {
-    let texts = prompts.iter().map(|p| p.text.clone()).collect();
-    writer.add(plan.encoding.prompt_index_path(), &PromptIndex { texts })?;
-    for (i, prompt) in prompts.iter().enumerate() {
-        writer.add(plan.encoding.prompt_path(i), prompt)?;
-    }
-    Ok(())
 }
 
 fn summary(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> {

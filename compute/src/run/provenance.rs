@@ -9,13 +9,12 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use shared::manifest::{
-    BlockInfo, DataFile, DatasetInfo, FileInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo,
-    SchemaVersion,
+    DataFile, DatasetInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo, SchemaVersion,
 };
 use tch::{Device, Kind};
 
-use super::rows_per_chunk;
 use crate::{
+    bundle::{BundleWriter, rows_per_chunk},
     corpus::Rows,
     hub::{Found, end_of},
     plan::Plan,
@@ -23,13 +22,7 @@ use crate::{
 };
 
 /// The manifest of a run whose files are written.
-pub fn manifest(
-    plan: &Plan,
-    rows: &Rows,
-    health: Health,
-    blocks: Vec<BlockInfo>,
-    files: &[FileInfo],
-) -> Result<Manifest> {
+pub fn manifest(plan: &Plan, rows: &Rows, health: Health, writer: &BundleWriter) -> Result<Manifest> {
     let config = &plan.input.model_config;
     let sae_b = match &plan.sae_b {
         Some((sae, config)) => Some(sae_info(plan, sae, config)?),
@@ -72,9 +65,9 @@ pub fn manifest(
         health,
         n_prompts: plan.prompts.len() as u32,
         encoding: plan.encoding,
-        rows_per_chunk: rows_per_chunk(rows) as u32,
-        blocks,
-        files: files.to_vec(),
+        rows_per_chunk: rows_per_chunk(rows.seq_len()) as u32,
+        blocks: writer.blocks().to_vec(),
+        files: writer.files().to_vec(),
     })
 }
 

@@ -1,7 +1,5 @@
 //! Writes a bundle as a folder: into a temporary one beside it, which takes its place when all is there.
 
-mod beside;
-
 use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
@@ -12,11 +10,24 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use shared::{
     bundle::{Encoding, encode},
-    manifest::{FileInfo, Manifest},
+    corpus::CorpusChunk,
+    feature::Feature,
+    labels::Labels,
+    manifest::{BlockInfo, FileInfo, Manifest},
+    prompt::{Prompt, PromptIndex},
+    vocab::Vocab,
 };
 use tempfile::TempDir;
 
-pub use beside::Beside;
+use super::blocks::{Blocks, EncodedFile};
+
+/// Tokens in a chunk of the corpus: about 100 KB compressed.
+const CHUNK_TOKENS: usize = 1 << 16;
+
+/// Rows in every chunk of a corpus but the last.
+pub fn rows_per_chunk(seq_len: usize) -> usize {
+    (CHUNK_TOKENS / seq_len).max(1)
+}
 
 /// A bundle in the making. Dropped before [`BundleWriter::finish`], it leaves nothing behind.
 #[derive(Debug)]
@@ -24,6 +35,7 @@ pub struct BundleWriter {
     folder: TempDir,
     out: PathBuf,
     encoding: Encoding,
+    blocks: Blocks,
     files: Vec<FileInfo>,
 }
 
@@ -37,25 +49,85 @@ impl BundleWriter {
             tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(parent(out)).with_context(
                 || format!("could not write to the output's folder ({})", parent(out).display()),
             )?;
-        Ok(Self { folder, out: out.to_owned(), encoding, files: Vec::new() })
+        Ok(Self { folder, out: out.to_owned(), encoding, blocks: Blocks::default(), files: Vec::new() })
     }
 
-    /// Encodes a value and writes it at `path`.
-    pub fn add<T: Serialize>(&mut self, path: String, value: &T) -> Result<()> {
-        let encoded = encode(value, path, self.encoding)?;
-        self.add_encoded(encoded)
+    /// Writes the vocabulary.
+    pub fn vocab(&mut self, vocab: &Vocab) -> Result<()> {
+        self.add(self.encoding.vocab_path(), vocab)
     }
 
-    /// Writes a file that is encoded already.
-    pub fn add_encoded(&mut self, (info, bytes): (FileInfo, Vec<u8>)) -> Result<()> {
-        self.write(&info.path, &bytes)?;
-        self.files.push(info);
+    /// Writes the corpus in chunks.
+    ///
+    /// - `token_ids`: of all rows, `[row, pos]`
+    /// - `documents`: the document in which each row begins; empty for token arrays
+    pub fn corpus(&mut self, token_ids: &[u32], seq_len: usize, documents: &[u32]) -> Result<()> {
+        let n_rows = rows_per_chunk(seq_len);
+        for (i, token_ids) in token_ids.chunks(n_rows * seq_len).enumerate() {
+            let first_row = i * n_rows;
+            let end = (first_row + n_rows).min(documents.len());
+            let chunk = CorpusChunk {
+                first_row: first_row as u32,
+                seq_len: seq_len as u32,
+                token_ids: token_ids.to_vec(),
+                documents: documents.get(first_row..end).unwrap_or_default().to_vec(),
+            };
+            self.add(self.encoding.corpus_path(i), &chunk)?;
+        }
         Ok(())
+    }
+
+    /// Takes features, which follow those taken before, and writes the blocks that they fill.
+    pub fn features(&mut self, features: Vec<Feature>) -> Result<()> {
+        let full = self.blocks.push(features, self.encoding)?;
+        full.into_iter().try_for_each(|file| self.add_encoded(file))
+    }
+
+    /// Writes the last block of features and their index.
+    pub fn end_of_features(&mut self) -> Result<()> {
+        let last = self.blocks.last(self.encoding)?;
+        last.into_iter().try_for_each(|file| self.add_encoded(file))?;
+        let index = encode(&self.blocks.index, self.encoding.index_path(), self.encoding)?;
+        self.add_encoded(index)
+    }
+
+    /// Writes the prompts and their list.
+    pub fn prompts(&mut self, prompts: &[Prompt]) -> Result<()> {
+        let texts = prompts.iter().map(|p| p.text.clone()).collect();
+        self.add(self.encoding.prompt_index_path(), &PromptIndex { texts })?;
+        let mut numbered = prompts.iter().enumerate();
+        numbered.try_for_each(|(i, prompt)| self.add(self.encoding.prompt_path(i), prompt))
+    }
+
+    /// Writes the labels of features.
+    pub fn labels(&mut self, labels: &Labels) -> Result<()> {
+        self.add(self.encoding.labels_path(), labels)
+    }
+
+    /// First and last feature of every block.
+    pub fn blocks(&self) -> &[BlockInfo] {
+        &self.blocks.infos
+    }
+
+    /// Features that are never active.
+    pub fn n_dead(&self) -> u32 {
+        self.blocks.n_dead
     }
 
     /// Files written so far.
     pub fn files(&self) -> &[FileInfo] {
         &self.files
+    }
+
+    fn add<T: Serialize>(&mut self, path: String, value: &T) -> Result<()> {
+        let encoded = encode(value, path, self.encoding)?;
+        self.add_encoded(encoded)
+    }
+
+    fn add_encoded(&mut self, (info, bytes): EncodedFile) -> Result<()> {
+        self.write(&info.path, &bytes)?;
+        self.files.push(info);
+        Ok(())
     }
 
     /// Writes the manifest and puts the bundle in its place, where it replaces one that was there.

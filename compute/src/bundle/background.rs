@@ -1,4 +1,4 @@
-//! Writes beside the run: what is ready is encoded and written on a thread of its own, in the order in which it came.
+//! Writes in the background: what is ready is encoded and written on a thread of its own, in the order in which it came.
 
 use std::{
     sync::mpsc::{SyncSender, sync_channel},
@@ -12,13 +12,13 @@ type Job<'a, W> = Box<dyn FnOnce(&mut W) -> Result<()> + Send + 'a>;
 
 /// A thread that writes.
 #[derive(Debug)]
-pub struct Beside<'scope, W> {
+pub struct BackgroundWriter<'scope, W> {
     jobs: SyncSender<Job<'scope, W>>,
     thread: ScopedJoinHandle<'scope, Result<W>>,
 }
 
-impl<'scope, W: Send + 'scope> Beside<'scope, W> {
-    /// Starts the thread, which has `writer` until [`Beside::end`].
+impl<'scope, W: Send + 'scope> BackgroundWriter<'scope, W> {
+    /// Starts the thread, which has `writer` until [`BackgroundWriter::end`].
     pub fn begin(scope: &'scope Scope<'scope, '_>, mut writer: W) -> Self {
         // One job waits while one is done: what is not written yet stays small.
         let (jobs, receive) = sync_channel::<Job<'scope, W>>(1);
@@ -30,7 +30,7 @@ impl<'scope, W: Send + 'scope> Beside<'scope, W> {
     }
 
     /// Does `job` after those before it; waits while two are not done. Fails where the thread stopped, whose reason
-    /// [`Beside::end`] tells.
+    /// [`BackgroundWriter::end`] tells.
     pub fn then(&self, job: impl FnOnce(&mut W) -> Result<()> + Send + 'scope) -> Result<()> {
         self.jobs.send(Box::new(job)).map_err(|_job| anyhow!("the thread that writes stopped"))
     }
@@ -51,14 +51,14 @@ mod tests {
     #[test]
     fn jobs_are_done_in_the_order_in_which_they_came() {
         let all = std::thread::scope(|scope| {
-            let beside = Beside::begin(scope, Vec::new());
+            let writer = BackgroundWriter::begin(scope, Vec::new());
             let done = (0..100).try_for_each(|i| {
-                beside.then(move |all: &mut Vec<i32>| {
+                writer.then(move |all: &mut Vec<i32>| {
                     all.push(i);
                     Ok(())
                 })
             });
-            beside.end(done).unwrap().1
+            writer.end(done).unwrap().1
         });
         assert_eq!(all, (0..100).collect::<Vec<_>>());
     }
@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn a_failure_to_write_is_what_the_run_tells() {
         let error = std::thread::scope(|scope| {
-            let beside = Beside::begin(scope, ());
-            let done = (0..100).try_for_each(|_| beside.then(|()| bail!("the disk is full")));
-            beside.end(done).unwrap_err()
+            let writer = BackgroundWriter::begin(scope, ());
+            let done = (0..100).try_for_each(|_| writer.then(|()| bail!("the disk is full")));
+            writer.end(done).unwrap_err()
         });
         assert_eq!(error.to_string(), "the disk is full");
     }

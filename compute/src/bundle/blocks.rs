@@ -6,18 +6,19 @@ use shared::{
     bundle::{Encoding, encode},
     feature::{Feature, FeatureBlock},
     index::FeatureIndex,
-    manifest::BlockInfo,
+    manifest::{BlockInfo, FileInfo},
     sequence::GroupKind,
 };
-
-use crate::write::BundleWriter;
 
 /// Uncompressed size at which a block of features is closed: about 256 KB compressed.
 const BLOCK_BYTES: usize = 400 << 10;
 /// Distinct tokens listed for a feature in the index.
 const INDEX_TOKENS: usize = 3;
 
-/// Blocks of consecutive features, written as they fill.
+/// A file and its entry for the manifest.
+pub type EncodedFile = (FileInfo, Vec<u8>);
+
+/// Blocks of consecutive features, encoded as they fill.
 #[derive(Debug, Default)]
 pub struct Blocks {
     /// The block that is being filled, and its uncompressed size so far.
@@ -32,13 +33,8 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Takes features, which follow those taken before, and writes the blocks that they fill.
-    pub fn push(
-        &mut self,
-        features: Vec<Feature>,
-        writer: &mut BundleWriter,
-        encoding: Encoding,
-    ) -> Result<()> {
+    /// Takes features, which follow those taken before; gives back the blocks that they fill, encoded.
+    pub fn push(&mut self, features: Vec<Feature>, encoding: Encoding) -> Result<Vec<EncodedFile>> {
         let sizes: Vec<usize> =
             features.par_iter().map(|f| Ok(postcard::to_stdvec(f)?.len())).collect::<Result<_>>()?;
         let mut full = Vec::new();
@@ -51,35 +47,25 @@ impl Blocks {
             self.filled += size;
             self.open.features.push(feature);
         }
-        self.write(&full, writer, encoding)
+        self.encode(&full, encoding)
     }
 
-    /// Writes the last block and the index.
-    pub fn finish(&mut self, writer: &mut BundleWriter, encoding: Encoding) -> Result<()> {
+    /// The last block, encoded; none where there is no feature.
+    pub fn last(&mut self, encoding: Encoding) -> Result<Vec<EncodedFile>> {
         let last = std::mem::take(&mut self.open);
-        self.write(&[last], writer, encoding)?;
-        writer.add(encoding.index_path(), &self.index)
+        let blocks: &[FeatureBlock] = if last.features.is_empty() { &[] } else { &[last] };
+        self.encode(blocks, encoding)
     }
 
-    fn write(
-        &mut self,
-        blocks: &[FeatureBlock],
-        writer: &mut BundleWriter,
-        encoding: Encoding,
-    ) -> Result<()> {
-        let n_written = self.infos.len();
-        let encoded: Vec<_> = blocks
-            .par_iter()
-            .enumerate()
-            .map(|(i, block)| encode(block, encoding.block_path(n_written + i), encoding))
-            .collect::<Result<_, _>>()?;
-        for (block, file) in blocks.iter().zip(encoded) {
+    fn encode(&mut self, blocks: &[FeatureBlock], encoding: Encoding) -> Result<Vec<EncodedFile>> {
+        let first = self.infos.len();
+        for block in blocks {
             if let (Some(first), Some(last)) = (block.features.first(), block.features.last()) {
                 self.infos.push(BlockInfo { first: first.feature, last: last.feature });
-                writer.add_encoded(file)?;
             }
         }
-        Ok(())
+        let encode = |(i, block)| Ok(encode(block, encoding.block_path(first + i), encoding)?);
+        blocks.par_iter().enumerate().map(encode).collect()
     }
 
     fn enter(&mut self, feature: &Feature) {
