@@ -22,8 +22,8 @@ pub enum SaeFormat {
     OpenAi,
     /// EleutherAI's sparsify.
     Sparsify,
-    /// dictionary_learning's `ae.pt`.
-    DictionaryLearning,
+    /// dictionary_learning's `ae.pt`; the class is told from the files where it is `None`.
+    DictionaryLearning(Option<DictionaryClass>),
     /// Llama Scope.
     LlamaScope,
 }
@@ -37,7 +37,7 @@ impl SaeFormat {
         Self::GemmaScope,
         Self::OpenAi,
         Self::Sparsify,
-        Self::DictionaryLearning,
+        Self::DictionaryLearning(None),
         Self::LlamaScope,
     ];
 
@@ -50,7 +50,7 @@ impl SaeFormat {
             Self::GemmaScope => "gemma-scope",
             Self::OpenAi => "openai",
             Self::Sparsify => "sparsify",
-            Self::DictionaryLearning => "dictionary-learning",
+            Self::DictionaryLearning(_) => "dictionary-learning",
             Self::LlamaScope => "llama-scope",
         }
     }
@@ -66,10 +66,66 @@ impl FromStr for SaeFormat {
     type Err = SaeError;
 
     fn from_str(name: &str) -> Result<Self, SaeError> {
+        if let Some(class) = name.strip_prefix("dictionary-learning:") {
+            let found = DictionaryClass::ALL.into_iter().find(|known| known.name() == class);
+            return found.map(|class| Self::DictionaryLearning(Some(class))).ok_or_else(|| {
+                SaeError::NoSuchFormat { got: name.to_owned(), expected: DictionaryClass::names() }
+            });
+        }
         Self::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| SaeError::NoSuchFormat {
             got: name.to_owned(),
             expected: Self::ALL.map(Self::name).join(", "),
         })
+    }
+}
+
+/// A class of the dictionary_learning library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DictionaryClass {
+    /// ReLU; the library scales its decoder rows to norm 1 when it loads one.
+    AutoEncoder,
+    /// ReLU, nothing subtracted from the input.
+    AutoEncoderNew,
+    /// Gated.
+    Gated,
+    /// The `k` largest at each position.
+    TopK,
+    /// TopK over a batch, at a fixed threshold in use.
+    BatchTopK,
+    /// BatchTopK whose features come in nested groups.
+    Matryoshka,
+    /// JumpReLU.
+    JumpRelu,
+}
+
+impl DictionaryClass {
+    /// Every class.
+    pub const ALL: [Self; 7] = [
+        Self::AutoEncoder,
+        Self::AutoEncoderNew,
+        Self::Gated,
+        Self::TopK,
+        Self::BatchTopK,
+        Self::Matryoshka,
+        Self::JumpRelu,
+    ];
+
+    /// Its name in Python, which `dict_class` in a config gives.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AutoEncoder => "AutoEncoder",
+            Self::AutoEncoderNew => "AutoEncoderNew",
+            Self::Gated => "GatedAutoEncoder",
+            Self::TopK => "AutoEncoderTopK",
+            Self::BatchTopK => "BatchTopKSAE",
+            Self::Matryoshka => "MatryoshkaBatchTopKSAE",
+            Self::JumpRelu => "JumpReluAutoEncoder",
+        }
+    }
+
+    /// All names.
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
     }
 }
 
@@ -108,7 +164,7 @@ pub enum Normalize {
     None,
     /// Nothing, because the factor that SAELens calls `expected_average_only_in` is not in the files.
     ExpectedAverage,
-    /// Times a constant.
+    /// Times a constant, which is folded into the weights when they are read.
     Scale(f64),
     /// To norm sqrt(d_in) (`constant_norm_rescale`).
     ConstantNorm,
@@ -158,6 +214,8 @@ pub struct SaeConfig {
     pub fold_value_biases: Option<bool>,
     /// What is done to activations first.
     pub normalize: Normalize,
+    /// The encoder's matrix is multiplied by this when it is read, and the decoder's divided by it; 1 for most.
+    pub weight_scale: f64,
     /// Whether the decoder's bias is subtracted from the input.
     pub subtract_b_dec: bool,
     /// Whether feature activations are multiplied by their decoder rows' norms.
@@ -188,6 +246,7 @@ impl SaeConfig {
             center_writing_weights: None,
             fold_value_biases: None,
             normalize: Normalize::None,
+            weight_scale: 1.0,
             subtract_b_dec: false,
             rescale_by_decoder_norm: false,
             transcoder: false,

@@ -30,6 +30,28 @@ pub enum SaeError {
         /// The file.
         path: PathBuf,
     },
+    /// A folder of SAEs, where one is wanted.
+    #[error("could not load the SAE: the folder holds {} SAEs ({}): name one, such as {} ({})", names.len(), first(names), path.join(&names[0]).display(), path.display())]
+    Many {
+        /// Files or folders in it.
+        names: Vec<String>,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Weights whose config is missing.
+    #[error("could not load the SAE: no config beside the weights (cfg.json, config.json) says how it encodes: put it there, or name the format with --sae-format ({})", path.display())]
+    NoConfig {
+        /// The weights.
+        path: PathBuf,
+    },
+    /// A format whose files do not say which class of its library they are.
+    #[error("could not load the SAE: {reason} ({})", path.display())]
+    Ambiguous {
+        /// What cannot be told, and what settles it.
+        reason: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// No format fits the files.
     #[error("could not load the SAE: no known format: {found}; expected {expected}; name it with --sae-format ({})", path.display())]
     UnknownFormat {
@@ -56,4 +78,11 @@ pub enum SaeError {
         /// How many there are.
         d_sae: i64,
     },
+}
+
+/// The first names of a list, for a message.
+pub(super) fn first(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }

@@ -29,13 +29,15 @@ mod config;
 mod error;
 mod formats;
 mod normalize;
+mod origin;
+mod settings;
 mod source;
 
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-pub use config::{Architecture, Normalize, SaeConfig, SaeFormat};
+pub use config::{Architecture, DictionaryClass, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
 use source::Source;
 

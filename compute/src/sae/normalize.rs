@@ -24,10 +24,9 @@ impl Normalize {
     /// - returns the normalised input, and how to undo it
     pub fn apply(self, x: &Tensor) -> (Tensor, Undo) {
         match self {
-            Self::None | Self::ExpectedAverage => (x.shallow_clone(), Undo { times: None, plus: None }),
-            Self::Scale(scale) => {
-                let undo = Tensor::from((1.0 / scale) as f32).to_device(x.device());
-                (x * scale, Undo { times: Some(undo), plus: None })
+            // A constant is folded into the weights when they are read.
+            Self::None | Self::ExpectedAverage | Self::Scale(_) => {
+                (x.shallow_clone(), Undo { times: None, plus: None })
             }
             Self::ConstantNorm => {
                 let d_in = x.size().last().copied().unwrap_or(1) as f64;

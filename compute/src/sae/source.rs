@@ -2,13 +2,10 @@
 //!
 //! A format's file says only names and orientations; shapes are checked and parts are chosen here, once.
 
-use std::path::Path;
-
-use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 use super::Tensors;
-use super::config::{Architecture, SaeConfig, SaeFormat};
+use super::config::{Architecture, Normalize, SaeConfig, SaeFormat};
 use super::error::SaeError;
 use crate::weights::{Select, Weights, WeightsError};
 
@@ -84,6 +81,16 @@ impl Names {
             w_skip: None,
         }
     }
+
+    /// The names of all weights that have one axis.
+    fn vectors(&self) -> impl Iterator<Item = &str> {
+        let threshold = match &self.threshold {
+            Threshold::Tensor(name) => Some(name),
+            Threshold::None | Threshold::Constant(_) => None,
+        };
+        let biases = [&self.b_enc, &self.b_dec, &self.b_in].into_iter().flatten();
+        biases.chain(threshold).chain(self.gate.iter().flatten()).map(String::as_str)
+    }
 }
 
 /// An opened SAE: its config, and where its weights are.
@@ -98,10 +105,13 @@ impl Source {
     /// Takes widths from the header, and checks every shape against them and against the config's claims.
     pub fn new(
         format: SaeFormat,
-        weights: Weights,
+        mut weights: Weights,
         names: Names,
         claims: (Option<i64>, Option<i64>),
     ) -> Result<Self, SaeError> {
+        for name in names.vectors() {
+            weights.drop_leading_ones(name);
+        }
         let (d_in, d_sae) = names.w_enc.widths(&weights)?;
         let (_, d_out) = names.w_dec.widths(&weights)?;
         let (d_in, d_sae) = (claims.0.unwrap_or(d_in), claims.1.unwrap_or(d_sae));
@@ -164,12 +174,18 @@ impl Source {
             }
             None => None,
         };
+        // Constants are folded into the weights, so that a decoder row is in the units of the hook point.
+        let input_scale = match self.config.normalize {
+            Normalize::Scale(scale) => scale,
+            _ => 1.0,
+        };
+        let weight_scale = input_scale * self.config.weight_scale;
         Ok(Tensors {
-            w_enc,
+            w_enc: times(w_enc, weight_scale),
             b_enc: self.names.b_enc.as_deref().map(per_feature).transpose()?,
-            w_dec,
-            b_dec: maybe(&self.names.b_dec)?,
-            b_in: maybe(&self.names.b_in)?,
+            w_dec: times(w_dec, 1.0 / weight_scale),
+            b_dec: maybe(&self.names.b_dec)?.map(|b_dec| times(b_dec, 1.0 / input_scale)),
+            b_in: maybe(&self.names.b_in)?.map(|b_in| times(b_in, 1.0 / input_scale)),
             threshold: self.threshold(encoder, device)?,
             gate,
             scale,
@@ -191,14 +207,13 @@ impl Source {
     }
 }
 
+/// A tensor times a constant; by 1 it stays the same to the bit.
+#[expect(clippy::float_cmp, reason = "exactly 1 stands for no scale")]
+fn times(tensor: Tensor, factor: f64) -> Tensor {
+    if factor == 1.0 { tensor } else { tensor * factor }
+}
+
 /// Each row's length. `[n, d_out]` -> `[n]`.
 fn norms(w_dec: &Tensor) -> Tensor {
     w_dec.square().sum_dim_intlist(-1, false, Kind::Float).sqrt()
-}
-
-/// Reads a JSON file beside the weights.
-pub fn json(path: &Path) -> Result<Value, SaeError> {
-    let config = |reason: String| SaeError::Config { reason, path: path.to_owned() };
-    let text = std::fs::read_to_string(path).map_err(|error| config(format!("no config: {error}")))?;
-    serde_json::from_str(&text).map_err(|error| config(format!("config is not JSON: {error}")))
 }

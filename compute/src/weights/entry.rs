@@ -25,11 +25,15 @@ pub struct Opened {
 impl Opened {
     pub fn open(path: &Path) -> Result<Arc<Self>, WeightsError> {
         let read = |source| WeightsError::Read { source, path: path.to_owned() };
-        let file = File::open(path).map_err(read)?;
-        let metadata = file.metadata().map_err(read)?;
+        // Opening a named pipe would wait for a writer, so the kind of file is looked at first.
+        let metadata = std::fs::metadata(path).map_err(read)?;
         if metadata.is_dir() {
             return Err(read(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
         }
+        if !metadata.is_file() {
+            return Err(read(std::io::Error::other("a pipe or device, expected a file")));
+        }
+        let file = File::open(path).map_err(read)?;
         Ok(Arc::new(Self { path: path.to_owned(), len: metadata.len(), file }))
     }
 

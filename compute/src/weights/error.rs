@@ -63,6 +63,14 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
     },
+    /// What Git leaves in place of a large file that it did not fetch.
+    #[error("a Git LFS pointer lies here in place of the file of {size} bytes: fetch it with `git lfs pull` ({})", path.display())]
+    LfsPointer {
+        /// Length of the file that it stands for, as the pointer writes it.
+        size: String,
+        /// The pointer.
+        path: PathBuf,
+    },
     /// A tensor is not there.
     #[error("no tensor \"{name}\": the file has {has} ({})", path.display())]
     Missing {

@@ -85,8 +85,14 @@ impl Weights {
             let entries = npz::single(&opened)?;
             return Ok(Self { path: path.to_owned(), entries, plain: BTreeMap::new() });
         }
-        if start.first() == Some(&0x80) && start.get(1).is_some_and(|version| *version <= 5) {
+        if start.first() == Some(&0x80)
+            && start.get(1).is_some_and(|version| *version <= 5)
+            && !safetensors::begins(&opened)?
+        {
             return Err(WeightsError::LegacyTorch { path: path.to_owned() });
+        }
+        if let Some(size) = lfs_pointer(&opened)? {
+            return Err(WeightsError::LfsPointer { size, path: path.to_owned() });
         }
         let entries = safetensors::entries(&opened)?;
         Ok(Self { path: path.to_owned(), entries, plain: BTreeMap::new() })
@@ -169,6 +175,25 @@ impl Weights {
         self.entry(name)?.read(name, select, kind, device)
     }
 
+    /// All elements of a small tensor, row by row.
+    pub fn values(&self, name: &str) -> Result<Vec<f64>, WeightsError> {
+        let tensor = self.read(name, Select::All, Kind::Double, Device::Cpu)?.f_reshape([-1]);
+        let values = tensor.and_then(Vec::<f64>::try_from);
+        values.map_err(|source| WeightsError::Torch { name: name.to_owned(), source })
+    }
+
+    /// Takes leading axes of width 1 from a tensor's shape: `[1, d]` becomes `[d]`.
+    pub fn drop_leading_ones(&mut self, name: &str) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            let ones = entry.shape.iter().take_while(|width| **width == 1).count();
+            let ones = ones.min(entry.shape.len().saturating_sub(1));
+            entry.shape.drain(..ones);
+            if let Some(strides) = &mut entry.strides {
+                strides.drain(..ones);
+            }
+        }
+    }
+
     /// Keeps only the tensors whose name starts with `prefix`, without it.
     #[must_use]
     pub fn below(mut self, prefix: &str) -> Self {
@@ -203,4 +228,16 @@ impl Weights {
         }
         shown.join(", ")
     }
+}
+
+/// The size that a Git LFS pointer gives for the file that it stands for, where the file is such a pointer.
+fn lfs_pointer(file: &Opened) -> Result<Option<String>, WeightsError> {
+    const MAX_BYTES: u64 = 1024;
+    if file.len > MAX_BYTES {
+        return Ok(None);
+    }
+    let bytes = file.read(0, file.len)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let size = text.lines().find_map(|line| line.strip_prefix("size "));
+    Ok(size.filter(|_| text.starts_with("version https://git-lfs")).map(str::to_owned))
 }

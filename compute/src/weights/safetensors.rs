@@ -21,6 +21,14 @@ struct Info {
     data_offsets: (u64, u64),
 }
 
+/// Whether a file begins as this format does: a plausible length, and then a JSON object. Bytes of the length alone can
+/// be those of a pickle.
+pub fn begins(file: &Opened) -> Result<bool, WeightsError> {
+    let start = file.read(0, file.len.min(9))?;
+    let Some((length, [b'{'])) = start.split_first_chunk() else { return Ok(false) };
+    Ok(u64::from_le_bytes(*length) <= MAX_HEADER_BYTES)
+}
+
 /// The tensors of one file.
 pub fn entries(file: &Arc<Opened>) -> Result<BTreeMap<String, Entry>, WeightsError> {
     file.check("the header", 0, 8)?;

@@ -1,75 +1,72 @@
-//! dictionary_learning: `ae.pt` and `config.json`. The class is named in the config; without one it is told
-//! from the names of the tensors.
+//! dictionary_learning: `ae.pt` and `config.json`. The config names the class; without one it is told from the tensors,
+//! and where two classes have the same tensors, the reader is asked.
+//!
+//! Activations are those that the library gives by default. Its `AutoEncoder` is loaded with decoder rows scaled to
+//! norm 1, so activations are multiplied by the norms; the other classes leave decoder norms alone.
 
 use std::path::Path;
 
-use serde_json::Value;
-use tch::{Device, Kind};
-
-use crate::sae::config::{Architecture, SaeFormat};
+use crate::sae::config::{Architecture, DictionaryClass, SaeFormat};
 use crate::sae::error::SaeError;
-use crate::sae::source::{Matrix, Names, Source, Threshold, json};
-use crate::weights::{Select, Weights};
-
-const CLASSES: &str =
-    "AutoEncoder, AutoEncoderNew, GatedAutoEncoder, AutoEncoderTopK, BatchTopKSAE, JumpReluAutoEncoder";
+use crate::sae::settings::Settings;
+use crate::sae::source::{Matrix, Names, Source, Threshold};
+use crate::weights::Weights;
 
 /// Opens `ae.pt`, and `config.json` beside it if there is one.
-pub fn open(file: &Path) -> Result<Source, SaeError> {
+pub fn open(file: &Path, class: Option<DictionaryClass>) -> Result<Source, SaeError> {
     let mut weights = Weights::open(file)?;
     if weights.names().any(|name| name.starts_with("_orig_mod.")) {
         weights = weights.below("_orig_mod.");
     }
-    let path = file.with_file_name("config.json");
-    let config = if path.is_file() { json(&path)? } else { Value::Null };
-    let trainer = config.get("trainer").unwrap_or(&Value::Null);
-    let class =
-        trainer.get("dict_class").and_then(Value::as_str).unwrap_or_else(|| class(&weights)).to_owned();
-    let mut names = names();
+    let config = Settings::read_if_any(&file.with_file_name("config.json"))?;
+    let class = match class {
+        Some(class) => class,
+        None => named(&config)?.map_or_else(|| class_of(&weights, file), Ok)?,
+    };
+    let mut names = names(&weights);
     let mut architecture = Architecture::Standard;
-    let mut scaled = false;
-    match class.as_str() {
-        "AutoEncoder" => {
+    match class {
+        DictionaryClass::AutoEncoder => {
             (names.b_dec, names.b_in) = (Some("bias".to_owned()), Some("bias".to_owned()));
         }
-        "AutoEncoderNew" => (names.b_dec, names.b_in) = (Some("decoder.bias".to_owned()), None),
-        "GatedAutoEncoder" => {
+        DictionaryClass::AutoEncoderNew => {
+            (names.b_dec, names.b_in) = (Some("decoder.bias".to_owned()), None);
+        }
+        DictionaryClass::Gated => {
             let bias = Some("decoder_bias".to_owned());
             (names.b_enc, names.b_dec, names.b_in) = (None, bias.clone(), bias);
             names.gate = Some(["gate_bias", "mag_bias", "r_mag"].map(str::to_owned));
-            (architecture, scaled) = (Architecture::Gated, true);
+            architecture = Architecture::Gated;
         }
-        "AutoEncoderTopK" => architecture = Architecture::TopK { k: k(&weights, trainer, file)? },
-        "BatchTopKSAE" | "MatryoshkaBatchTopKSAE" => {
+        DictionaryClass::TopK => architecture = Architecture::TopK { k: k(&weights, &config)? },
+        DictionaryClass::BatchTopK | DictionaryClass::Matryoshka => {
             refuse_untrained(&weights, file)?;
             names.threshold = Threshold::Tensor("threshold".to_owned());
             architecture = Architecture::JumpRelu;
         }
-        "JumpReluAutoEncoder" => {
-            names = Names::canonical();
+        DictionaryClass::JumpRelu => {
             names.b_in = None;
             names.threshold = Threshold::Tensor("threshold".to_owned());
-            (architecture, scaled) = (Architecture::JumpRelu, true);
-        }
-        _ => {
-            let (what, expected) = ("dict_class", CLASSES);
-            return Err(SaeError::Unsupported { what, got: class, expected, path });
+            architecture = Architecture::JumpRelu;
         }
     }
-    let int = |name: &str| trainer.get(name).and_then(Value::as_i64);
-    let text = |name: &str| trainer.get(name).and_then(Value::as_str).map(str::to_owned);
-    let widths = (int("activation_dim"), int("dict_size"));
-    let mut source = Source::new(SaeFormat::DictionaryLearning, weights, names, widths)?;
+    let widths = (config.int("trainer.activation_dim")?, config.int("trainer.dict_size")?);
+    let format = SaeFormat::DictionaryLearning(Some(class));
+    let mut source = Source::new(format, weights, names, widths)?;
     source.config.architecture = architecture;
-    source.config.rescale_by_decoder_norm = scaled;
-    source.config.model_name = text("lm_name");
-    source.config.context_size =
-        config.get("buffer").and_then(|buffer| buffer.get("ctx_len")).and_then(Value::as_i64);
-    source.config.hook = hook(text("submodule_name").as_deref(), int("layer"));
+    source.config.rescale_by_decoder_norm = class == DictionaryClass::AutoEncoder;
+    source.config.model_name = config.text("trainer.lm_name")?;
+    source.config.context_size = config.positive_int("buffer.ctx_len")?;
+    source.config.hook =
+        hook(config.text("trainer.submodule_name")?.as_deref(), config.int("trainer.layer")?);
     Ok(source)
 }
 
-fn names() -> Names {
+/// Matryoshka and JumpReLU classes keep their weights as SAELens does, the others as `nn.Linear`.
+fn names(weights: &Weights) -> Names {
+    if weights.has("W_enc") {
+        return Names::canonical();
+    }
     Names {
         w_enc: Matrix::Transposed("encoder.weight".to_owned()),
         b_enc: Some("encoder.bias".to_owned()),
@@ -82,34 +79,65 @@ fn names() -> Names {
     }
 }
 
-fn class(weights: &Weights) -> &'static str {
-    let has = |name: &str| weights.has(name);
-    match () {
-        () if has("W_enc") => "JumpReluAutoEncoder",
-        () if has("gate_bias") => "GatedAutoEncoder",
-        () if has("bias") => "AutoEncoder",
-        () if has("decoder.bias") => "AutoEncoderNew",
-        () if has("threshold") && has("b_dec") => "BatchTopKSAE",
-        () => "AutoEncoderTopK",
-    }
+/// The class that the config names.
+fn named(config: &Settings) -> Result<Option<DictionaryClass>, SaeError> {
+    const CLASSES: &str = "AutoEncoder, AutoEncoderNew, GatedAutoEncoder, AutoEncoderTopK, BatchTopKSAE, \
+                           MatryoshkaBatchTopKSAE, JumpReluAutoEncoder";
+    let Some(name) = config.text("trainer.dict_class")? else { return Ok(None) };
+    let found = DictionaryClass::ALL.into_iter().find(|class| class.name() == name);
+    found.map(Some).ok_or_else(|| config.unsupported("dict_class", name, CLASSES))
 }
 
-fn k(weights: &Weights, trainer: &Value, file: &Path) -> Result<i64, SaeError> {
-    if weights.has("k") {
-        weights.expect("k", "[]", &[])?;
-        return Ok(weights.read("k", Select::All, Kind::Int64, Device::Cpu)?.int64_value(&[]).max(1));
+/// The class that alone has these tensors.
+fn class_of(weights: &Weights, file: &Path) -> Result<DictionaryClass, SaeError> {
+    let has = |name: &str| weights.has(name);
+    let scalar_threshold = weights.shape("threshold").is_some_and(|shape| shape.iter().all(|n| *n == 1));
+    if has("W_enc") {
+        let matryoshka = has("group_sizes") || (has("k") && scalar_threshold);
+        return Ok(if matryoshka { DictionaryClass::Matryoshka } else { DictionaryClass::JumpRelu });
     }
-    trainer
-        .get("k")
-        .and_then(Value::as_i64)
-        .filter(|k| *k > 0)
-        .ok_or_else(|| SaeError::Config { reason: "a TopK SAE without k".to_owned(), path: file.to_owned() })
+    if has("gate_bias") {
+        return Ok(DictionaryClass::Gated);
+    }
+    if has("bias") {
+        return Ok(DictionaryClass::AutoEncoder);
+    }
+    if has("decoder.bias") {
+        return Ok(DictionaryClass::AutoEncoderNew);
+    }
+    // TopK and BatchTopK have the same tensors. A threshold below zero was never set, so the SAE cannot be BatchTopK.
+    if !has("threshold") || (has("k") && weights.values("threshold")?.iter().all(|value| *value < 0.0)) {
+        return Ok(DictionaryClass::TopK);
+    }
+    Err(SaeError::Ambiguous {
+        reason:
+            "its tensors are those of both AutoEncoderTopK and BatchTopKSAE of dictionary_learning, and no \
+                 config.json beside it names the class: put that file there, or add --sae-format \
+                 dictionary-learning:AutoEncoderTopK or dictionary-learning:BatchTopKSAE"
+                .to_owned(),
+        path: file.to_owned(),
+    })
+}
+
+fn k(weights: &Weights, config: &Settings) -> Result<i64, SaeError> {
+    let written = config.positive_int("trainer.k")?;
+    if weights.has("k") {
+        let values = weights.values("k")?;
+        return match values.as_slice() {
+            [k] if *k >= 1.0 && k.fract() == 0.0 => Ok(*k as i64),
+            _ => {
+                let reason = format!("its \"k\" is {values:?}, expected one whole number above 0");
+                Err(SaeError::Config { reason, path: weights.path().to_owned() })
+            }
+        };
+    }
+    let reason = "a TopK SAE without k, in the file or as trainer.k in config.json".to_owned();
+    written.ok_or_else(|| SaeError::Config { reason, path: weights.path().to_owned() })
 }
 
 /// A threshold below zero was never set: every positive activation would pass it.
 fn refuse_untrained(weights: &Weights, file: &Path) -> Result<(), SaeError> {
-    let threshold = weights.read("threshold", Select::All, Kind::Double, Device::Cpu)?;
-    if threshold.numel() > 0 && threshold.min().double_value(&[]) < 0.0 {
+    if weights.values("threshold")?.iter().any(|value| *value < 0.0) {
         let reason = "a BatchTopK SAE whose inference threshold was never set (it is below zero)".to_owned();
         return Err(SaeError::Config { reason, path: file.to_owned() });
     }

@@ -4,29 +4,19 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::sae::config::{Architecture, Normalize, SaeFormat};
 use crate::sae::error::SaeError;
-use crate::sae::source::{Matrix, Names, Source, Threshold, json};
+use crate::sae::settings::Settings;
+use crate::sae::source::{Matrix, Names, Source, Threshold};
 use crate::weights::Weights;
 
 /// Opens the folder, or a file in its `checkpoints`.
 pub fn open(path: &Path) -> Result<Source, SaeError> {
     let folder = if path.is_dir() { path } else { path.parent().and_then(Path::parent).unwrap_or(path) };
-    let hyperparams = folder.join("hyperparams.json");
-    let cfg = json(&hyperparams)?;
-    let bad = |what: &str| SaeError::Config {
-        reason: format!("config has no \"{what}\", a positive number"),
-        path: hyperparams.clone(),
-    };
-    let norm = cfg.get("dataset_average_activation_norm").and_then(|norm| norm.get("in"));
-    let norm = norm.and_then(Value::as_f64).filter(|norm| *norm > 0.0);
-    let norm = norm.ok_or_else(|| bad("dataset_average_activation_norm.in"))?;
-    let threshold = cfg.get("jump_relu_threshold").and_then(Value::as_f64);
-    let threshold = threshold.ok_or_else(|| bad("jump_relu_threshold"))?;
-    let int = |name: &str| cfg.get(name).and_then(Value::as_i64);
-    let d_in = int("d_model").ok_or_else(|| bad("d_model"))?;
+    let cfg = Settings::read(&folder.join("hyperparams.json"))?;
+    let norm = cfg.need_positive("dataset_average_activation_norm.in")?;
+    let threshold = cfg.number("jump_relu_threshold")?.ok_or_else(|| cfg.missing("jump_relu_threshold"))?;
+    let d_in = cfg.positive_int("d_model")?.ok_or_else(|| cfg.missing("d_model"))?;
     let scale = (d_in as f64).sqrt() / norm;
     let weights = Weights::open(&folder.join("checkpoints/final.safetensors"))?;
     let names = Names {
@@ -39,13 +29,12 @@ pub fn open(path: &Path) -> Result<Source, SaeError> {
         gate: None,
         w_skip: None,
     };
-    let mut source = Source::new(SaeFormat::LlamaScope, weights, names, (Some(d_in), int("d_sae")))?;
+    let mut source = Source::new(SaeFormat::LlamaScope, weights, names, (Some(d_in), cfg.int("d_sae")?))?;
     let config = &mut source.config;
     config.architecture = Architecture::JumpRelu;
     config.normalize = Normalize::Scale(scale);
-    let text = |name: &str| cfg.get(name).and_then(Value::as_str).map(str::to_owned);
-    config.hook = text("hook_point_in");
-    config.hook_out = text("hook_point_out").filter(|out| config.hook.as_ref() != Some(out));
+    config.hook = cfg.text("hook_point_in")?;
+    config.hook_out = cfg.text("hook_point_out")?.filter(|out| config.hook.as_ref() != Some(out));
     config.transcoder |= config.hook_out.is_some();
     Ok(source)
 }

@@ -11,7 +11,7 @@ mod sparsify;
 use std::path::Path;
 
 use super::config::SaeFormat;
-use super::error::SaeError;
+use super::error::{self, SaeError};
 use super::source::Source;
 use crate::weights::Weights;
 
@@ -22,35 +22,42 @@ pub fn open(path: &Path, format: Option<SaeFormat>) -> Result<Source, SaeError> 
         None => recognise(path)?,
     };
     match format {
-        SaeFormat::SaeLens => sae_lens::open(folder(path)),
+        SaeFormat::SaeLens => sae_lens::open(path),
         SaeFormat::SaeVis => sae_vis::open(&file(path, &["pt"])?),
         SaeFormat::Gpt2SmallSaes => sae_vis::open_pickled(&file(path, &["pt"])?),
         SaeFormat::GemmaScope => gemma_scope::open(&file(path, &["npz", "safetensors"])?),
         SaeFormat::OpenAi => openai::open(&file(path, &["pt"])?),
         SaeFormat::Sparsify => sparsify::open(folder(path)),
-        SaeFormat::DictionaryLearning => dictionary_learning::open(&file(path, &["pt"])?),
+        SaeFormat::DictionaryLearning(class) => dictionary_learning::open(&file(path, &["pt"])?, class),
         SaeFormat::LlamaScope => llama_scope::open(path),
     }
 }
 
 /// By the names of files; `.pt` files by the names of their tensors.
+///
+/// A `.safetensors` file is never told by its tensors: formats share their names, and only the config beside says which
+/// activation function, which normalization and which bias are meant.
 fn recognise(path: &Path) -> Result<SaeFormat, SaeError> {
     let inside = folder(path);
     let has = |name: &str| inside.join(name).is_file();
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if has("cfg.json") && has("sae_weights.safetensors") && extension != "pt" {
-        return Ok(SaeFormat::SaeLens);
+    let is = |name: &str| path.file_name().is_some_and(|own| own == name);
+    if is("sae_weights.safetensors") || (path.is_dir() && has("sae_weights.safetensors")) {
+        return Ok(SaeFormat::SaeLens); // whose error names a missing cfg.json
     }
-    if has("cfg.json") && has("sae.safetensors") && extension != "pt" {
-        return Ok(SaeFormat::Sparsify);
+    if is("sae.safetensors") || (path.is_dir() && has("sae.safetensors")) {
+        return Ok(SaeFormat::Sparsify); // the same
     }
     if path.join("hyperparams.json").is_file() || path.ends_with("checkpoints/final.safetensors") {
         return Ok(SaeFormat::LlamaScope);
     }
-    if path.is_dir() && has("sae_weights.safetensors") {
-        return Ok(SaeFormat::SaeLens); // whose error will name the missing cfg.json
+    if path.is_file() && extension == "safetensors" {
+        if has("cfg.json") {
+            return Ok(SaeFormat::SaeLens);
+        }
+        return Err(SaeError::NoConfig { path: path.to_owned() });
     }
-    let file = file(path, &["npz", "pt"]).map_err(|_none| unknown(path, describe(path)))?;
+    let file = file(path, &["npz", "pt", "pth"])?;
     match file.extension().and_then(|extension| extension.to_str()) {
         Some("npz") => Ok(SaeFormat::GemmaScope),
         _ => by_names(&Weights::open(&file)?, &file),
@@ -64,7 +71,7 @@ fn by_names(weights: &Weights, file: &Path) -> Result<SaeFormat, SaeError> {
     } else if ends("pre_bias") && ends("latent_bias") {
         Ok(SaeFormat::OpenAi)
     } else if ends("encoder.weight") || (ends("threshold") && ends("W_enc")) {
-        Ok(SaeFormat::DictionaryLearning)
+        Ok(SaeFormat::DictionaryLearning(None))
     } else if ends("W_enc") && ends("W_dec") {
         Ok(SaeFormat::SaeVis)
     } else {
@@ -79,39 +86,71 @@ fn folder(path: &Path) -> &Path {
     if path.is_dir() { path } else { path.parent().unwrap_or(path) }
 }
 
+/// Files that hold the SAE whatever lies beside them, such as an optimizer's state.
+const NAMED: [&str; 3] = ["ae.pt", "params.npz", "params.safetensors"];
+
 /// The file itself, or the only one of its kind in a folder.
 fn file(path: &Path, extensions: &[&str]) -> Result<std::path::PathBuf, SaeError> {
-    if !path.is_dir() {
+    if path.is_file() {
         return Ok(path.to_owned());
     }
-    let read = |source| SaeError::Config { reason: format!("{source}"), path: path.to_owned() };
-    let mut found = Vec::new();
-    for entry in path.read_dir().map_err(read)? {
-        let entry = entry.map_err(read)?.path();
-        let extension = entry.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-        let helper = entry.to_string_lossy().contains("log_feature_sparsity");
-        let expected = entry.file_name().is_some_and(|name| name == "expected.safetensors");
-        if extensions.contains(&extension) && !helper && !expected {
-            found.push(entry);
-        }
+    if !path.is_dir() {
+        let found =
+            if path.exists() { "a pipe or device, expected a file" } else { "no such file or folder" };
+        return Err(unknown(path, found.to_owned()));
     }
-    match found.as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(unknown(path, describe(path))),
-        many => {
-            let reason = format!("the folder holds {} SAEs: name one file of it", many.len());
-            Err(SaeError::Config { reason, path: path.to_owned() })
+    let entries = entries(path)?;
+    if let Some(named) = NAMED.iter().find(|name| entries.iter().any(|own| own == *name)) {
+        return Ok(path.join(named));
+    }
+    let helper = |name: &str| name.contains("log_feature_sparsity") || name == "expected.safetensors";
+    let mut found = entries.iter().filter(|name| has_extension(name, extensions) && !helper(name));
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(path.join(only)),
+        (None, _) => {
+            let inside: Vec<String> =
+                entries.iter().filter(|name| holds_weights(&path.join(name))).cloned().collect();
+            if inside.is_empty() { Err(unknown(path, describe(&entries))) } else { Err(many(inside, path)) }
+        }
+        (Some(_), Some(_)) => {
+            let of_kind = |name: &&String| has_extension(name, extensions) && !helper(name);
+            Err(many(entries.iter().filter(of_kind).cloned().collect(), path))
         }
     }
 }
 
-fn describe(path: &Path) -> String {
-    let Ok(entries) = path.read_dir() else { return "no such file or folder".to_owned() };
-    let mut names: Vec<String> =
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+/// The names in a folder, sorted.
+fn entries(path: &Path) -> Result<Vec<String>, SaeError> {
+    let read =
+        |source: std::io::Error| SaeError::Config { reason: source.to_string(), path: path.to_owned() };
+    let entries: Result<Vec<_>, _> = path.read_dir().map_err(read)?.collect();
+    let mut names: Vec<String> = entries
+        .map_err(read)?
+        .into_iter()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
-    names.truncate(6);
-    if names.is_empty() { "an empty folder".to_owned() } else { names.join(", ") }
+    Ok(names)
+}
+
+fn has_extension(name: &str, extensions: &[&str]) -> bool {
+    Path::new(name).extension().and_then(|own| own.to_str()).is_some_and(|own| extensions.contains(&own))
+}
+
+/// Whether a folder holds weights of any format.
+fn holds_weights(folder: &Path) -> bool {
+    let weights = |name: &String| has_extension(name, &["safetensors", "npz", "pt", "pth"]);
+    folder.is_dir()
+        && (folder.join("checkpoints").is_dir()
+            || entries(folder).is_ok_and(|names| names.iter().any(weights)))
+}
+
+fn many(names: Vec<String>, path: &Path) -> SaeError {
+    SaeError::Many { names, path: path.to_owned() }
+}
+
+fn describe(entries: &[String]) -> String {
+    if entries.is_empty() { "an empty folder".to_owned() } else { error::first(entries) }
 }
 
 fn unknown(path: &Path, found: String) -> SaeError {

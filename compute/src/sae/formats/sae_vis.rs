@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::sae::config::SaeFormat;
 use crate::sae::error::SaeError;
-use crate::sae::source::{Names, Source, json};
+use crate::sae::settings::Settings;
+use crate::sae::source::{Names, Source};
 use crate::weights::{Plain, Weights};
 
 /// `25.pt`, and beside it `25_cfg.json` if there is one.
@@ -18,11 +17,10 @@ pub fn open(file: &Path) -> Result<Source, SaeError> {
     let Some(cfg) = name.map(|name| file.with_file_name(name)).filter(|cfg| cfg.is_file()) else {
         return Ok(source);
     };
-    let cfg = json(&cfg)?;
-    let text = |name: &str| cfg.get(name).and_then(Value::as_str).map(str::to_owned);
-    source.config.hook = text("act_name").or_else(|| text("hook_name"));
-    source.config.model_name = text("model_name");
-    source.config.context_size = cfg.get("seq_len").and_then(Value::as_i64);
+    let cfg = Settings::read(&cfg)?;
+    source.config.hook = cfg.text("act_name")?.or(cfg.text("hook_name")?);
+    source.config.model_name = cfg.text("model_name")?;
+    source.config.context_size = cfg.positive_int("seq_len")?;
     Ok(source)
 }
 

@@ -6,34 +6,28 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use crate::sae::config::{Architecture, SaeFormat};
 use crate::sae::error::SaeError;
-use crate::sae::source::{Matrix, Names, Source, Threshold, json};
+use crate::sae::origin::Origin;
+use crate::sae::settings::Settings;
+use crate::sae::source::{Matrix, Names, Source, Threshold};
 use crate::weights::Weights;
 
 /// Opens a folder.
 pub fn open(folder: &Path) -> Result<Source, SaeError> {
-    let path = folder.join("cfg.json");
-    let cfg = json(&path)?;
-    let flag = |name: &str| cfg.get(name).and_then(Value::as_bool).unwrap_or(false);
-    let int = |name: &str| cfg.get(name).and_then(Value::as_i64).filter(|value| *value > 0);
-    let activation = cfg.get("activation").and_then(Value::as_str).unwrap_or("topk");
-    let unsupported =
-        |what, got: String, expected| Err(SaeError::Unsupported { what, got, expected, path: path.clone() });
+    let cfg = Settings::read(&folder.join("cfg.json"))?;
+    let flag = |name: &str| Ok::<_, SaeError>(cfg.flag(name)?.unwrap_or(false));
+    let activation = cfg.text("activation")?.unwrap_or_else(|| "topk".to_owned());
     if activation != "topk" {
-        return unsupported("activation", activation.to_owned(), "topk");
+        return Err(cfg.unsupported("activation", activation, "topk"));
     }
-    if flag("signed") {
-        return unsupported("signed", "true".to_owned(), "false");
+    if flag("signed")? {
+        return Err(cfg.unsupported("signed", "true".to_owned(), "false"));
     }
-    let Some(k) = int("k") else {
-        let reason = "a topk SAE without k".to_owned();
-        return Err(SaeError::Config { reason, path });
-    };
+    let k = cfg.positive_int("k")?.ok_or_else(|| cfg.error("a topk SAE without k".to_owned()))?;
     let weights = Weights::open(&folder.join("sae.safetensors"))?;
-    let transcode = flag("transcode");
+    let transcode = flag("transcode")?;
+    let skips = flag("skip_connection")?;
     let names = Names {
         w_enc: Matrix::Transposed("encoder.weight".to_owned()),
         b_enc: Some("encoder.bias".to_owned()),
@@ -42,13 +36,14 @@ pub fn open(folder: &Path) -> Result<Source, SaeError> {
         b_in: Some("b_dec".to_owned()).filter(|_| !transcode),
         threshold: Threshold::None,
         gate: None,
-        w_skip: Some("W_skip".to_owned()).filter(|_| flag("skip_connection")),
+        w_skip: Some("W_skip".to_owned()).filter(|_| skips),
     };
-    let mut source = Source::new(SaeFormat::Sparsify, weights, names, (int("d_in"), int("num_latents")))?;
+    // num_latents of 0 stands for d_in times expansion_factor.
+    let d_sae = cfg.int("num_latents")?.filter(|n| *n > 0);
+    let mut source = Source::new(SaeFormat::Sparsify, weights, names, (cfg.int("d_in")?, d_sae))?;
     source.config.architecture = Architecture::TopK { k };
     source.config.transcoder = transcode;
-    let module = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    (source.config.hook, source.config.hook_out) = hooks(&module, transcode);
+    (source.config.hook, source.config.hook_out) = hooks(Origin::of(folder).name(), transcode);
     Ok(source)
 }
 
