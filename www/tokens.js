@@ -3,8 +3,11 @@
 // that are there already are used again, and only what differs is changed.
 //
 // list:  example ␝ example …
-// line, example:  row ␟ position of the first token ␟ index of the bold token ␟ index of the token that Tab stops at,
-//   then for each token ␞ classes ␟ token id ␟ character that it is part of ␟ text; an index is -1 where there is none
+// line, example:  row ␟ position of the first token ␟ index of the bold token ␟ index of the token that Tab stops at
+//     ␟ activation ␟ count ␟ whether its letters are joined ␟ strip,
+//   then for each token ␞ classes ␟ token id ␟ character that it is part of ␟ the text that it stands for, percent-encoded
+//     ␟ text as shown; an index is -1 where there is none
+// strip:  tokens of the row ; first position of the line ; one past its last ; a path for each strength
 //
 // ␝, ␞ and ␟ are U+001D to U+001F. They stand in no token, for control characters in tokens are shown as escapes. Texts
 // become text nodes, never markup.
@@ -34,7 +37,7 @@
   blankToken.append("-");
 
   const drawToken = (span, token, position, isStop) => {
-    const [classes, id, joined, text] = token.split(BETWEEN_FIELDS);
+    const [classes, id, joined, raw, text] = token.split(BETWEEN_FIELDS);
     if (span.className !== classes) span.className = classes;
     set(span, "data-position", position);
     set(span, "data-token-id", id);
@@ -51,8 +54,8 @@
 
   const read = (line) => {
     const [head, ...tokens] = line.split(BETWEEN_TOKENS);
-    const [row, first, bold, stop] = head.split(BETWEEN_FIELDS);
-    return { row, first: Number(first), bold: Number(bold), stop: Number(stop), tokens };
+    const [row, first, bold, stop, act, count, shaped, strip] = head.split(BETWEEN_FIELDS);
+    return { row, first: Number(first), bold: Number(bold), stop: Number(stop), act, count, shaped: shaped === "1", strip, tokens };
   };
 
   customElements.define("token-line", class extends HTMLElement {

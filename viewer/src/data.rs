@@ -3,13 +3,16 @@
 //! Opening reads the manifest alone; the vocabulary and the first block come side by side after it, the index
 //! when a page asks. Whatever is asked for twice is fetched once.
 
-mod files;
 mod loading;
 mod source;
 
 use std::{any::Any, future::Future, rc::Rc, sync::Arc};
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture, try_join};
+use page_logic::{
+    error::DataError,
+    files::{Files, typed},
+};
 use send_wrapper::SendWrapper;
 use shared::{
     BundleError,
@@ -22,9 +25,7 @@ use shared::{
     prompt::{Prompt, PromptIndex},
     vocab::Vocab,
 };
-use thiserror::Error;
 
-use files::{Files, typed};
 pub use loading::Loading;
 pub use source::Source;
 
@@ -34,41 +35,6 @@ const KEPT_BLOCKS: usize = 24;
 const KEPT_CHUNKS: usize = 8;
 /// Decoded prompts kept.
 const KEPT_PROMPTS: usize = 8;
-
-/// Why something cannot be shown.
-#[derive(Debug, Clone, Error)]
-pub enum DataError {
-    /// No answer at all.
-    #[error("could not fetch: {reason}; is it being served, and may this page read from that host? ({url})")]
-    Unreachable {
-        /// What the browser said.
-        reason: String,
-        /// What was fetched.
-        url: String,
-    },
-    /// No bundle where one was expected.
-    #[error(
-        "no bundle here: the host answered {status}; put a bundle's folder beside this page as `bundle`, name \
-         one with ?bundle=URL, or drop a .saevis file here ({url})"
-    )]
-    NoBundle {
-        /// HTTP status.
-        status: u16,
-        /// Where a manifest was looked for.
-        url: String,
-    },
-    /// A file of the bundle is not there.
-    #[error("could not fetch: the host answered {status}; is the whole bundle on the host? ({url})")]
-    Status {
-        /// HTTP status.
-        status: u16,
-        /// What was fetched.
-        url: String,
-    },
-    /// A file is there, but wrong.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-}
 
 /// An open bundle.
 pub struct Bundle {

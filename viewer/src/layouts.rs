@@ -3,12 +3,13 @@
 //! A layout that the open bundle does not cover is not shown; the bundle's own is, and the editor says why.
 
 use leptos::prelude::*;
-use shared::layout::{Layout, Needs, Preset, Refusal, Use};
-
-use crate::{
-    data::Bundle,
+use page_logic::{
+    layouts::{check, own, used_by},
     route::{Route, escape, value_in},
 };
+use shared::layout::{Layout, Use};
+
+use crate::data::Bundle;
 
 /// The layouts that the reader chose; `None` = the bundle's own.
 #[derive(Clone, Copy)]
@@ -75,69 +76,10 @@ impl Layouts {
     /// What is shown: the choice where `bundle` covers it, or else its own.
     pub fn shown(self, r#use: Use, bundle: &Bundle) -> Layout {
         let chosen = self.chosen(r#use).get();
-        chosen.filter(|layout| check(layout, r#use, bundle).is_ok()).unwrap_or_else(|| own(r#use, bundle))
+        chosen
+            .filter(|layout| check(layout, r#use, &bundle.manifest).is_ok())
+            .unwrap_or_else(|| own(r#use, &bundle.manifest))
     }
-}
-
-/// Which layout a page is shown in.
-pub fn used_by(route: &Route) -> Option<Use> {
-    match route {
-        Route::Feature(_) => Some(Use::Feature),
-        Route::Prompt { .. } => Some(Use::Prompt),
-        Route::Features(_) | Route::About | Route::Unknown(_) => None,
-    }
-}
-
-/// The layout that `bundle` was made for.
-pub fn own(r#use: Use, bundle: &Bundle) -> Layout {
-    let layouts = &bundle.manifest.layouts;
-    match r#use {
-        Use::Feature => layouts.feature.clone(),
-        Use::Prompt => layouts.prompt.clone(),
-    }
-}
-
-/// Why a layout cannot be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfit {
-    /// An option is out of its range, or the page cannot have such a layout.
-    Invalid(String),
-    /// The bundle holds less than is asked for.
-    Refused(Vec<Refusal>),
-}
-
-impl Unfit {
-    /// All reasons in one line.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Invalid(reason) => reason.clone(),
-            Self::Refused(refusals) => {
-                let line = |r: &Refusal| format!("{}.{}: {}", r.component, r.option, r.reason);
-                refusals.iter().map(line).collect::<Vec<_>>().join("; ")
-            }
-        }
-    }
-}
-
-/// Whether `bundle` can be shown in `layout`.
-pub fn check(layout: &Layout, r#use: Use, bundle: &Bundle) -> Result<(), Unfit> {
-    let valid = match r#use {
-        Use::Feature => layout.validate(),
-        Use::Prompt => layout.validate_prompt(),
-    };
-    valid.map_err(|e| Unfit::Invalid(e.to_string()))?;
-    let refusals = held(bundle).covers(&layout.needs());
-    if refusals.is_empty() { Ok(()) } else { Err(Unfit::Refused(refusals)) }
-}
-
-fn held(bundle: &Bundle) -> Needs {
-    let layouts = &bundle.manifest.layouts;
-    layouts.feature.needs().and(&layouts.prompt.needs())
-}
-
-/// The presets for `use`.
-pub fn presets(r#use: Use) -> Vec<Preset> {
-    Preset::all().into_iter().filter(|p| p.r#use == r#use).collect()
 }
 
 fn key(r#use: Use) -> &'static str {

@@ -1,8 +1,7 @@
 //! The page that opens a bundle: it shows what each feature of a sparse autoencoder means.
 //!
-//! Read in this order: [`route`] (what a link carries), [`data`] (fetching and decoding), [`state`] (the rest),
-//! [`pages`], [`panels`] (one per component of a layout), [`components`] (know nothing of SAEs), [`mod@format`],
-//! [`scale`], [`search`] and [`walk`] (pure).
+//! What it decides without a page is in [`page_logic`]. Read in this order: [`data`] (fetching and decoding), [`state`] (the
+//! rest of what the page knows), [`pages`], [`panels`] (one per component of a layout), [`components`] (know nothing of SAEs).
 //!
 //! # Hooks for tests and scripts
 //! | hook | where |
@@ -45,20 +44,15 @@
 
 pub mod components;
 pub mod data;
-pub mod format;
 pub mod layouts;
 pub mod pages;
 pub mod panels;
-pub mod route;
-pub mod scale;
-pub mod search;
 pub mod state;
-pub mod walk;
 
 use leptos::{ev, prelude::*};
 
+use page_logic::route::Route;
 use pages::frame::Frame;
-use route::Route;
 use state::Session;
 
 /// The whole page.

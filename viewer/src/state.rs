@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
+use page_logic::{route::Route, walk::Walk};
 use shared::{sequence::TokenView, vocab::Vocab};
 
 use crate::{
     data::{Bundle, Source},
     layouts::Layouts,
-    route::Route,
-    walk::Walk,
 };
 
 /// What every page can reach: given as context by [`crate::App`].

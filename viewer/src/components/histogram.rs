@@ -1,12 +1,11 @@
 //! A histogram: bars as one path a colour, two axes, and a line at a marked value.
 
 use leptos::prelude::*;
-use shared::{decimals, histogram::Histogram};
-
-use crate::{
+use page_logic::{
     format::{short_count, trimmed},
     scale::{BOTTOM, HEIGHT, LEFT, Plot, RIGHT, TOP, WIDTH},
 };
+use shared::{decimals, histogram::Histogram};
 
 /// What the bars' colour says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,9 @@ use std::{any::Any, future::Future, marker::PhantomData, rc::Rc};
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use leptos::prelude::*;
+use page_logic::error::DataError;
 
-use super::{DataError, in_background};
+use super::in_background;
 
 type Found = Result<Rc<dyn Any>, DataError>;
 

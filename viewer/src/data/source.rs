@@ -4,6 +4,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use leptos::prelude::window;
+use page_logic::{address::Address, error::DataError};
 use send_wrapper::SendWrapper;
 use shared::{
     BundleError,
@@ -13,8 +14,6 @@ use shared::{
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::Blob;
-
-use super::DataError;
 
 /// The folder beside the page in which a bundle is looked for.
 const DEFAULT_FOLDER: &str = "bundle";
@@ -61,11 +60,10 @@ impl Source {
 
     /// The bundle at `address`: a `.saevis`, or a folder, which may also be named by its manifest.
     pub fn at(address: &str) -> Self {
-        if address.ends_with(".saevis") {
-            return Self::archive(address.to_owned(), Bytes::Remote);
+        match Address::of(address) {
+            Address::Archive(url) => Self::archive(url, Bytes::Remote),
+            Address::Folder(base) => Self(Kind::Folder(base)),
         }
-        let folder = address.strip_suffix("manifest.json").unwrap_or(address).trim_end_matches('/');
-        Self(Kind::Folder(format!("{folder}/")))
     }
 
     /// A file that the reader picked or dropped.
@@ -204,17 +202,4 @@ async fn bytes_of(buffer: js_sys::Promise) -> Result<Vec<u8>, JsValue> {
 fn message(error: &JsValue) -> String {
     let text = error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |e| e.message().into());
     text.trim_end_matches('.').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_and_its_manifest_name_the_same_bundle() {
-        for address in ["https://host/b", "https://host/b/", "https://host/b/manifest.json"] {
-            assert_eq!(Source::at(address).address(), "https://host/b/");
-        }
-        assert_eq!(Source::at("https://host/b.saevis").address(), "https://host/b.saevis");
-    }
 }

@@ -1,12 +1,10 @@
 //! Provenance and health: what the numbers were computed from, and how far to trust them.
 
 use leptos::prelude::*;
+use page_logic::format::{bytes, count, percent, significant};
 use shared::manifest::{Health, Manifest, SaeInfo};
 
-use crate::{
-    format::{bytes, count, percent, significant},
-    state::{Session, use_bundle},
-};
+use crate::state::{Session, use_bundle};
 
 /// A name, a value, and whether the value is code.
 type Fact = (&'static str, String, bool);

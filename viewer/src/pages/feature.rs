@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use leptos::{html, prelude::*};
+use page_logic::{
+    format::{bytes, count, percent, significant},
+    route::Route,
+};
 use shared::{
     decimals,
     layout::{Layout, Use},
@@ -13,9 +17,7 @@ use crate::{
     components::error_note::ErrorNote,
     components::handler::handler,
     data::{Bundle, Loading, Shown},
-    format::{bytes, count, percent, significant},
     panels::{LayoutColumns, label::label},
-    route::Route,
     state::{Marks, Session, use_bundle},
 };
 

@@ -7,6 +7,14 @@ use std::{ops::Range, sync::Arc};
 
 use futures_util::future::try_join;
 use leptos::prelude::*;
+use page_logic::{
+    axis::{Axis, counts},
+    browse::{Browse, Column, Stat},
+    find::{Searchable, order},
+    format::{count, percent, significant, trimmed},
+    route::Route,
+    walk::Walk,
+};
 use shared::{decimals, index::FeatureIndex, labels::Labels, vocab::Vocab};
 use wasm_bindgen::JsCast as _;
 
@@ -20,11 +28,7 @@ use crate::{
         virtual_list::{Scroll, VirtualList},
     },
     data::Loading,
-    format::{count, percent, significant, trimmed},
-    route::Route,
-    search::{Axis, Browse, Column, Searchable, Stat, counts, order},
     state::{Session, use_bundle},
-    walk::Walk,
 };
 
 /// Height of a row, in CSS pixels; `.features-row` of components.css has the same.

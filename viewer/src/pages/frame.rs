@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use leptos::{ev, prelude::*};
+use page_logic::{layouts::used_by, route::Route};
 use wasm_bindgen::JsCast as _;
 
 use crate::{
     components::{error_note::ErrorNote, handler::handler},
     data::{Bundle, Loading},
-    layouts::used_by,
     pages::{
         about::AboutPage,
         feature::{FeaturePage, focus_index, go_random},
@@ -16,7 +16,6 @@ use crate::{
         prompt::PromptPage,
     },
     panels::{label::provide_labels, layout_editor::LayoutEditor, token_card::TokenCard},
-    route::Route,
     state::{Opened, Session},
 };
 

@@ -7,6 +7,11 @@ use std::sync::Arc;
 
 use futures_util::future::try_join;
 use leptos::prelude::*;
+use page_logic::{
+    error::DataError,
+    line::{Line, Scale},
+    route::Route,
+};
 use shared::{
     layout::Use,
     prompt::{Metric, Prompt, Score},
@@ -19,14 +24,8 @@ use crate::{
         error_note::ErrorNote,
         tokens::{TokenRef, token_line},
     },
-    data::{Bundle, DataError, Loading, Shown},
-    panels::{
-        LayoutColumns,
-        label::label,
-        sequence_line::{Scale, spans},
-        sequences::TokenEvents,
-    },
-    route::Route,
+    data::{Bundle, Loading, Shown},
+    panels::{LayoutColumns, label::label, sequences::TokenEvents},
     state::{Hover, Marks, Session, use_bundle},
 };
 
@@ -182,7 +181,8 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     let marks = Marks::new(of(active).map(|t| t.act), of(found.position).and_then(|t| t.logit));
     let entry = found.prompt.features.iter().find(|f| f.feature == score.feature);
     let scale = entry.map(|f| Scale::of(shown.feature().stats.max, &f.acts));
-    let line = scale.map(|scale| token_line(&spans(&tokens, 0, Some(found.position), &found.vocab, scale)));
+    let line =
+        scale.map(|scale| token_line(&Line::of(&tokens, 0, Some(found.position), &found.vocab, scale)));
     let layout = session.layouts.shown(Use::Prompt, &shown.bundle);
     let (vocab, max_act) = (found.vocab.clone(), shown.max_act());
     let show = move |token: TokenRef| {

@@ -1,11 +1,11 @@
 //! Activations over active positions.
 
 use leptos::prelude::*;
+use page_logic::format::{count, percent};
 
 use crate::{
     components::histogram::{HistogramPlot, Tone},
     data::Shown,
-    format::{count, percent},
     state::Marks,
 };
 

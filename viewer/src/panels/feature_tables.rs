@@ -1,14 +1,16 @@
 //! Related neurons and features.
 
 use leptos::prelude::*;
+use page_logic::{
+    format::{percent, signed},
+    route::Route,
+};
 use shared::{feature::Correlated, layout::FeatureTablesOptions};
 
 use crate::{
     components::table::{Cell, NumberTable},
     data::{Bundle, Shown},
-    format::{percent, signed},
     panels::label::label,
-    route::Route,
 };
 
 const CORRELATED: [&str; 3] = ["Index", "Pearson Corr.", "Cosine Sim."];

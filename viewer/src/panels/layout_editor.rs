@@ -6,12 +6,15 @@
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use leptos::prelude::*;
+use page_logic::{
+    layouts::{Unfit, check, own, presets, used_by},
+    route::escape,
+};
 use shared::layout::{Column, Component, Layout, OptionInfo, Setting, StackMode, Use};
 
 use crate::{
     components::handler::handler,
     data::Bundle,
-    layouts::{Unfit, check, own, presets, used_by},
     state::{Session, use_bundle},
 };
 
@@ -39,8 +42,8 @@ impl Editor {
     fn try_layout(self, draft: Layout) {
         let bundle = self.bundle.get_value();
         self.said.set(String::new());
-        if check(&draft, self.r#use, &bundle).is_ok() {
-            let chosen = (draft != own(self.r#use, &bundle)).then(|| draft.clone());
+        if check(&draft, self.r#use, &bundle.manifest).is_ok() {
+            let chosen = (draft != own(self.r#use, &bundle.manifest)).then(|| draft.clone());
             self.session.layouts.choose(self.r#use, chosen);
             self.session.replace(self.session.route.get_untracked());
         }
@@ -75,7 +78,8 @@ pub fn LayoutEditor() -> impl IntoView {
         None => ().into_any(),
         Some(r#use) => {
             let bundle = use_bundle();
-            let first = session.layouts.chosen(r#use).get_untracked().unwrap_or_else(|| own(r#use, &bundle));
+            let first =
+                session.layouts.chosen(r#use).get_untracked().unwrap_or_else(|| own(r#use, &bundle.manifest));
             let (draft, said) = (RwSignal::new(first), RwSignal::new(String::new()));
             let editor = Editor { session, r#use, bundle: StoredValue::new(bundle), draft, said };
             view! {
@@ -89,7 +93,7 @@ pub fn LayoutEditor() -> impl IntoView {
 
 fn body(editor: Editor) -> AnyView {
     let draft = editor.draft.get();
-    let unfit = check(&draft, editor.r#use, &editor.bundle.get_value()).err();
+    let unfit = check(&draft, editor.r#use, &editor.bundle.get_value().manifest).err();
     let general = match &unfit {
         Some(Unfit::Invalid(reason)) => reason.clone(),
         _ => editor.said.get(),
@@ -122,11 +126,11 @@ fn button(text: &'static str, name: &'static str, act: impl Fn() + 'static) -> A
 /// The bundle's own layout, the presets, and whether the draft is one of them.
 fn preset_choice(editor: Editor, draft: &Layout) -> AnyView {
     let bundle = editor.bundle.get_value();
-    let mut known = vec![("the bundle's own", own(editor.r#use, &bundle))];
+    let mut known = vec![("the bundle's own", own(editor.r#use, &bundle.manifest))];
     known.extend(presets(editor.r#use).into_iter().map(|p| (p.name, p.layout)));
     let custom = known.iter().all(|(_, layout)| layout != draft);
     let choices = known.into_iter().map(|(name, layout)| {
-        let why = check(&layout, editor.r#use, &bundle).err().map(|unfit| unfit.text());
+        let why = check(&layout, editor.r#use, &bundle.manifest).err().map(|unfit| unfit.text());
         let here = (layout == *draft).then_some("true");
         let unfit = why.is_some();
         let title = why.unwrap_or_default();
@@ -339,7 +343,7 @@ fn px_input(
 /// The layout as JSON: copied, downloaded, pasted, opened from a file.
 fn exchange(editor: Editor, draft: &Layout) -> AnyView {
     let json = draft.to_json();
-    let href = format!("data:application/json,{}", crate::route::escape(&json));
+    let href = format!("data:application/json,{}", escape(&json));
     let read = move |text: &str| match Layout::from_json(text) {
         Ok(layout) => editor.try_layout(layout),
         Err(e) => editor.said.set(format!("this is no layout: {e}")),

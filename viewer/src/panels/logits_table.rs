@@ -1,6 +1,7 @@
 //! Tokens that the feature's direction makes least and most likely, side by side.
 
 use leptos::prelude::*;
+use page_logic::format::signed;
 use shared::{feature::TokenLogit, layout::LogitsTableOptions, vocab::Vocab};
 
 use wasm_bindgen::JsCast as _;
@@ -10,7 +11,6 @@ use crate::{
     components::handler::handler,
     components::token_chip::{Side, token_chip},
     data::Shown,
-    format::signed,
     panels::not_stored,
     state::Marks,
 };

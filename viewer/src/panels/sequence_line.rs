@@ -3,76 +3,14 @@
 use std::sync::Arc;
 
 use leptos::{html, prelude::*};
-use shared::{
-    sequence::{RowActs, TokenView},
-    vocab::Vocab,
-};
+use page_logic::line::{Line, Scale};
 use wasm_bindgen::JsCast as _;
 use web_sys::HtmlElement;
 
 use crate::{
-    components::{
-        error_note::ErrorNote,
-        next_frame::next_frame,
-        tokens::{TokenSpan, token_line},
-    },
+    components::{error_note::ErrorNote, next_frame::next_frame, tokens::token_line},
     data::{Loading, Shown},
 };
-
-/// How strongly tokens are coloured: what full background and full underline stand for.
-#[derive(Debug, Clone, Copy)]
-pub struct Scale {
-    /// Largest activation of the feature.
-    pub act: f64,
-    /// Largest loss effect, in nats.
-    pub effect: f64,
-}
-
-/// No underline is full below this, in nats: a feature without effects is not painted as if it had some.
-const MIN_EFFECT: f64 = 0.01;
-
-impl Scale {
-    /// The scale of a feature whose largest activation is `max`, over the effects stored in `acts`.
-    pub fn of(max: f32, acts: &RowActs) -> Self {
-        let effect = acts.effects.loss.values().fold(MIN_EFFECT, |m, v| m.max(v.abs()));
-        Self { act: f64::from(max), effect }
-    }
-}
-
-/// The spans of `tokens` in corpus row `row`; the one at `bold` is bold.
-pub fn spans(
-    tokens: &[TokenView],
-    row: u32,
-    bold: Option<u32>,
-    vocab: &Vocab,
-    scale: Scale,
-) -> Vec<TokenSpan> {
-    let ids: Vec<u32> = tokens.iter().map(|t| t.token_id).collect();
-    let mut spans: Vec<TokenSpan> = tokens
-        .iter()
-        .zip(vocab.texts(&ids))
-        .map(|(t, text)| TokenSpan {
-            escaped: text.as_bytes() != vocab.bytes_of(t.token_id),
-            text,
-            token_id: t.token_id,
-            row,
-            position: t.position,
-            fill: if scale.act > 0.0 { t.act / scale.act } else { 0.0 },
-            underline: t.effect.as_ref().map_or(0.0, |e| e.loss_effect / scale.effect),
-            bold: bold == Some(t.position),
-            tab_stop: false,
-            joined: None,
-        })
-        .collect();
-    for joined in vocab.joined_characters(&ids) {
-        for span in &mut spans[joined.tokens] {
-            // The character itself may be one that has to be escaped.
-            span.escaped = span.text.starts_with('\\');
-            span.joined = Some(joined.text.clone());
-        }
-    }
-    spans
-}
 
 /// Scrolls a box of text so that its bold token is in the middle: a row may be longer than the box.
 fn show_bold(text: &HtmlElement) {
@@ -110,10 +48,10 @@ pub fn WholeRow(
         Some(Ok((ids, _))) => {
             let Some(sequences) = &shown.feature().sequences else { return ().into_any() };
             let tokens = sequences.acts.tokens(row, 0, &ids);
-            let spans = spans(&tokens, row, Some(position), &shown.vocab, scale);
+            let line = Line::of(&tokens, row, Some(position), &shown.vocab, scale);
             let text = NodeRef::<html::P>::new();
             next_frame(move || text.get_untracked().iter().for_each(|text| show_bold(text)));
-            view! { <p class="whole-row-text" node_ref=text>{token_line(&spans)}</p> }.into_any()
+            view! { <p class="whole-row-text" node_ref=text>{token_line(&line)}</p> }.into_any()
         }
     };
     view! {

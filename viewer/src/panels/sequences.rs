@@ -8,6 +8,10 @@ use leptos::{
     prelude::*,
     tachys::view::any_view::AnyViewState,
 };
+use page_logic::{
+    format::percent,
+    line::{Line, Scale},
+};
 use shared::{
     decimals,
     layout::{SequencesOptions, StackMode},
@@ -21,11 +25,7 @@ use crate::{
     components::handler::handler,
     components::tokens::{TokenRef, example_list},
     data::Shown,
-    format::percent,
-    panels::{
-        not_stored,
-        sequence_line::{Scale, WholeRow, spans},
-    },
+    panels::{not_stored, sequence_line::WholeRow},
     state::{Hover, Marks, Session},
 };
 
@@ -104,12 +104,12 @@ fn group_view(
     };
     let lines = examples.into_iter().take(n as usize).enumerate().map(|(i, example)| {
         let example = within(example, options.buffer);
-        let mut spans = spans(&example.tokens, example.row, Some(example.position), &shown.vocab, scale);
+        let mut line = Line::of(&example.tokens, example.row, Some(example.position), &shown.vocab, scale);
         // The Tab key stops once a group, at the first bold token.
-        for span in &mut spans {
+        for span in &mut line.spans {
             span.tab_stop = i == 0 && span.bold;
         }
-        spans
+        line
     });
     let window_len = shown.feature().sequences.as_ref().map_or(0, |s| s.window_len);
     let aligned = options.buffer.is_some() && window_len <= MAX_ALIGNED;
@@ -118,7 +118,7 @@ fn group_view(
         <section class=kind data-group=g>
             <h2>{title}</h2>
             <p class="subtitle">{subtitle}</p>
-            {example_list(&lines.collect::<Vec<_>>(), aligned, n)}
+            {example_list(&lines.collect::<Vec<_>>(), aligned)}
         </section>
     }
 }

@@ -2,11 +2,11 @@
 //! pinned, follows the pointer.
 
 use leptos::{html, prelude::*};
+use page_logic::format::{percent, signed};
 use shared::decimals;
 
 use crate::{
     components::token_chip::{Side, token_chip},
-    format::{percent, signed},
     state::{Hover, Session},
 };
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::index::FeatureIndex;
 
-use crate::search::{Browse, Column, Stat};
+use crate::browse::{Browse, Column, Stat};
 
 /// What the table found when the reader left it. Cheap to clone.
 #[derive(Clone)]

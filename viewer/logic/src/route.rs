@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use shared::prompt::Metric;
 
-use crate::search::Browse;
+use crate::browse::Browse;
 
 /// What the page shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,7 +119,7 @@ fn unescape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::{Column, Stat};
+    use crate::browse::{Column, Stat};
 
     #[test]
     fn every_route_survives_its_fragment() {

@@ -6,13 +6,13 @@ use std::{any::Any, cell::RefCell, collections::VecDeque, future::Future, rc::Rc
 
 use futures_util::future::{FutureExt as _, LocalBoxFuture, Shared};
 
-use super::DataError;
+use crate::error::DataError;
 
 /// A file that is being read, or has been.
-pub(super) type Pending = Shared<LocalBoxFuture<'static, Result<Rc<dyn Any>, DataError>>>;
+pub type Pending = Shared<LocalBoxFuture<'static, Result<Rc<dyn Any>, DataError>>>;
 
 /// The files of one kind, by number.
-pub(super) struct Files {
+pub struct Files {
     kept: RefCell<VecDeque<(usize, Pending)>>,
     n_kept: usize,
 }
@@ -47,7 +47,7 @@ impl Files {
 }
 
 /// The file as what it is.
-pub(super) async fn typed<T: 'static>(
+pub async fn typed<T: 'static>(
     pending: impl Future<Output = Result<Rc<dyn Any>, DataError>>,
 ) -> Result<Arc<T>, DataError> {
     let any = pending.await?;
