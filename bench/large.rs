@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     ensure!(args.len() == 4, "usage: large FOLDER N_ROWS N_FEATURES DEVICE");
     let folder = Path::new(&args[0]);
     let (n_rows, n_features): (i64, i64) = (args[1].parse()?, args[2].parse()?);
-    let device = compute::device::device(&args[3])?;
+    let device = compute::backend::parse_device(&args[3])?;
     let _no_grad = tch::no_grad_guard();
     tch::manual_seed(0);
     let (model, sae) = (folder.join("model"), folder.join("sae"));

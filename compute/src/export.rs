@@ -2,14 +2,35 @@
 //!
 //! A `.saevis` is opened by the page; an HTML file is the page with the bundle in it.
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-use crate::{
-    args::ExportArgs,
-    bundle::{archive::archive, html::page},
-};
+use crate::bundle::{archive::archive, html::page};
+
+/// Options of `compute export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Folder of the bundle
+    pub bundle: PathBuf,
+    /// File to write; by default the bundle's name with .saevis or .html
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write one HTML file with viewer and bundle inside, which needs no server
+    #[arg(long)]
+    pub html: bool,
+    /// Folder of the built page, for --html
+    #[arg(long, value_name = "FOLDER", default_value = "dist")]
+    pub page: PathBuf,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
 
 /// Writes the bundle as one file.
 pub fn export(args: &ExportArgs) -> Result<()> {

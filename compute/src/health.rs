@@ -10,10 +10,10 @@ use shared::manifest::Health;
 use tch::{Kind, Tensor};
 
 use crate::{
-    activations::Subject,
+    backend::oom::Backoff,
     corpus::Rows,
-    fitting::Fitting,
     model::{HookPoint, Hooks},
+    pass::Subject,
 };
 
 /// Tokens on which health is measured, at most.
@@ -36,8 +36,8 @@ enum Replacement {
 pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: usize) -> Result<Health> {
     let n_rows = (MEASURED_TOKENS / rows.seq_len()).clamp(1, rows.n_rows());
     let batch_rows = batch_rows.min((TOKENS_AT_ONCE / rows.seq_len()).max(1));
-    let parts = Fitting::new(batch_rows)
-        .compute(0..n_rows, |rows_of_part| Measured::of(subject, hook_out, rows, rows_of_part))?;
+    let parts = Backoff::new(batch_rows)
+        .in_parts(0..n_rows, |rows_of_part| Measured::of(subject, hook_out, rows, rows_of_part))?;
     let mut all = Measured::default();
     for part in parts {
         all.add(part);

@@ -1,36 +1,63 @@
 //! `compute layout`: what a layout can say, and whether a file says it right.
 
-use std::{fs, io::Write, path::Path};
-
-use anyhow::{Context, Result, anyhow, bail};
-use shared::layout::{Layout, Preset, Use};
-
-use crate::{
-    args::{LayoutArgs, LayoutCommand},
-    bundle::Bundle,
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
 };
 
-/// Reads the layout in the file at `path`, or the preset of that name.
-pub fn read(path: &Path) -> Result<Layout> {
-    let preset = || Preset::all().into_iter().find(|p| path.to_str() == Some(p.name));
-    if !path.exists()
-        && let Some(preset) = preset()
-    {
-        return Ok(preset.layout);
-    }
-    let json = fs::read_to_string(path).with_context(|| {
-        let names = Preset::all().map(|p| p.name).join(", ");
-        format!("could not read the layout; presets are {names} ({})", path.display())
-    })?;
-    Layout::from_json(&json).map_err(|e| anyhow!("the layout is not valid: {e} ({})", path.display()))
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use shared::layout::{Layout, Preset, Use};
+
+use crate::{bundle::Bundle, plan::read_layout};
+
+/// Options of `compute layout`.
+#[derive(Debug, Args)]
+pub struct LayoutArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: LayoutCommand,
+}
+
+/// The commands of `compute layout`.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum LayoutCommand {
+    /// Print the tree of components and options with defaults; what differs from them is marked
+    Help {
+        /// File or name of a preset
+        #[arg(default_value = "default")]
+        layout: PathBuf,
+    },
+    /// Check a layout file, and whether a bundle holds what it shows
+    Check {
+        /// File or name of a preset
+        layout: PathBuf,
+        /// It is for the prompt page, which repeats one column
+        #[arg(long)]
+        prompt: bool,
+        /// Folder of a bundle
+        #[arg(long, value_name = "FOLDER")]
+        bundle: Option<PathBuf>,
+    },
+    /// Print a preset as JSON, to begin one's own with
+    Default {
+        /// Name of the preset
+        #[arg(default_value = "default")]
+        name: String,
+    },
+    /// Print the JSON Schema of layouts
+    Schema,
+    /// List the presets
+    List,
 }
 
 /// Prints help, a preset or the schema, or checks a layout.
 pub fn layout(args: &LayoutArgs) -> Result<()> {
     let text = match &args.command {
-        LayoutCommand::Help { layout } => read(layout)?.help(),
+        LayoutCommand::Help { layout } => read_layout(layout)?.help(),
         LayoutCommand::Check { layout, prompt, bundle } => check(layout, *prompt, bundle.as_deref())?,
-        LayoutCommand::Default { name } => pretty(&read(Path::new(name))?.to_json())?,
+        LayoutCommand::Default { name } => pretty(&read_layout(Path::new(name))?.to_json())?,
         LayoutCommand::Schema => pretty(&Layout::json_schema().to_string())?,
         LayoutCommand::List => list(),
     };
@@ -55,7 +82,7 @@ fn pretty(json: &str) -> Result<String> {
 }
 
 fn check(path: &Path, prompt: bool, bundle: Option<&Path>) -> Result<String> {
-    let layout = read(path)?;
+    let layout = read_layout(path)?;
     if prompt {
         layout.validate_prompt().map_err(|e| anyhow!("{e} ({})", path.display()))?;
     }

@@ -1,39 +1,38 @@
 //! Reads a model, sparse autoencoders and a corpus; writes a bundle that the viewer opens.
 //!
-//! The pipeline in prose. [`args`] is the command line as typed; [`plan`] checks it against the files' headers
-//! before any long work starts. [`run`] then
+//! The pipeline in prose. [`cli`] is the command line; [`plan`] checks it against the files' headers before any long work
+//! starts. [`run`] then
 //!
 //! 1. makes rows of tokens from the text ([`corpus`]), while the weights are loaded,
 //! 2. passes them through the model ([`model`]) once, encodes what the hook point holds ([`sae`]) and keeps what is
-//!    active ([`activations`]),
-//! 3. computes each feature's numbers from that sparse store ([`stats`]) and its examples with their effects
-//!    ([`sequences`]),
+//!    active ([`pass`], [`store`]),
+//! 3. computes each feature's numbers from that sparse store ([`stats`]), its examples ([`examples`]) and what ablating
+//!    it does in them ([`effects`]),
 //! 4. does the same for the prompts ([`prompts`]),
 //! 5. writes blocks, index, corpus, labels ([`labels`]) and manifest ([`bundle`]).
 //!
-//! The rooms do not import one another sideways, with three exceptions that are their subject matter: activations
-//! are made by models and SAEs, effects need the model's head, and all weights come from [`weights`].
+//! Rooms import only those below them, never in a circle (`tests/rooms.rs` reads the imports): [`backend`] and
+//! [`weights`] know nothing of the others, [`run`] composes them, and only [`cli`] knows [`run`].
 
-pub mod activations;
-pub mod args;
+pub mod backend;
 pub mod bundle;
-pub mod check;
+pub mod cli;
 pub mod corpus;
-pub mod device;
-pub mod dump;
+pub mod effects;
+pub mod examples;
 pub mod export;
-pub mod fitting;
 pub mod health;
 pub mod hub;
 pub mod inspect;
 pub mod labels;
 pub mod layout;
 pub mod model;
+pub mod pass;
 pub mod plan;
 pub mod progress;
 pub mod prompts;
 pub mod run;
 pub mod sae;
-pub mod sequences;
 pub mod stats;
+pub mod store;
 pub mod weights;

@@ -4,19 +4,19 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use compute::{
-    args::{Cli, Command},
-    check, dump, export, fitting, inspect, labels, layout, run,
-    run::memory,
+    backend::{memory, oom},
+    cli::{Cli, Command},
+    export, inspect, labels, layout,
 };
 
 fn main() -> ExitCode {
     memory::share_between_threads();
     let command = Cli::parse().command;
-    let done = fitting::whole(|| match command {
-        Command::Run(args) => run::run(&args),
-        Command::Check(args) => check::check(&args),
+    let done = oom::guard(|| match command {
+        Command::Run(args) => args.run(),
+        Command::Check(args) => args.run(),
         Command::Inspect(args) => inspect::inspect(&args),
-        Command::Dump(command) => dump::dump(&command),
+        Command::Dump(command) => command.run(),
         Command::Export(args) => export::export(&args),
         Command::Label(args) => labels::label(&args),
         Command::Layout(args) => layout::layout(&args),

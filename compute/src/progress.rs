@@ -23,6 +23,11 @@ impl Progress {
         Self { quiet, bar: None, stage: None, stages: Vec::new() }
     }
 
+    /// Whether nothing is reported.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Ends the current stage and begins `name`, of `n` steps called `unit`; 0 = not counted.
     pub fn begin(&mut self, name: &'static str, n: usize, unit: &'static str) {
         self.end();

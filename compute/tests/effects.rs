@@ -5,9 +5,10 @@
 use std::path::Path;
 
 use compute::{
-    activations::{Allowance, BatchResid, Residuals},
+    backend::MemoryBudget,
+    effects::{Ablation, Backend, Directions, ablate},
     model::Model,
-    sequences::effects::{Directions, Job, Way, ablate},
+    store::{BatchResid, Residuals},
 };
 use tch::{Device, Kind, Tensor};
 
@@ -25,10 +26,11 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
         tch::manual_seed(3);
         let x = Tensor::randn([6, d_model], (Kind::Float, Device::Cpu)) * 3.0 + 0.5;
         let d = Tensor::randn([4, d_model], (Kind::Float, Device::Cpu)) + 0.2;
-        let mut resid = Residuals::new(d_model as usize, (Device::Cpu, 4), &Allowance::unlimited()).unwrap();
+        let mut resid =
+            Residuals::new(d_model as usize, (Device::Cpu, 4), &MemoryBudget::unlimited()).unwrap();
         resid.push(BatchResid::new(&x, 0, 4).unwrap()).unwrap();
-        let jobs: Vec<Job> = (0..24u32)
-            .map(|i| Job {
+        let ablations: Vec<Ablation> = (0..24u32)
+            .map(|i| Ablation {
                 position: i * 7 % 6,
                 feature: i % 4,
                 act: 0.1 + i as f32 / 4.0,
@@ -36,23 +38,24 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
             })
             .collect();
         let head = model.head();
-        let ways = [Way::Kernel, Way::Tensors].map(|way| {
+        let ways = [Backend::Kernel, Backend::Tensors].map(|way| {
             let directions = Directions::new(way, head, &d).unwrap();
-            ablate(head, &resid, &directions, &jobs, 5, |_| ()).unwrap()
+            ablate(head, &resid, &directions, &ablations, 5, |_| ()).unwrap()
         });
-        for (j, job, outcomes) in
-            ways.iter().flat_map(|way| jobs.iter().enumerate().map(move |(j, job)| (j, job, way)))
+        for (j, ablation, effects) in ways
+            .iter()
+            .flat_map(|way| ablations.iter().enumerate().map(move |(j, ablation)| (j, ablation, way)))
         {
             let log_probs =
                 |x: &Tensor| model.head().logits(x).to_kind(Kind::Double).log_softmax(-1, Kind::Double);
-            let with = x.get(i64::from(job.position));
-            let without = &with - d.get(i64::from(job.feature)) * f64::from(job.act);
+            let with = x.get(i64::from(ablation.position));
+            let without = &with - d.get(i64::from(ablation.feature)) * f64::from(ablation.act);
             let (lp, lp_ablated) = (log_probs(&with), log_probs(&without));
             let contribution = Vec::<f64>::try_from(&lp - &lp_ablated).unwrap();
-            let token = [i64::from(job.token_id)];
+            let token = [i64::from(ablation.token_id)];
             let prob = lp.exp().double_value(&token) - lp_ablated.exp().double_value(&token);
 
-            let got = outcomes.of(j);
+            let got = effects.of(j);
             let close = |what: &str, got: f32, expected: f64| {
                 let tolerance = 2e-5 * (1.0 + expected.abs());
                 assert!(
@@ -60,7 +63,7 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
                     "{family} {what}: {got}, expected {expected}"
                 );
             };
-            close("loss", got.loss, -contribution[job.token_id as usize]);
+            close("loss", got.loss, -contribution[ablation.token_id as usize]);
             close("probability", got.prob_change, prob);
             let mut sorted = contribution.clone();
             sorted.sort_by(f64::total_cmp);

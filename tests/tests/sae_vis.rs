@@ -6,8 +6,8 @@ use std::{fs::File, path::Path, sync::OnceLock};
 
 use clap::Parser;
 use compute::{
-    args::{Cli, Command},
     bundle::Bundle,
+    cli::{Cli, Command},
 };
 use flate2::read::GzDecoder;
 use safetensors::{SafeTensors, tensor::TensorView};
@@ -74,7 +74,7 @@ fn ours() -> &'static Ours {
         let more = ["--sae-b", &sae_b, "--sequences", "1024", "--features", "0..32", "--prompt", PROMPT];
         args.extend(more.map(str::to_owned));
         let Command::Run(args) = Cli::parse_from(args).command else { panic!("not a run") };
-        compute::run::run(&args).unwrap();
+        args.run().unwrap();
         let bundle = Bundle::open(&out).unwrap();
         let encoding = bundle.manifest.encoding;
         let blocks = (0..bundle.manifest.blocks.len())

@@ -6,12 +6,29 @@
 mod lines;
 mod view;
 
-use std::io::Write;
+use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 use shared::{feature::FeatureBlock, prompt::Prompt};
 
-use crate::{args::InspectArgs, bundle::Bundle};
+use crate::bundle::Bundle;
+
+/// Options of `compute inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Folder of the bundle
+    pub bundle: PathBuf,
+    /// Print this feature
+    #[arg(long, value_name = "INDEX")]
+    pub feature: Option<u32>,
+    /// Print this prompt
+    #[arg(long, value_name = "NUMBER", conflicts_with = "feature")]
+    pub prompt: Option<u32>,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Prints a bundle, one of its features, or one of its prompts.
 pub fn inspect(args: &InspectArgs) -> Result<()> {

@@ -27,6 +27,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use clap::Args;
 use shared::{
     bundle::encode,
     labels::Labels,
@@ -34,10 +35,19 @@ use shared::{
 };
 use thiserror::Error;
 
-use crate::{
-    args::LabelArgs,
-    bundle::{read_manifest, replace},
-};
+use crate::bundle::{read_manifest, replace};
+
+/// Options of `compute label`.
+#[derive(Debug, Args)]
+pub struct LabelArgs {
+    /// Folder of the bundle
+    pub bundle: PathBuf,
+    /// The labels: .json, .jsonl, .csv or .tsv (also .gz) of features and texts, such as Neuronpedia's explanations
+    pub labels: PathBuf,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
 
 /// Why a file of labels cannot be used.
 #[derive(Debug, Error)]

@@ -10,16 +10,14 @@ use tch::Tensor;
 use tokenizers::Tokenizer;
 
 use crate::{
-    activations::{Allowance, Store, Subject, Wanted, gather},
+    backend::MemoryBudget,
     corpus::Rows,
+    effects::{self, Backend, Directions},
+    examples::{ExampleRows, ExampleWindows, Window},
+    pass::{PassNeeds, Subject, gather},
     plan::Plan,
-    run::feature_logits,
-    sequences::{
-        Chosen, Window, effects,
-        effects::{Directions, Way},
-        place, row_acts,
-    },
     stats::moments,
+    store::Store,
 };
 
 /// Features kept for each metric and position: what sae_vis shows.
@@ -46,7 +44,7 @@ pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u3
 ///
 /// - `directions`: of the chosen features in the residual stream, `[n, d_model]`
 /// - `corpus`: the features' activations there, for quantiles
-pub fn prompt(
+pub fn compute(
     (text, token_ids): (&str, &[u32]),
     plan: &Plan,
     subject: &Subject,
@@ -54,31 +52,39 @@ pub fn prompt(
     corpus: &Store,
 ) -> Result<Prompt> {
     let rows = Rows::from_array(token_ids.to_vec(), token_ids.len(), None);
-    let wanted = Wanted { neurons: false, effects: plan.effects };
-    let unlimited = Allowance::unlimited(); // a prompt is short
-    let gathered = gather(subject, &rows, 1, wanted, &unlimited, |_| ())?;
+    let needs = PassNeeds { neurons: false, effects: plan.effects };
+    let unlimited = MemoryBudget::unlimited(); // a prompt is short
+    let gathered = gather(subject, &rows, 1, needs, &unlimited, |_| ())?;
     let by_feature = gathered.acts.features(0..plan.features.len())?;
     let active: Vec<usize> = (0..plan.features.len()).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
 
     let options =
         shared::layout::SequencesOptions { compute_buffer: true, ..plan.needs.sequences.unwrap_or_default() };
     let window = Window { row: 0, position: 0, start: 0 };
-    let whole = Chosen {
+    let whole = ExampleWindows {
         groups: Vec::new(),
         windows: vec![window],
         before: None,
         window_len: token_ids.len() as u32,
     };
-    let mut jobs = Vec::new();
-    let mut placed = Vec::with_capacity(active.len());
+    let mut ablations = Vec::new();
+    let mut example_rows = Vec::with_capacity(active.len());
     for (k, &i) in active.iter().enumerate() {
-        placed.push(place(k as u32, by_feature.of(i), &whole, &options, &rows, plan.effects, &mut jobs));
+        example_rows.push(ExampleRows::new(
+            k as u32,
+            by_feature.of(i),
+            &whole,
+            &options,
+            &rows,
+            plan.effects,
+            &mut ablations,
+        ));
     }
     let index = Tensor::from_slice(&active.iter().map(|i| *i as i64).collect::<Vec<_>>()).to(subject.device);
     let head = subject.model.head();
-    let directions = Directions::new(Way::of(head.device()), head, &directions.index_select(0, &index))?;
+    let directions = Directions::new(Backend::of(head.device()), head, &directions.index_select(0, &index))?;
     let n_hover = options.top_logits_hoverdata;
-    let outcomes = effects::ablate(head, &gathered.resid, &directions, &jobs, n_hover as usize, |_| ())?;
+    let effects = effects::ablate(head, &gathered.resid, &directions, &ablations, n_hover as usize, |_| ())?;
 
     let mut ranked = Ranked::new(token_ids.len());
     let mut features = Vec::with_capacity(active.len());
@@ -92,13 +98,13 @@ pub fn prompt(
             let (quantile, precision) = Quantiles::locate(&quantiles, f64::from(act));
             ranked.push(Metric::ActQuantile, position, feature, quantile, precision);
         }
-        for (position, loss) in placed[k].losses(&outcomes) {
+        for (position, loss) in example_rows[k].losses(&effects) {
             ranked.push(Metric::LossEffect, position + 1, feature, f64::from(loss), DECIMALS);
         }
-        let logits = feature_logits(directions.logits(k));
+        let logits = directions.feature_logits(k);
         features.push(PromptFeature {
             feature,
-            acts: row_acts(&placed[k], &outcomes, n_hover),
+            acts: example_rows[k].columns(&effects, n_hover),
             token_logits: Decimals::to_scale(token_ids.iter().map(|t| f64::from(logits[*t as usize]))),
         });
     }

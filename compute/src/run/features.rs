@@ -13,16 +13,13 @@ use tch::Tensor;
 
 use super::tables::tables;
 use crate::{
-    activations::Gathered,
     corpus::Rows,
+    effects::{self, Ablation, Backend, Directions, Effects},
+    examples::{ExampleRows, ExampleWindows, choose, sequences},
     model::Head,
+    pass::PassOutput,
     plan::Plan,
     progress::Progress,
-    sequences::{
-        Chosen, Placed, choose, effects,
-        effects::{Directions, Job, Way},
-        place, row_acts, sequences,
-    },
     stats::{
         moments,
         top::{largest, smallest},
@@ -59,7 +56,7 @@ pub struct Sources<'a> {
     /// The corpus.
     pub rows: &'a Rows,
     /// What the pass left behind.
-    pub gathered: &'a Gathered,
+    pub gathered: &'a PassOutput,
 }
 
 /// Decoder directions of the chosen features, on the device.
@@ -72,19 +69,19 @@ pub struct Decoder {
 }
 
 /// What a feature's own activations say.
-struct OfActs {
+struct ActsSummary {
     stats: Stats,
     quantiles: Quantiles,
     histogram: Option<Histogram>,
-    sequences: Option<(Chosen, Placed)>,
+    sequences: Option<(ExampleWindows, ExampleRows)>,
 }
 
 /// One tile of features on its way.
 struct Tile {
     first: usize,
     directions: Directions,
-    of_acts: Vec<OfActs>,
-    outcomes: effects::Outcomes,
+    summaries: Vec<ActsSummary>,
+    effects: Effects,
 }
 
 impl Sources<'_> {
@@ -104,9 +101,9 @@ impl Sources<'_> {
         for first in (0..n).step_by(tile) {
             let n_tile = tile.min(n - first);
             progress.begin("logits", 0, "");
-            let way = Way::of(head.device());
+            let backend = Backend::of(head.device());
             let directions =
-                Directions::new(way, head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;
+                Directions::new(backend, head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;
             let tile = self.tile(head, directions, first..first + n_tile, progress)?;
             progress.begin("assemble", 0, "");
             for start in (0..n_tile).step_by(HANDED_ON) {
@@ -130,15 +127,15 @@ impl Sources<'_> {
     ) -> Result<Tile> {
         progress.begin("sequences", 0, "");
         let first = features.start;
-        let (mut jobs, mut of_acts) = (Vec::new(), Vec::new());
+        let (mut ablations, mut summaries) = (Vec::new(), Vec::new());
         for range in self.gathered.acts.ranges(features, ENTRIES) {
-            self.read(range, first, &mut of_acts, &mut jobs)?;
+            self.read(range, first, &mut summaries, &mut ablations)?;
         }
-        progress.begin("effects", jobs.len(), "effects");
+        progress.begin("effects", ablations.len(), "effects");
         let n_hover = self.plan.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
         let resid = &self.gathered.resid;
-        let outcomes = effects::ablate(head, resid, &directions, &jobs, n_hover, |n| progress.at(n))?;
-        Ok(Tile { first, directions, of_acts, outcomes })
+        let effects = effects::ablate(head, resid, &directions, &ablations, n_hover, |n| progress.at(n))?;
+        Ok(Tile { first, directions, summaries, effects })
     }
 
     /// What the activations of `features` say, and the effects to compute of them.
@@ -148,18 +145,18 @@ impl Sources<'_> {
         &self,
         features: Range<usize>,
         first: usize,
-        of_acts: &mut Vec<OfActs>,
-        jobs: &mut Vec<Job>,
+        summaries: &mut Vec<ActsSummary>,
+        ablations: &mut Vec<Ablation>,
     ) -> Result<()> {
         let (plan, rows, n_positions) = (self.plan, self.rows, self.rows.n_positions());
         let all = self.gathered.acts.features(features.clone())?;
         let options = plan.needs.sequences.as_ref();
-        let found: Vec<(OfActs, Option<Chosen>)> = features
+        let found: Vec<(ActsSummary, Option<ExampleWindows>)> = features
             .clone()
             .into_par_iter()
             .map(|i| {
                 let (positions, acts) = all.of(i - features.start);
-                let of_acts = OfActs {
+                let summary = ActsSummary {
                     stats: moments::stats(acts, n_positions),
                     quantiles: Quantiles::of(&moments::quantiles(acts, n_positions)),
                     histogram: plan.needs.acts_bins.and_then(|n| Histogram::of(acts, n as usize)),
@@ -167,49 +164,44 @@ impl Sources<'_> {
                 };
                 let seed = (plan.input.seed, plan.features[i]);
                 let choose = |o| choose((positions, acts), o, rows.seq_len(), n_positions, seed);
-                (of_acts, options.map(choose))
+                (summary, options.map(choose))
             })
             .collect();
-        for (i, (mut found, chosen)) in features.clone().zip(found) {
-            if let (Some(options), Some(chosen)) = (options, chosen) {
+        for (i, (mut summary, examples)) in features.clone().zip(found) {
+            if let (Some(options), Some(examples)) = (options, examples) {
                 let acts = all.of(i - features.start);
-                let place = place((i - first) as u32, acts, &chosen, options, rows, plan.effects, jobs);
-                found.sequences = Some((chosen, place));
+                let slot = (i - first) as u32;
+                let on_rows = ExampleRows::new(slot, acts, &examples, options, rows, plan.effects, ablations);
+                summary.sequences = Some((examples, on_rows));
             }
-            of_acts.push(found);
+            summaries.push(summary);
         }
         Ok(())
     }
 
     /// - `i`: in the tile
     fn feature(&self, tile: &Tile, i: usize, tables: FeatureTables) -> Feature {
-        let (needs, of_acts) = (&self.plan.needs, &tile.of_acts[i]);
-        let logits = feature_logits(tile.directions.logits(i));
+        let (needs, summary) = (&self.plan.needs, &tile.summaries[i]);
+        let logits = tile.directions.feature_logits(i);
         let entry = |v: usize| TokenLogit { token_id: v as u32, logit: logits[v] };
         let n_rows = needs.logits_rows as usize;
         let logits_table = (n_rows > 0).then(|| LogitsTable {
             top: largest(&logits, n_rows).into_iter().map(entry).collect(),
             bottom: smallest(&logits, n_rows).into_iter().map(entry).collect(),
         });
-        let sequences = of_acts.sequences.as_ref().map(|(chosen, placed)| {
+        let sequences = summary.sequences.as_ref().map(|(examples, on_rows)| {
             let n_hover = needs.sequences.map_or(0, |s| s.top_logits_hoverdata);
-            sequences(chosen.clone(), row_acts(placed, &tile.outcomes, n_hover), &logits, self.rows)
+            sequences(examples.clone(), on_rows.columns(&tile.effects, n_hover), &logits, self.rows)
         });
         Feature {
             feature: self.plan.features[tile.first + i],
-            stats: of_acts.stats,
-            quantiles: of_acts.quantiles.clone(),
+            stats: summary.stats,
+            quantiles: summary.quantiles.clone(),
             tables,
-            acts_histogram: of_acts.histogram.clone(),
+            acts_histogram: summary.histogram.clone(),
             logits_histogram: needs.logits_bins.and_then(|n| Histogram::of(&logits, n as usize)),
             logits_table,
             sequences,
         }
     }
-}
-
-/// A feature's logits: `G(d)` less its mean over the vocabulary.
-pub fn feature_logits(unnormalised: &[f32]) -> Vec<f32> {
-    let mean = unnormalised.iter().map(|v| f64::from(*v)).sum::<f64>() / unnormalised.len().max(1) as f64;
-    unnormalised.iter().map(|v| (f64::from(*v) - mean) as f32).collect()
 }

@@ -1,7 +1,8 @@
-//! A run, from the plan to the bundle. The body of [`run`] is the architecture.
+//! A run, from the plan to the bundle. The body of [`bundle`] is the architecture.
 
+mod budget;
 mod features;
-pub mod memory;
+pub mod load;
 mod provenance;
 mod tables;
 
@@ -13,44 +14,40 @@ use tch::Kind;
 use tokenizers::Tokenizer;
 
 use crate::{
-    activations::{Subject, Wanted, gather},
-    args::RunArgs,
+    backend::memory,
     bundle::{BackgroundWriter, BundleWriter},
     corpus::{self, Rows},
     health,
+    pass::{PassNeeds, Subject, gather},
     plan::{Input, Plan},
     progress::Progress,
     prompts,
     sae::Sae,
 };
-pub use features::{Decoder, Sources, feature_logits};
+pub use features::{Decoder, Sources};
 
-/// Computes the bundle that `args` ask for.
-pub fn run(args: &RunArgs) -> Result<()> {
-    let plan = Plan::new(args)?;
-    let mut progress = Progress::new(plan.quiet);
+/// Computes the bundle that is planned.
+pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     let _no_grad = tch::no_grad_guard();
     let writer = BundleWriter::new(&plan.out, plan.encoding)?;
 
     progress.begin("load", 0, "");
-    let (tokenizer, rows, subject) = plan.input.load(plan.sae_b.as_ref().map(|(sae_b, _)| &*sae_b.path))?;
-    let prompt_tokens = prompts::tokenize(&plan, tokenizer.as_ref())?;
+    let (tokenizer, rows, subject) =
+        load::all(&plan.input, plan.sae_b.as_ref().map(|(sae_b, _)| &*sae_b.path))?;
+    let prompt_tokens = prompts::tokenize(plan, tokenizer.as_ref())?;
     let (health, writer) = thread::scope(|scope| {
         let background = BackgroundWriter::begin(scope, writer);
         let text = Text { tokenizer: tokenizer.as_ref(), rows: &rows, prompt_tokens: &prompt_tokens };
-        let done = compute(&plan, text, subject, &mut progress, &background);
+        let done = compute(plan, text, subject, progress, &background);
         progress.begin("write", 0, "");
         background.end(done)
     })?;
 
     let health = Health { n_dead: writer.n_dead(), ..health };
-    let manifest = provenance::manifest(&plan, &rows, health, &writer)?;
+    let manifest = provenance::manifest(plan, &rows, health, &writer)?;
     writer.finish(&manifest)?;
     progress.end();
-    if !plan.quiet {
-        summary(&manifest, &progress, &plan)?;
-    }
-    Ok(())
+    if progress.is_quiet() { Ok(()) } else { summary(&manifest, progress, plan) }
 }
 
 /// What is read with the model and the SAEs.
@@ -84,9 +81,9 @@ fn compute<'scope>(
 
     progress.begin("forward", rows.n_rows(), "rows");
     let effects = plan.effects && plan.needs.sequences.is_some();
-    let wanted = Wanted { neurons: plan.needs.correlated_neurons > 0, effects };
-    let allowance = memory::allowance(plan, &subject, wanted, rows.seq_len())?;
-    let gathered = gather(&subject, rows, plan.input.batch_rows, wanted, &allowance, |n| progress.at(n))?;
+    let needs = PassNeeds { neurons: plan.needs.correlated_neurons > 0, effects };
+    let budget = budget::of_corpus(plan, &subject, needs, rows.seq_len())?;
+    let gathered = gather(&subject, rows, plan.input.batch_rows, needs, &budget, |n| progress.at(n))?;
     if gathered.rows_at_once < plan.input.batch_rows {
         let (fitted, asked) = (gathered.rows_at_once, plan.input.batch_rows);
         progress
@@ -103,7 +100,7 @@ fn compute<'scope>(
     progress.begin("prompts", prompt_tokens.len(), "prompts");
     let mut prompts = Vec::new();
     for (text, token_ids) in plan.prompts.iter().zip(prompt_tokens) {
-        prompts.push(prompts::prompt((text, token_ids), plan, &subject, &decoder.resid, &gathered.acts)?);
+        prompts.push(prompts::compute((text, token_ids), plan, &subject, &decoder.resid, &gathered.acts)?);
         progress.at(prompts.len());
     }
     background.then(move |w| {
@@ -149,7 +146,7 @@ fn summary(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> 
     let stages: Vec<String> = stages.iter().map(|(name, secs)| format!("{name} {secs:.2}")).collect();
     writeln!(out, "seconds   {total:.2}: {}", stages.join(", "))?;
     if let Some(peak) = memory::peak() {
-        writeln!(out, "memory    {} at the most", memory::text(peak))?;
+        writeln!(out, "memory    {} at the most", budget::text(peak))?;
     }
     let mb = manifest.total_bytes() as f64 / 1e6;
     writeln!(out, "bundle    {mb:.2} MB in {} files ({})", manifest.files.len() + 1, plan.out.display())?;

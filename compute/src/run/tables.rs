@@ -7,11 +7,12 @@ use tch::Tensor;
 
 use super::Sources;
 use crate::{
-    activations::{Floats, Store, host},
+    backend::{Floats, to_host},
     stats::{
         correlations::{self, Products, Sums, partners, segments_bytes},
         top::largest,
     },
+    store::Store,
 };
 
 /// Rows of the matrices of features by features that are computed together take about this much memory. The store is read
@@ -46,7 +47,7 @@ struct Tables<'a> {
 pub fn tables<'a>(sources: Sources<'a>, decoder: &Tensor) -> Result<Vec<FeatureTables>> {
     let (n, gathered) = (sources.plan.features.len(), sources.gathered);
     let needs = &sources.plan.needs;
-    let decoder = host(decoder)?;
+    let decoder = to_host(decoder)?;
     let acts_b = gathered.acts_b.as_ref();
     let products = |with: Option<&'a Store>| with.map(|with| Products::new(&gathered.acts, with));
     let mut tables = Tables {

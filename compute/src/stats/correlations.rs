@@ -9,9 +9,8 @@ use std::{io, ops::Range};
 use rayon::prelude::*;
 use shared::feature::Correlated;
 
-use crate::activations::{Active, ByFeature, ByPosition, NeuronSums, SEGMENT_BYTES, Store};
-
 use super::top::largest;
+use crate::store::{Active, ByFeature, ByPosition, NeuronSums, SEGMENT_BYTES, Store};
 
 /// Keeps denominators from zero; sae_vis's value.
 const EPS: f64 = 1e-6;

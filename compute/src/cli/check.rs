@@ -6,15 +6,28 @@ use anyhow::Result;
 use serde::Serialize;
 use shared::manifest::Health;
 
+use clap::Args;
+
 use crate::{
-    activations::Subject,
-    args::CheckArgs,
     corpus::Rows,
     health,
     model::{NormKind, Preprocessing, Site},
-    plan::Input,
+    pass::Subject,
+    plan::{Input, InputOptions},
+    run::load,
     sae::Normalize,
 };
+
+/// Options of `compute check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Model, SAE and text
+    #[command(flatten)]
+    pub input: InputOptions,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Below this explained variance the SAE does not fit: SAEs in use explain 0.6 and more.
 const FITS: f64 = 0.4;
@@ -34,43 +47,45 @@ struct Report {
     verdict: String,
 }
 
-/// Measures and prints.
-pub fn check(args: &CheckArgs) -> Result<()> {
-    let mut input = Input::new(&args.input)?;
-    let _no_grad = tch::no_grad_guard();
-    input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
-    let (_, rows, mut subject) = input.load(None)?;
-    let health = health::measure(&subject, input.hook_out, &rows, input.batch_rows)?;
-    let fits = health.explained_variance.is_some_and(|v| v >= FITS);
-    let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };
-    let report = Report {
-        loss_recovered: health.loss_recovered(),
-        dead_share: f64::from(health.n_dead) / input.sae_config.d_sae as f64,
-        fits,
-        verdict: verdict(&input, &health, better),
-        health,
-    };
-    let mut out = std::io::stdout();
-    if args.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-        return Ok(());
+impl CheckArgs {
+    /// Measures and prints.
+    pub fn run(&self) -> Result<()> {
+        let mut input = Input::new(&self.input)?;
+        let _no_grad = tch::no_grad_guard();
+        input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
+        let (_, rows, mut subject) = load::all(&input, None)?;
+        let health = health::measure(&subject, input.hook_out, &rows, input.batch_rows)?;
+        let fits = health.explained_variance.is_some_and(|v| v >= FITS);
+        let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };
+        let report = Report {
+            loss_recovered: health.loss_recovered(),
+            dead_share: f64::from(health.n_dead) / input.sae_config.d_sae as f64,
+            fits,
+            verdict: verdict(&input, &health, better),
+            health,
+        };
+        let mut out = std::io::stdout();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+            return Ok(());
+        }
+        let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
+        let h = &report.health;
+        writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
+        writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.name)?;
+        writeln!(out, "L0                      {:.2} of {} features", h.l0, input.sae_config.d_sae)?;
+        writeln!(out, "never active            {:.1} % on these tokens", 100.0 * report.dead_share)?;
+        writeln!(out, "explained variance      {}", number(h.explained_variance))?;
+        writeln!(out, "loss                    {} nats a token", number(h.loss))?;
+        writeln!(out, "  reconstructed         {}", number(h.loss_reconstructed))?;
+        writeln!(out, "  zeroed                {}", number(h.loss_zeroed))?;
+        writeln!(out, "loss recovered          {}", number(report.loss_recovered))?;
+        writeln!(out, "norm of activations     {}", number(h.acts_norm))?;
+        writeln!(out, "norm of reconstruction  {}", number(h.reconstruction_norm))?;
+        writeln!(out, "norm of decoder rows    {}", number(h.decoder_norm))?;
+        writeln!(out, "{}", report.verdict)?;
+        Ok(())
     }
-    let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
-    let h = &report.health;
-    writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
-    writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.name)?;
-    writeln!(out, "L0                      {:.2} of {} features", h.l0, input.sae_config.d_sae)?;
-    writeln!(out, "never active            {:.1} % on these tokens", 100.0 * report.dead_share)?;
-    writeln!(out, "explained variance      {}", number(h.explained_variance))?;
-    writeln!(out, "loss                    {} nats a token", number(h.loss))?;
-    writeln!(out, "  reconstructed         {}", number(h.loss_reconstructed))?;
-    writeln!(out, "  zeroed                {}", number(h.loss_zeroed))?;
-    writeln!(out, "loss recovered          {}", number(report.loss_recovered))?;
-    writeln!(out, "norm of activations     {}", number(h.acts_norm))?;
-    writeln!(out, "norm of reconstruction  {}", number(h.reconstruction_norm))?;
-    writeln!(out, "norm of decoder rows    {}", number(h.decoder_norm))?;
-    writeln!(out, "{}", report.verdict)?;
-    Ok(())
 }
 
 /// The option whose change makes the SAE fit better, with the explained variance that it gives.

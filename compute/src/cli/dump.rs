@@ -3,40 +3,106 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Subcommand};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
-    args::{DumpCommand, DumpModel},
+    backend::{Dtype, Precision, Tf32, parse_device},
     bundle::parent,
-    device::{Precision, Tf32, device},
     hub::{self, What},
     model::{HookPoint, Hooks, Model, Preprocessing},
-    sae::Sae,
+    sae::{Sae, SaeFormat},
     weights::{Select, Weights},
 };
+
+/// The commands of `compute dump`.
+#[derive(Debug, Subcommand)]
+pub enum DumpCommand {
+    /// Activations at hook points: one tensor each, `[row, pos, d]`
+    Hook {
+        /// What to run
+        #[command(flatten)]
+        model: DumpModel,
+        /// Hook point; may be given several times
+        #[arg(long = "hook", value_name = "NAME", required = true)]
+        hooks: Vec<String>,
+        /// Subtract the mean over d_model from residual-stream activations
+        #[arg(long)]
+        center_writing_weights: bool,
+        /// Subtract the value biases from hook_z
+        #[arg(long)]
+        fold_value_biases: bool,
+    },
+    /// The model's `logits`, `[row, pos, d_vocab]`
+    Logits {
+        /// What to run
+        #[command(flatten)]
+        model: DumpModel,
+    },
+    /// An SAE's activations `acts`, `[…, d_sae]`, and reconstruction `out`
+    Features {
+        /// The SAE: a folder or a weight file
+        #[arg(long, value_name = "PATH")]
+        sae: PathBuf,
+        /// Format of the SAE's files, where it is not recognised
+        #[arg(long, value_name = "FORMAT")]
+        sae_format: Option<SaeFormat>,
+        /// Activations `[…, d_in]`: a .npy, or a tensor of a safetensors file
+        #[arg(long, value_name = "FILE[:KEY]")]
+        acts: String,
+        /// File to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Where to compute: auto, cpu, or cuda:N
+        #[arg(long, default_value = "auto")]
+        device: String,
+    },
+}
+
+/// A model and what it reads.
+#[derive(Debug, Args)]
+pub struct DumpModel {
+    /// Folder of the model: config.json and weights
+    #[arg(long, value_name = "FOLDER")]
+    pub model: PathBuf,
+    /// Token ids `[row, pos]`: a .npy, or a tensor of a safetensors file
+    #[arg(long, value_name = "FILE[:KEY]")]
+    pub tokens: String,
+    /// File to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Where to compute: auto, cpu, or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Number type of the forward pass
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub dtype: Dtype,
+}
 
 /// Tokens in a batch of rows.
 const BATCH_TOKENS: i64 = 2048;
 /// Positions in a batch of activations.
 const BATCH_POSITIONS: i64 = 4096;
 
-/// Writes what `command` asks for.
-pub fn dump(command: &DumpCommand) -> Result<()> {
-    let _no_grad = tch::no_grad_guard();
-    match command {
-        DumpCommand::Hook { model, hooks, center_writing_weights, fold_value_biases } => {
-            let preprocessing = Preprocessing {
-                center_writing_weights: *center_writing_weights,
-                fold_value_biases: *fold_value_biases,
-            };
-            dump_hooks(model, hooks, preprocessing)
-        }
-        DumpCommand::Logits { model } => dump_logits(model),
-        DumpCommand::Features { sae, sae_format, acts, out, device: name } => {
-            let device = device(name)?;
-            let x = FileKey::parse(acts)?.read(Kind::Float, device)?; // [.., d_in]
-            let sae = Sae::load(&hub::find(sae, What::Sae)?.path, *sae_format, device)?;
-            write(out, &features(&sae, &x)?)
+impl DumpCommand {
+    /// Computes and writes what is asked for.
+    pub fn run(&self) -> Result<()> {
+        let _no_grad = tch::no_grad_guard();
+        match self {
+            Self::Hook { model, hooks, center_writing_weights, fold_value_biases } => {
+                let preprocessing = Preprocessing {
+                    center_writing_weights: *center_writing_weights,
+                    fold_value_biases: *fold_value_biases,
+                };
+                dump_hooks(model, hooks, preprocessing)
+            }
+            Self::Logits { model } => dump_logits(model),
+            Self::Features { sae, sae_format, acts, out, device } => {
+                let device = parse_device(device)?;
+                let x = FileKey::parse(acts)?.read(Kind::Float, device)?; // [.., d_in]
+                let sae = Sae::load(&hub::find(sae, What::Sae)?.path, *sae_format, device)?;
+                write(out, &features(&sae, &x)?)
+            }
         }
     }
 }
@@ -89,7 +155,7 @@ fn features(sae: &Sae, x: &Tensor) -> Result<Vec<(String, Tensor)>> {
 
 /// The model, the tokens that it is to read, `[row, pos]`, and TF32 where it is asked for.
 fn open(args: &DumpModel) -> Result<(Model, Tensor, Option<Tf32>)> {
-    let device = device(&args.device)?;
+    let device = parse_device(&args.device)?;
     let file = FileKey::parse(&args.tokens)?;
     let tokens = file.read(Kind::Int64, device)?;
     let tokens = if tokens.dim() == 1 { tokens.unsqueeze(0) } else { tokens };

@@ -7,11 +7,8 @@
 use anyhow::{Context as _, Result};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{
-    IN_A_FILE,
-    column::{Allowance, Column},
-    floats::host,
-};
+use super::{IN_A_FILE, column::Column};
+use crate::backend::{MemoryBudget, to_host};
 
 /// Vectors of the residual stream before the final norm, one a position.
 #[derive(Debug)]
@@ -42,10 +39,10 @@ impl Residuals {
     pub fn new(
         d_model: usize,
         (device, n_on_device): (Device, usize),
-        allowance: &Allowance,
+        budget: &MemoryBudget,
     ) -> Result<Self, TchError> {
         let on_device = Tensor::f_empty([n_on_device as i64, d_model as i64], (Kind::Float, device))?;
-        Ok(Self { d_model, on_device, on_host: Column::new(allowance), n_positions: 0 })
+        Ok(Self { d_model, on_device, on_host: Column::new(budget), n_positions: 0 })
     }
 
     /// Number of positions whose residuals stay on the device.
@@ -89,7 +86,7 @@ impl BatchResid {
     pub fn new(resid: &Tensor, first: usize, n_on_device: usize) -> Result<Self> {
         let n = resid.size()[0];
         let stay = n.min(n_on_device.saturating_sub(first) as i64);
-        let values = host(&resid.narrow(0, stay, n - stay))?;
+        let values = to_host(&resid.narrow(0, stay, n - stay))?;
         let mut on_host = Vec::new();
         on_host.try_reserve_exact(values.len())?;
         on_host.extend_from_slice(&values);
@@ -118,7 +115,7 @@ mod tests {
         ) {
             let n: i64 = batches.iter().sum();
             let all = Tensor::arange(3 * n, (Kind::Float, Device::Cpu)).view([n, 3]);
-            let mut resid = Residuals::new(3, (Device::Cpu, n_on_device), &Allowance::of(100)).unwrap();
+            let mut resid = Residuals::new(3, (Device::Cpu, n_on_device), &MemoryBudget::new(100)).unwrap();
             let mut first = 0;
             for n in batches {
                 resid.push(BatchResid::new(&all.narrow(0, first, n), first as usize, n_on_device).unwrap()).unwrap();

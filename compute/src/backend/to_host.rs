@@ -10,7 +10,7 @@ use tch::{Device, Kind, TchError, Tensor};
 pub struct Floats(Tensor);
 
 /// A tensor's values on the host.
-pub fn host(tensor: &Tensor) -> Result<Floats, TchError> {
+pub fn to_host(tensor: &Tensor) -> Result<Floats, TchError> {
     tensor.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?.f_contiguous().map(Floats)
 }
 
@@ -39,10 +39,10 @@ mod tests {
     #[test]
     fn values_are_row_major_whatever_the_tensor() {
         let t = Tensor::arange(6, (Kind::Half, Device::Cpu)).view([2, 3]);
-        assert_eq!(host(&t).unwrap()[..], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(host(&t.tr()).unwrap()[..], [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
-        assert!(host(&t.narrow(0, 0, 0)).unwrap().is_empty());
+        assert_eq!(to_host(&t).unwrap()[..], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(to_host(&t.tr()).unwrap()[..], [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert!(to_host(&t.narrow(0, 0, 0)).unwrap().is_empty());
         let f = t.to_kind(Kind::Float);
-        assert_eq!(host(&f).unwrap().as_ptr(), f.data_ptr().cast(), "not a copy");
+        assert_eq!(to_host(&f).unwrap().as_ptr(), f.data_ptr().cast(), "not a copy");
     }
 }

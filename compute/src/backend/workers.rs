@@ -14,10 +14,6 @@ use tch::Device;
 /// No method may change a tensor in place or record gradients. Reading is safe: libtorch's reference counts are atomic.
 pub unsafe trait ReadOnly {}
 
-#[allow(unsafe_code, reason = "inference computes new tensors from the weights and changes none in place")]
-// SAFETY: as the reason says.
-unsafe impl ReadOnly for super::Subject {}
-
 /// A reference on its way to a worker thread.
 struct Shared<'a, S>(&'a S);
 

@@ -9,7 +9,8 @@ use anyhow::Result;
 use rayon::prelude::*;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{floats::Floats, sparse::ByFeature};
+use super::sparse::ByFeature;
+use crate::backend::Floats;
 
 /// Sums of neurons, and of neurons times features.
 #[derive(Debug, Default)]
@@ -23,14 +24,14 @@ pub struct NeuronSums {
 
 /// The sums while batches are added.
 #[derive(Debug)]
-pub struct Adding {
+pub struct NeuronAccumulator {
     on_host: NeuronSums,
-    on_device: Option<Sums>,
+    on_device: Option<ProductSums>,
 }
 
 /// The sums as tensors.
 #[derive(Debug)]
-pub struct Sums {
+pub struct ProductSums {
     /// `[2, d_in]`: `sx` and `sxx`.
     pub neurons: Tensor,
     /// `[n_features, d_in]`.
@@ -43,7 +44,7 @@ pub enum BatchNeurons {
     /// The neurons, `[n_pos, d_in]` row-major, to be multiplied with what is active.
     Neurons(Floats),
     /// The batch's own sums, on a device, in f32.
-    Sums(Sums),
+    Sums(ProductSums),
 }
 
 /// Bytes of a product of feature and neuron on a device: the sum in f64, and two batches' in f32.
@@ -51,11 +52,11 @@ const PRODUCT_BYTES: usize = 16;
 
 /// Whether sums for `n_features` features and `d_in` neurons are kept where there are `free` bytes: they may take a
 /// quarter.
-pub fn fit(free: usize, n_features: usize, d_in: usize) -> bool {
+pub fn sums_fit(free: usize, n_features: usize, d_in: usize) -> bool {
     PRODUCT_BYTES * n_features * d_in <= free / 4
 }
 
-impl Sums {
+impl ProductSums {
     /// Zeros.
     pub fn zeros(n_features: usize, d_in: usize, options: (Kind, Device)) -> Result<Self, TchError> {
         let zeros = |rows: usize| Tensor::f_zeros([rows as i64, d_in as i64], options);
@@ -74,13 +75,13 @@ impl Sums {
     }
 }
 
-impl Adding {
+impl NeuronAccumulator {
     /// Zero sums for `n_features` features and `d_in` neurons.
     ///
     /// - `device`: where batches are summed, if not on the host
     pub fn new(n_features: usize, d_in: usize, device: Option<Device>) -> Result<Self, TchError> {
         let on_device =
-            device.map(|device| Sums::zeros(n_features, d_in, (Kind::Double, device))).transpose()?;
+            device.map(|device| ProductSums::zeros(n_features, d_in, (Kind::Double, device))).transpose()?;
         let n_on_host = if on_device.is_some() { 0 } else { n_features };
         let zeros = |n: usize| vec![0.0; n * d_in];
         Ok(Self {
@@ -114,7 +115,7 @@ impl Adding {
 
     /// The sums of all batches, on the host.
     pub fn finish(self) -> Result<NeuronSums, TchError> {
-        let Some(Sums { neurons, products }) = self.on_device else { return Ok(self.on_host) };
+        let Some(ProductSums { neurons, products }) = self.on_device else { return Ok(self.on_host) };
         let host = |t: &Tensor| Vec::<f64>::try_from(t.flatten(0, -1).to(Device::Cpu));
         let mut sx = host(&neurons)?;
         let sxx = sx.split_off(self.on_host.d_in);

@@ -6,9 +6,13 @@
 //! each feature, and `s_{x'}` from three dot products. What is left for a (position, feature) pair is one read of
 //! two vectors of `d_vocab`: their combination, its log-sum-exp and its extreme entries are found in that read.
 //!
-//! On a GPU the same is done by tensor operations: see `on_device`.
+//! On a GPU the same is done by tensor operations: see `tensors`.
 //!
 //! Source: semantics of sae_vis 0.2 with the model's own norm, bias and soft-cap.
+
+mod exp;
+mod kernel;
+mod tensors;
 
 use std::ops::Range;
 
@@ -16,19 +20,17 @@ use anyhow::Result;
 use pulp::Arch;
 use tch::{Device, Tensor};
 
-use super::{
-    kernel::{HeadConstants, Pair, log_sum_exp},
-    on_device::OnDevice,
-};
 use crate::{
-    activations::{Floats, ReadOnly, Residuals, host, in_order, n_workers},
-    fitting::Fitting,
+    backend::{Floats, ReadOnly, in_order, n_workers, oom::Backoff, to_host},
     model::Head,
+    store::Residuals,
 };
+use kernel::{HeadConstants, Pair, log_sum_exp};
+use tensors::DeviceDirections;
 
 /// A feature to ablate at a position, and the token after it.
 #[derive(Debug, Clone, Copy)]
-pub struct Job {
+pub struct Ablation {
     /// Position, as in [`Residuals`].
     pub position: u32,
     /// Feature, as an index into [`Directions`].
@@ -49,7 +51,7 @@ pub struct Directions {
     d_model: usize,
     d_vocab: usize,
     /// The same where the head is, if effects are computed there.
-    on_device: Option<OnDevice>,
+    on_device: Option<DeviceDirections>,
 }
 
 #[allow(unsafe_code, reason = "a promise that the compiler cannot check")]
@@ -58,28 +60,28 @@ unsafe impl Sync for Directions {}
 
 /// By what effects are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Backend {
     /// The kernel on the host.
     Kernel,
     /// Tensor operations where the head is.
     Tensors,
 }
 
-/// Effects of all jobs, in nats.
+/// Effects of all ablations, in nats.
 #[derive(Debug, Default)]
-pub struct Outcomes {
-    pub(super) n_hover: usize,
-    /// Place of each job in the columns below.
-    pub(super) places: Vec<u32>,
-    pub(super) loss: Vec<f32>,
-    pub(super) prob_change: Vec<f32>,
-    pub(super) boosted: Vec<(u32, f32)>,
-    pub(super) suppressed: Vec<(u32, f32)>,
+pub struct Effects {
+    n_hover: usize,
+    /// Index of each ablation in the columns below.
+    slots: Vec<u32>,
+    loss: Vec<f32>,
+    prob_change: Vec<f32>,
+    boosted: Vec<(u32, f32)>,
+    suppressed: Vec<(u32, f32)>,
 }
 
-/// Effect of one job.
+/// Effect of one ablation.
 #[derive(Debug, Clone, Copy)]
-pub struct Outcome<'a> {
+pub struct Effect<'a> {
     /// Loss with the feature less loss without it.
     pub loss: f32,
     /// Probability of the token with the feature less without it.
@@ -95,20 +97,20 @@ pub struct Outcome<'a> {
 const CHUNK_POSITIONS: usize = 256;
 /// Their logits take no more memory than this.
 const CHUNK_BYTES: usize = 64 << 20;
-/// The logits of a chunk's jobs take about this much memory on a device, several times over.
+/// The logits of a chunk's ablations take about this much memory on a device, several times over.
 const DEVICE_CHUNK_BYTES: usize = 256 << 20;
 
 impl Directions {
-    /// Directions `[n, d_model]` on the head's device, for effects that are computed that `way`.
-    pub fn new(way: Way, head: &Head, directions: &Tensor) -> Result<Self> {
+    /// Directions `[n, d_model]` on the head's device, for effects that `backend` computes.
+    pub fn new(backend: Backend, head: &Head, directions: &Tensor) -> Result<Self> {
         let (centred, logits) = (head.centred(directions), head.unnormalised(directions));
         let width = |t: &Tensor| t.size().last().copied().unwrap_or_default() as usize;
         Ok(Self {
-            centred: host(&centred)?,
-            logits: host(&logits)?,
+            centred: to_host(&centred)?,
+            logits: to_host(&logits)?,
             d_model: width(&centred),
             d_vocab: width(&logits),
-            on_device: (way == Way::Tensors).then_some(OnDevice { centred, logits }),
+            on_device: (backend == Backend::Tensors).then_some(DeviceDirections { centred, logits }),
         })
     }
 
@@ -116,21 +118,28 @@ impl Directions {
     pub fn logits(&self, i: usize) -> &[f32] {
         &self.logits[i * self.d_vocab..(i + 1) * self.d_vocab]
     }
+
+    /// Logits of feature `i` over the vocabulary: `G(d)` less its mean.
+    pub fn feature_logits(&self, i: usize) -> Vec<f32> {
+        let all = self.logits(i);
+        let mean = all.iter().map(|v| f64::from(*v)).sum::<f64>() / all.len().max(1) as f64;
+        all.iter().map(|v| (f64::from(*v) - mean) as f32).collect()
+    }
 }
 
-impl Outcomes {
+impl Effects {
     /// No effects yet, with lists of `n_hover` tokens.
-    pub(super) fn empty(n_hover: usize) -> Self {
+    fn empty(n_hover: usize) -> Self {
         Self { n_hover, ..Self::default() }
     }
 
-    /// Effect of job `j`.
-    pub fn of(&self, j: usize) -> Outcome<'_> {
-        let place = self.places[j] as usize;
-        let list = place * self.n_hover..(place + 1) * self.n_hover;
-        Outcome {
-            loss: self.loss[place],
-            prob_change: self.prob_change[place],
+    /// Effect of ablation `j`.
+    pub fn of(&self, j: usize) -> Effect<'_> {
+        let slot = self.slots[j] as usize;
+        let list = slot * self.n_hover..(slot + 1) * self.n_hover;
+        Effect {
+            loss: self.loss[slot],
+            prob_change: self.prob_change[slot],
             boosted: &self.boosted[list.clone()],
             suppressed: &self.suppressed[list],
         }
@@ -138,7 +147,7 @@ impl Outcomes {
 }
 
 /// What worker threads share.
-struct Ablating<'a> {
+struct WorkerInputs<'a> {
     head: &'a Head,
     resid: &'a Residuals,
     directions: &'a Directions,
@@ -146,7 +155,7 @@ struct Ablating<'a> {
 
 #[allow(unsafe_code, reason = "ablation computes new tensors from these and changes none in place")]
 // SAFETY: as the reason says.
-unsafe impl ReadOnly for Ablating<'_> {}
+unsafe impl ReadOnly for WorkerInputs<'_> {}
 
 /// Logits of a chunk of distinct positions.
 struct Chunk {
@@ -159,69 +168,71 @@ struct Chunk {
     scales: Vec<(f32, f64)>,
 }
 
-impl Way {
+impl Backend {
     /// What suits a device best.
     pub fn of(device: Device) -> Self {
         if device == Device::Cpu { Self::Kernel } else { Self::Tensors }
     }
 }
 
-/// Ablates the features of all `jobs`.
+/// Ablates the features of all `ablations`.
 ///
-/// - `directions` of these features, made for the way that effects are computed
+/// - `directions` of these features, made for the backend that computes effects
 /// - `n_hover`: tokens in each hover list
-/// - `after_chunk` is told the number of jobs done
+/// - `after_chunk` is told the number of ablations done
 pub fn ablate(
     head: &Head,
     resid: &Residuals,
     directions: &Directions,
-    jobs: &[Job],
+    ablations: &[Ablation],
     n_hover: usize,
     mut after_chunk: impl FnMut(usize),
-) -> Result<Outcomes> {
-    let mut order: Vec<u32> = (0..jobs.len() as u32).collect();
-    order.sort_unstable_by_key(|&j| (jobs[j as usize].position, j));
-    let mut outcomes = Outcomes { places: vec![0; jobs.len()], ..Outcomes::empty(n_hover) };
-    for (place, &j) in order.iter().enumerate() {
-        outcomes.places[j as usize] = place as u32;
+) -> Result<Effects> {
+    let mut order: Vec<u32> = (0..ablations.len() as u32).collect();
+    order.sort_unstable_by_key(|&j| (ablations[j as usize].position, j));
+    let mut effects = Effects { slots: vec![0; ablations.len()], ..Effects::empty(n_hover) };
+    for (slot, &j) in order.iter().enumerate() {
+        effects.slots[j as usize] = slot as u32;
     }
     let constants = HeadConstants {
-        constant: host(&head.constant())?,
+        constant: to_host(&head.constant())?,
         soft_cap: head.soft_cap().map(|cap| cap as f32),
         eps: head.eps(),
         d_model: directions.d_model,
     };
-    let n_jobs = (DEVICE_CHUNK_BYTES / (4 * directions.d_vocab.max(1))).max(1);
+    let n_ablations = (DEVICE_CHUNK_BYTES / (4 * directions.d_vocab.max(1))).max(1);
     let chunks = match directions.on_device {
-        None => chunks(&order, jobs, chunk_positions(directions.d_vocab), usize::MAX),
-        Some(_) => chunks(&order, jobs, usize::MAX, n_jobs),
+        None => chunks(&order, ablations, chunk_positions(directions.d_vocab), usize::MAX),
+        Some(_) => chunks(&order, ablations, usize::MAX, n_ablations),
     };
-    let fitting = Fitting::new(n_jobs);
+    let backoff = Backoff::new(n_ablations);
     in_order(
-        &Ablating { head, resid, directions },
+        &WorkerInputs { head, resid, directions },
         head.device(),
         chunks.len(),
-        |Ablating { head, resid, directions }, i| {
-            let jobs: Vec<Job> = order[chunks[i].clone()].iter().map(|&j| jobs[j as usize]).collect();
+        |WorkerInputs { head, resid, directions }, i| {
+            let ablations: Vec<Ablation> =
+                order[chunks[i].clone()].iter().map(|&j| ablations[j as usize]).collect();
             if let Some(on_device) = &directions.on_device {
-                return fitting
-                    .compute(0..jobs.len(), |part| on_device.ablate(head, resid, &jobs[part], n_hover));
+                return backoff.in_parts(0..ablations.len(), |part| {
+                    on_device.ablate(head, resid, &ablations[part], n_hover)
+                });
             }
-            let chunk = Chunk::compute(head, resid, &jobs, &constants)?;
-            Ok(vec![chunk.ablate(&jobs, directions, &constants, n_hover)])
+            let chunk = Chunk::compute(head, resid, &ablations, &constants)?;
+            Ok(vec![chunk.ablate(&ablations, directions, &constants, n_hover)])
         },
-        |i, parts: Vec<Outcomes>| {
+        |i, parts: Vec<Effects>| {
             for part in parts {
-                outcomes.loss.extend(part.loss);
-                outcomes.prob_change.extend(part.prob_change);
-                outcomes.boosted.extend(part.boosted);
-                outcomes.suppressed.extend(part.suppressed);
+                effects.loss.extend(part.loss);
+                effects.prob_change.extend(part.prob_change);
+                effects.boosted.extend(part.boosted);
+                effects.suppressed.extend(part.suppressed);
             }
             after_chunk(chunks[i].end);
             Ok(())
         },
     )?;
-    Ok(outcomes)
+    Ok(effects)
 }
 
 /// Distinct positions of a chunk on the CPU.
@@ -234,37 +245,47 @@ pub fn chunks_bytes(d_vocab: usize) -> usize {
     n_workers(Device::Cpu) * chunk_positions(d_vocab) * 4 * d_vocab
 }
 
-/// Cuts jobs, in order of position, into chunks of at most `n_positions` distinct positions and `n_jobs` jobs.
-fn chunks(order: &[u32], jobs: &[Job], n_positions: usize, n_jobs: usize) -> Vec<Range<usize>> {
+/// Cuts ablations, in order of position, into chunks of at most `n_positions` distinct positions and `n_ablations` ablations.
+fn chunks(
+    order: &[u32],
+    ablations: &[Ablation],
+    n_positions: usize,
+    n_ablations: usize,
+) -> Vec<Range<usize>> {
     let mut chunks: Vec<Range<usize>> = Vec::new();
     let mut distinct = 0;
     let mut last = None;
-    for (place, &j) in order.iter().enumerate() {
-        let position = Some(jobs[j as usize].position);
+    for (slot, &j) in order.iter().enumerate() {
+        let position = Some(ablations[j as usize].position);
         let is_new = position != last;
-        let fits = |chunk: &Range<usize>| (!is_new || distinct < n_positions) && chunk.len() < n_jobs;
+        let fits = |chunk: &Range<usize>| (!is_new || distinct < n_positions) && chunk.len() < n_ablations;
         if !chunks.last().is_some_and(fits) {
-            chunks.push(place..place);
+            chunks.push(slot..slot);
             distinct = 0;
         }
         distinct += usize::from(is_new || distinct == 0);
         last = position;
         if let Some(chunk) = chunks.last_mut() {
-            chunk.end = place + 1;
+            chunk.end = slot + 1;
         }
     }
     chunks
 }
 
 impl Chunk {
-    /// Logits at the positions of `jobs`, which are in order of position.
-    fn compute(head: &Head, resid: &Residuals, jobs: &[Job], constants: &HeadConstants) -> Result<Self> {
-        let mut positions: Vec<u32> = jobs.iter().map(|j| j.position).collect();
+    /// Logits at the positions of `ablations`, which are in order of position.
+    fn compute(
+        head: &Head,
+        resid: &Residuals,
+        ablations: &[Ablation],
+        constants: &HeadConstants,
+    ) -> Result<Self> {
+        let mut positions: Vec<u32> = ablations.iter().map(|j| j.position).collect();
         positions.dedup();
         let x = resid.read(&positions, head.device())?; // [n_pos, d_model]
-        let centred = host(&head.centred(&x))?;
-        let logits = host(&head.unnormalised(&x))?; // [n_pos, d_vocab]
-        let scales = host(&head.scale(&x))?; // [n_pos]
+        let centred = to_host(&head.centred(&x))?;
+        let logits = to_host(&head.unnormalised(&x))?; // [n_pos, d_vocab]
+        let scales = to_host(&head.scale(&x))?; // [n_pos]
         let arch = Arch::new();
         let scaled = |(&scale, logits): (&f32, &[f32])| {
             let sum = arch.dispatch(
@@ -277,44 +298,49 @@ impl Chunk {
         Ok(Self { positions, centred, logits, scales })
     }
 
-    /// Effects of `jobs`, in their order.
+    /// Effects of `ablations`, in their order.
     fn ablate(
         &self,
-        jobs: &[Job],
+        ablations: &[Ablation],
         directions: &Directions,
         constants: &HeadConstants,
         n_hover: usize,
-    ) -> Outcomes {
+    ) -> Effects {
         let arch = Arch::new();
         let (mut boosted, mut suppressed) = (vec![(0, 0f32); n_hover], vec![(0, 0f32); n_hover]);
-        let mut outcomes = Outcomes::empty(n_hover);
-        for job in jobs {
-            let pair = self.pair(job, directions, constants);
+        let mut effects = Effects::empty(n_hover);
+        for ablation in ablations {
+            let pair = self.pair(ablation, directions, constants);
             let (loss, prob_change) = arch.dispatch(
                 #[inline(always)]
                 || pair.ablate(&mut boosted, &mut suppressed),
             );
-            outcomes.loss.push(loss);
-            outcomes.prob_change.push(prob_change);
-            outcomes.boosted.extend_from_slice(&boosted);
-            outcomes.suppressed.extend_from_slice(&suppressed);
+            effects.loss.push(loss);
+            effects.prob_change.push(prob_change);
+            effects.boosted.extend_from_slice(&boosted);
+            effects.suppressed.extend_from_slice(&suppressed);
         }
-        outcomes
+        effects
     }
 
-    /// What the kernel needs of one job.
-    fn pair<'a>(&'a self, job: &Job, directions: &'a Directions, constants: &'a HeadConstants) -> Pair<'a> {
+    /// What the kernel needs of one ablation.
+    fn pair<'a>(
+        &'a self,
+        ablation: &Ablation,
+        directions: &'a Directions,
+        constants: &'a HeadConstants,
+    ) -> Pair<'a> {
         let (p, d, v) = (
-            self.positions.partition_point(|&p| p < job.position),
+            self.positions.partition_point(|&p| p < ablation.position),
             constants.d_model,
             constants.constant.len(),
         );
-        let f = job.feature as usize;
+        let f = ablation.feature as usize;
         let x = &self.centred[p * d..(p + 1) * d];
         let ablated: f64 = x
             .iter()
             .zip(&directions.centred[f * d..(f + 1) * d])
-            .map(|(x, d)| f64::from(x - job.act * d).powi(2))
+            .map(|(x, d)| f64::from(x - ablation.act * d).powi(2))
             .sum();
         let scale = (ablated / d as f64 + constants.eps).sqrt();
         let (scale_x, log_sum_exp) = self.scales[p];
@@ -322,9 +348,9 @@ impl Chunk {
             x_logits: &self.logits[p * v..(p + 1) * v],
             d_logits: directions.logits(f),
             inverse_scales: (1.0 / scale_x, (1.0 / scale) as f32),
-            act: job.act,
+            act: ablation.act,
             log_sum_exp,
-            token_id: job.token_id as usize,
+            token_id: ablation.token_id as usize,
             constants,
         }
     }

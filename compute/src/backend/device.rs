@@ -1,18 +1,16 @@
 //! Where tensors live: the CPU, or a GPU whose libraries are opened only when one is asked for.
 
-use std::{ffi::c_void, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
-use tch::{Cuda, Device, Kind};
-
-use crate::args::Dtype;
+use tch::{Cuda, Device};
 
 /// The device called `name`: `auto`, `cpu` or `cuda:N`.
 ///
 /// The binary is linked to libtorch's CPU part alone, so it runs where there is no CUDA. For a GPU the CUDA part is
 /// opened here, before the first tensor is made; libtorch then finds it registered.
-pub fn device(name: &str) -> Result<Device> {
+pub fn parse_device(name: &str) -> Result<Device> {
     let index = match name {
         "cpu" => return Ok(Device::Cpu),
         "auto" => {
@@ -42,80 +40,13 @@ pub fn device(name: &str) -> Result<Device> {
 fn open_cuda() -> Result<()> {
     let file = "libtorch_cuda.so";
     // Where the loader looks, which LD_LIBRARY_PATH says first; else beside the libtorch that this program was built with.
-    let mut places = vec![PathBuf::from(file)];
-    places.extend(option_env!("LIBTORCH").map(|folder| PathBuf::from(folder).join("lib").join(file)));
+    let mut paths = vec![PathBuf::from(file)];
+    paths.extend(option_env!("LIBTORCH").map(|folder| PathBuf::from(folder).join("lib").join(file)));
     // SAFETY: libtorch's CUDA library is made to be loaded this way; Python's torch does the same.
     let open = |path: &PathBuf| unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) };
-    let library = open(&places[0]).or_else(|error| places.get(1).map_or(Err(error), open))?;
+    let library = open(&paths[0]).or_else(|error| paths.get(1).map_or(Err(error), open))?;
     // Its kernels stay registered for the life of the program, so it must never be closed.
     std::mem::forget(library);
-    Ok(())
-}
-
-/// How a forward pass computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Precision {
-    /// Number type of weights and activations.
-    pub kind: Kind,
-    /// Whether matrix products round their inputs to TF32 (10 bits of mantissa) first.
-    pub tf32: bool,
-}
-
-impl Precision {
-    /// What `dtype` means on `device`; TF32 is a format of NVIDIA's matrix units.
-    pub fn new(dtype: Dtype, device: Device) -> Result<Self> {
-        let tf32 = dtype == Dtype::Tf32;
-        ensure!(
-            !tf32 || device != Device::Cpu,
-            "--dtype tf32 is a number type of GPUs: use f32 on the CPU, or --device cuda:0"
-        );
-        Ok(Self { kind: dtype.kind(), tf32 })
-    }
-
-    /// As the manifest calls it.
-    pub fn name(self) -> &'static str {
-        match (self.kind, self.tf32) {
-            (_, true) => "tf32",
-            (Kind::BFloat16, _) => "bf16",
-            _ => "f32",
-        }
-    }
-}
-
-/// While it lives, matrix products of f32 tensors on GPUs use TF32. One at a time: the setting is the process's.
-#[derive(Debug)]
-pub struct Tf32(());
-
-impl Tf32 {
-    /// Begins, where `wanted`.
-    pub fn begin(wanted: bool) -> Result<Option<Self>> {
-        if wanted {
-            allow_tf32(true)?;
-        }
-        Ok(wanted.then_some(Self(())))
-    }
-}
-
-impl Drop for Tf32 {
-    fn drop(&mut self) {
-        // It was found when this began, so it is found again.
-        allow_tf32(false).unwrap_or_default();
-    }
-}
-
-/// Sets libtorch's `at::globalContext().setAllowTF32CuBLAS(allow)`, which tch has no binding for.
-#[allow(unsafe_code, reason = "calls two functions of libtorch by their C++ names")]
-fn allow_tf32(allow: bool) -> Result<()> {
-    type GlobalContext = unsafe extern "C" fn() -> *mut c_void;
-    type SetAllow = unsafe extern "C" fn(*mut c_void, bool);
-    let libtorch = Library::this();
-    let missing = "this libtorch has no setting for TF32: use --dtype f32";
-    // SAFETY: the types are those of libtorch 2.11's ATen/Context.h; a method takes its object as the first argument.
-    unsafe {
-        let context: Symbol<GlobalContext> = libtorch.get(b"_ZN2at13globalContextEv").context(missing)?;
-        let set: Symbol<SetAllow> = libtorch.get(b"_ZN2at7Context18setAllowTF32CuBLASEb").context(missing)?;
-        set(context(), allow);
-    }
     Ok(())
 }
 
@@ -155,20 +86,6 @@ pub fn free_bytes(device: Device) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tf32_is_refused_on_the_cpu_and_named_on_gpus() {
-        let error = Precision::new(Dtype::Tf32, Device::Cpu).unwrap_err().to_string();
-        assert!(error.contains("use f32 on the CPU"), "{error}");
-        let name = |dtype| Precision::new(dtype, Device::Cuda(0)).unwrap().name();
-        assert_eq!([Dtype::F32, Dtype::Tf32, Dtype::Bf16].map(name), ["f32", "tf32", "bf16"]);
-    }
-
-    #[test]
-    fn this_libtorch_has_the_setting_for_tf32() {
-        assert!(Tf32::begin(false).unwrap().is_none());
-        drop(Tf32::begin(true).unwrap().unwrap());
-    }
 
     #[test]
     fn a_batch_is_a_power_of_two_of_tokens_within_a_quarter_of_free_memory() {

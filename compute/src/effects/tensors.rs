@@ -1,61 +1,64 @@
 //! Effects as tensor operations, for devices that have no host kernel of their own.
 //!
-//! The arithmetic is that of [`super::kernel`], over a chunk of jobs at once: copying the logits of each position to the
-//! host would take longer than all of it. What bounds it is memory: each array of jobs by vocabulary is written once and
+//! The arithmetic is that of [`super::kernel`], over a chunk of ablations at once: copying the logits of each position to the
+//! host would take longer than all of it. What bounds it is memory: each array of ablations by vocabulary is written once and
 //! read a few times. A GPU adds in another order, so results agree with the host's within float tolerance, not to the bit.
 
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::effects::{Job, Outcomes};
-use crate::{
-    activations::{Residuals, host},
-    model::Head,
-};
+use super::{Ablation, Effects};
+use crate::{backend::to_host, model::Head, store::Residuals};
 
 /// Tokens of a group whose maximum is looked at before its members are.
 const GROUP: i64 = 64;
 
 /// Directions of features on a device.
 #[derive(Debug)]
-pub(super) struct OnDevice {
+pub(super) struct DeviceDirections {
     /// `[n, d_model]`, less their mean where the head's norm subtracts it.
     pub centred: Tensor,
     /// `G(d)`: `[n, d_vocab]`.
     pub logits: Tensor,
 }
 
-impl OnDevice {
-    /// Effects of `jobs`, in their order, which is that of positions.
-    pub fn ablate(&self, head: &Head, resid: &Residuals, jobs: &[Job], n_hover: usize) -> Result<Outcomes> {
+impl DeviceDirections {
+    /// Effects of `ablations`, in their order, which is that of positions.
+    pub fn ablate(
+        &self,
+        head: &Head,
+        resid: &Residuals,
+        ablations: &[Ablation],
+        n_hover: usize,
+    ) -> Result<Effects> {
         let device = self.logits.device();
-        let mut positions: Vec<u32> = jobs.iter().map(|job| job.position).collect();
+        let mut positions: Vec<u32> = ablations.iter().map(|ablation| ablation.position).collect();
         positions.dedup();
         let x = resid.read(&positions, device)?; // [n_pos, d_model]
-        let index = |of: &dyn Fn(&Job) -> i64| {
-            Tensor::from_slice(&jobs.iter().map(of).collect::<Vec<_>>()).to(device) // [n_jobs]
+        let index = |of: &dyn Fn(&Ablation) -> i64| {
+            Tensor::from_slice(&ablations.iter().map(of).collect::<Vec<_>>()).to(device) // [n_ablations]
         };
-        let at = index(&|job| positions.partition_point(|&p| p < job.position) as i64);
-        let feature = index(&|job| i64::from(job.feature));
-        let token = index(&|job| i64::from(job.token_id)).unsqueeze(1); // [n_jobs, 1]
-        let acts: Vec<f32> = jobs.iter().map(|job| job.act).collect();
-        let act = Tensor::from_slice(&acts).to(device).unsqueeze(1); // [n_jobs, 1]
+        let at = index(&|ablation| positions.partition_point(|&p| p < ablation.position) as i64);
+        let feature = index(&|ablation| i64::from(ablation.feature));
+        let token = index(&|ablation| i64::from(ablation.token_id)).unsqueeze(1); // [n_ablations, 1]
+        let acts: Vec<f32> = ablations.iter().map(|ablation| ablation.act).collect();
+        let act = Tensor::from_slice(&acts).to(device).unsqueeze(1); // [n_ablations, 1]
 
         let of_position = |all: &Tensor| all.index_select(0, &at);
         let with = head.scale(&x).reciprocal().unsqueeze(1); // [n_pos, 1]
         let x_logits = head.unnormalised(&x); // [n_pos, d_vocab]
         let any = Tensor::zeros([x.size()[0], 1], (Kind::Int64, device));
         let (sum_with, _) = log_sum(&head.capped(head.constant().addcmul(&x_logits, &with)), &any); // [n_pos, 1]
-        let with = of_position(&with); // [n_jobs, 1]
-        let x_logits = of_position(&x_logits); // [n_jobs, d_vocab]
+        let with = of_position(&with); // [n_ablations, 1]
+        let x_logits = of_position(&x_logits); // [n_ablations, d_vocab]
 
-        let d_logits = self.logits.index_select(0, &feature); // [n_jobs, d_vocab]
+        let d_logits = self.logits.index_select(0, &feature); // [n_ablations, d_vocab]
         let ablated = of_position(&head.centred(&x)) - &act * self.centred.index_select(0, &feature);
         let mean_square = ablated.to_kind(Kind::Double).square().mean_dim(-1, true, Kind::Double);
-        let without = (mean_square + head.eps()).rsqrt().to_kind(Kind::Float); // [n_jobs, 1]
+        let without = (mean_square + head.eps()).rsqrt().to_kind(Kind::Float); // [n_ablations, 1]
         let d_share = &act * &without;
         let z = head.constant().addcmul(&x_logits, &without).addcmul_(&d_logits, &d_share.neg());
-        let z = head.capped(z); // [n_jobs, d_vocab]
+        let z = head.capped(z); // [n_ablations, d_vocab]
         let change = if head.soft_cap().is_some() {
             head.capped(head.constant().addcmul(&x_logits, &with)) - &z
         } else {
@@ -67,13 +70,13 @@ impl OnDevice {
         let loss = &shift - change.gather(1, &token, false);
         let prob_change = log_prob_without.exp() * loss.neg().expm1();
 
-        Ok(Outcomes {
-            loss: host(&loss)?.to_vec(),
-            prob_change: host(&prob_change)?.to_vec(),
+        Ok(Effects {
+            loss: to_host(&loss)?.to_vec(),
+            prob_change: to_host(&prob_change)?.to_vec(),
             boosted: hover_list(&change, &shift, n_hover, true)?,
             suppressed: hover_list(&change, &shift, n_hover, false)?,
             n_hover,
-            places: Vec::new(),
+            slots: Vec::new(),
         })
     }
 }
@@ -91,24 +94,28 @@ fn log_sum(z: &Tensor, token: &Tensor) -> (Tensor, Tensor) {
 
 /// The `n` largest (or smallest) entries of each row of `change`, less `shift`, with their columns; row after row.
 ///
-/// - `change`: `[n_jobs, d_vocab]`; `shift`: `[n_jobs, 1]`
+/// - `change`: `[n_ablations, d_vocab]`; `shift`: `[n_ablations, 1]`
 ///
 /// The extreme entries of a row lie in the groups with the extreme maxima, so a row is read once and only a few hundred
 /// of its entries are compared with one another.
 fn hover_list(change: &Tensor, shift: &Tensor, n: usize, largest: bool) -> Result<Vec<(u32, f32)>> {
-    let (n_jobs, d_vocab) = change.size2()?;
+    let (n_ablations, d_vocab) = change.size2()?;
     let (n, whole) = (n as i64, d_vocab / GROUP);
     let extreme = |t: &Tensor, k: i64| t.topk(k.min(t.size()[1]), 1, largest, true);
-    let groups = change.narrow(1, 0, whole * GROUP).view([n_jobs, whole, GROUP]);
-    let best = if largest { groups.amax([-1i64], false) } else { groups.amin([-1i64], false) }; // [n_jobs, whole]
+    let groups = change.narrow(1, 0, whole * GROUP).view([n_ablations, whole, GROUP]);
+    let best = if largest { groups.amax([-1i64], false) } else { groups.amin([-1i64], false) }; // [n_ablations, whole]
     let members = Tensor::arange(GROUP, (Kind::Int64, change.device()));
     let rest = Tensor::arange_start(whole * GROUP, d_vocab, (Kind::Int64, change.device()));
     let in_groups = (extreme(&best, n).1.unsqueeze(-1) * GROUP + members).flatten(1, 2);
-    let columns = Tensor::cat(&[in_groups, rest.expand([n_jobs, -1], false)], 1);
-    let (values, at) = extreme(&change.gather(1, &columns, false), n); // [n_jobs, n]
+    let columns = Tensor::cat(&[in_groups, rest.expand([n_ablations, -1], false)], 1);
+    let (values, at) = extreme(&change.gather(1, &columns, false), n); // [n_ablations, n]
     let tokens = columns.gather(1, &at, false).flatten(0, 1).to_kind(Kind::Int);
     let tokens = Vec::<i32>::try_from(tokens.to(Device::Cpu))?;
-    Ok(tokens.into_iter().map(|token| token as u32).zip(host(&(values - shift))?.iter().copied()).collect())
+    Ok(tokens
+        .into_iter()
+        .map(|token| token as u32)
+        .zip(to_host(&(values - shift))?.iter().copied())
+        .collect())
 }
 
 #[cfg(test)]

@@ -9,10 +9,13 @@ use std::{io, ops::Range};
 
 use rayon::prelude::*;
 
-use super::{
-    column::{Allowance, Column},
-    sparse::ByFeature,
-};
+use super::{column::Column, sparse::ByFeature};
+use crate::backend::MemoryBudget;
+
+/// Entries, of all stores of a tap together, at which a segment is closed.
+pub const SEGMENT_ENTRIES: usize = 1 << 20;
+/// What a segment takes.
+pub const SEGMENT_BYTES: usize = 8 * SEGMENT_ENTRIES;
 
 /// Activations of a whole corpus.
 #[derive(Debug)]
@@ -40,14 +43,14 @@ struct Segment {
 
 impl Store {
     /// Nothing yet, of `n_features` features.
-    pub fn new(n_features: usize, allowance: &Allowance) -> Self {
+    pub fn new(n_features: usize, budget: &MemoryBudget) -> Self {
         Self {
             n_features,
             n_positions: 0,
             segments: Vec::new(),
-            ends: Column::new(allowance),
-            positions: Column::new(allowance),
-            acts: Column::new(allowance),
+            ends: Column::new(budget),
+            positions: Column::new(budget),
+            acts: Column::new(budget),
             n_active: vec![0; n_features],
             pending: Vec::new(),
         }
@@ -161,7 +164,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activations::{Active, ByPosition};
+    use crate::store::{Active, ByPosition};
     use proptest::prelude::*;
 
     proptest! {
@@ -173,7 +176,7 @@ mod tests {
             allowed in 0usize..50_000,
             at_once in 1usize..2000,
         ) {
-            let mut store = Store::new(37, &Allowance::of(allowed));
+            let mut store = Store::new(37, &MemoryBudget::new(allowed));
             for (b, part) in rows.chunks(batch).enumerate() {
                 let mut acts = ByPosition::new(37, b * batch);
                 acts.extend_dense(&part.concat());

@@ -1,29 +1,28 @@
 //! What a run will do: the command line, checked against the files' headers before any long work starts.
 
-use std::{
-    path::{Path, PathBuf},
-    thread,
-};
+mod layouts;
+mod options;
 
-use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use shared::{
     bundle::Encoding,
-    layout::{Layout, Needs},
+    layout::Needs,
     manifest::{FeatureRange, Layouts},
 };
 use tch::{Device, Kind};
-use tokenizers::Tokenizer;
 
 use crate::{
-    activations::Subject,
-    args::{InputArgs, RunArgs},
-    corpus::{self, Rows, Rule},
-    device::{self, Precision, device},
+    backend::{self, Precision, parse_device},
+    corpus::{self, Rule},
     hub::{self, Found, What},
-    labels, layout,
-    model::{HookPoint, Model, ModelConfig, Preprocessing},
-    sae::{Sae, SaeConfig, SaeFormat},
+    labels,
+    model::{HookPoint, ModelConfig, Preprocessing},
+    sae::{SaeConfig, SaeFormat},
 };
+pub use layouts::read_layout;
+pub use options::{InputOptions, RunOptions};
 
 /// Model, SAE and text, validated: their files' headers fit together.
 #[derive(Debug)]
@@ -91,8 +90,6 @@ pub struct Plan {
     pub max_memory: Option<usize>,
     /// How files are encoded.
     pub encoding: Encoding,
-    /// Whether to print nothing.
-    pub quiet: bool,
 }
 
 /// Row length for text where neither the reader nor the SAE names one.
@@ -104,7 +101,7 @@ const WIDTHS: i64 = 24;
 
 impl Input {
     /// Checks `args` against the headers of the files that they name.
-    pub fn new(args: &InputArgs) -> Result<Self> {
+    pub fn new(args: &InputOptions) -> Result<Self> {
         let model = hub::find(&args.model, What::Model)?;
         let sae = hub::find(&args.sae, What::Sae)?;
         let data = hub::find(&args.data, What::Data)?;
@@ -125,10 +122,10 @@ impl Input {
                 .unwrap_or_default(),
             fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
         };
-        let device = device(&args.device)?;
+        let device = parse_device(&args.device)?;
         let batch_rows = args.batch_rows.unwrap_or_else(|| {
             let token_bytes = 4 * (WIDTHS * model_config.d_model + 3 * sae_config.d_in) as usize;
-            (device::batch_tokens(device, token_bytes).unwrap_or(BATCH_TOKENS) / rule.seq_len).max(1)
+            (backend::batch_tokens(device, token_bytes).unwrap_or(BATCH_TOKENS) / rule.seq_len).max(1)
         });
         ensure!(batch_rows > 0, "--batch-rows is 0, expected at least 1");
         Ok(Self {
@@ -153,54 +150,9 @@ impl Input {
     }
 }
 
-impl Input {
-    /// The tokenizer, where there is one, the rows of the corpus, and model and SAEs.
-    ///
-    /// Text is read and cut into tokens on a thread of its own while weights are loaded.
-    ///
-    /// - `sae_b`: path of the second SAE
-    pub fn load(&self, sae_b: Option<&Path>) -> Result<(Option<Tokenizer>, Rows, Subject)> {
-        let (read, loaded) = thread::scope(|scope| {
-            let reading = scope.spawn(|| {
-                let d_vocab = self.model_config.d_vocab as usize;
-                corpus::load(&self.model.path, &self.data.path, &self.text_column, &self.rule, d_vocab)
-            });
-            let loaded = self.subject(sae_b);
-            (reading.join(), loaded)
-        });
-        let (tokenizer, rows) =
-            read.map_err(|_panic| anyhow!("the thread that reads the corpus stopped"))??;
-        let skipped = if self.skip_special { self.special_tokens(tokenizer.as_ref()) } else { Vec::new() };
-        Ok((tokenizer, rows, Subject { skipped, ..loaded? }))
-    }
-
-    /// Model and SAEs, loaded; no tokens are skipped.
-    fn subject(&self, sae_b: Option<&Path>) -> Result<Subject> {
-        let sae = |path: &Path| {
-            Ok::<_, Error>(Sae::load(path, self.sae_format, self.device)?.encoding_in(self.sae_kind))
-        };
-        Ok(Subject {
-            model: Model::load(&self.model.path, self.device, self.precision.kind)?,
-            tf32: self.precision.tf32,
-            hook: self.hook,
-            preprocessing: self.preprocessing,
-            sae: sae(&self.sae.path)?,
-            sae_b: sae_b.map(sae).transpose()?,
-            skipped: Vec::new(),
-            device: self.device,
-        })
-    }
-
-    /// Special tokens of the model and of its tokenizer.
-    fn special_tokens(&self, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
-        let of_model = [self.model_config.bos_token_id, self.model_config.eos_token_id];
-        of_model.into_iter().flatten().chain(corpus::special_tokens(tokenizer)).collect()
-    }
-}
-
 impl Plan {
     /// Checks `args` against the headers of the files that they name.
-    pub fn new(args: &RunArgs) -> Result<Self> {
+    pub fn new(args: &RunOptions) -> Result<Self> {
         let input = Input::new(&args.input)?;
         let sae_b = match &args.sae_b {
             Some(path) => {
@@ -217,7 +169,7 @@ impl Plan {
         let features = feature_ranges.iter().flat_map(|r| r.start..r.end).collect();
         let has = |feature| feature_ranges.iter().any(|r| (r.start..r.end).contains(&feature));
         let labels = args.labels.as_ref().map(|path| labels::Chosen::read(path, has)).transpose()?;
-        let layouts = layouts(args)?;
+        let layouts = layouts::of(args)?;
         let mut needs = layouts.feature.needs().and(&layouts.prompt.needs());
         for (which, layout) in [("feature", &layouts.feature), ("prompt", &layouts.prompt)] {
             if let Some(refusal) = needs.covers(&layout.needs()).first() {
@@ -244,14 +196,13 @@ impl Plan {
             needs,
             effects: !args.no_effects,
             labels,
-            max_memory: args.max_memory,
+            max_memory: args.max_memory.map(|bytes| bytes.as_u64() as usize),
             encoding: args.encoding.into(),
-            quiet: args.quiet,
         })
     }
 }
 
-fn hook(args: &InputArgs, model: &ModelConfig, sae: &SaeConfig) -> Result<HookPoint> {
+fn hook(args: &InputOptions, model: &ModelConfig, sae: &SaeConfig) -> Result<HookPoint> {
     let name = args.hook.as_deref().or(sae.hook.as_deref()).ok_or_else(|| {
         anyhow!("the SAE does not say which hook point it reads: add --hook, such as --hook blocks.0.hook_resid_pre ({})", args.sae.display())
     })?;
@@ -299,37 +250,6 @@ fn parse_features(text: &str, d_sae: u32) -> Result<Vec<FeatureRange>> {
     Ok(merged)
 }
 
-fn layouts(args: &RunArgs) -> Result<Layouts> {
-    let feature =
-        args.layout.as_ref().map_or_else(|| Ok(Layout::default_feature()), |path| layout::read(path))?;
-    let prompt = args
-        .prompt_layout
-        .as_ref()
-        .map_or_else(|| Ok(default_prompt(&feature)), |path| layout::read(path))?;
-    prompt.validate_prompt().map_err(|e| anyhow!("{e}"))?;
-    Ok(Layouts { feature, prompt })
-}
-
-/// The default prompt layout, cut to what a feature layout gathers: a narrow layout asks for little data.
-fn default_prompt(feature: &Layout) -> Layout {
-    let mut prompt = Layout::default_prompt();
-    let gathered = feature.needs();
-    for column in &mut prompt.columns {
-        column.components.retain(|c| {
-            let alone = Layout {
-                columns: vec![shared::layout::Column { components: vec![*c], width: None }],
-                height: None,
-            };
-            gathered.covers(&alone.needs()).is_empty()
-        });
-    }
-    if prompt.components().next().is_none() {
-        prompt.columns =
-            vec![feature.columns.iter().find(|c| !c.components.is_empty()).cloned().unwrap_or_default()];
-    }
-    prompt
-}
-
 fn check_window(needs: &Needs, seq_len: usize) -> Result<()> {
     if let Some((before, after)) = needs.sequences.and_then(|s| s.buffer) {
         let least = (before + after + 2) as usize;
@@ -341,7 +261,7 @@ fn check_window(needs: &Needs, seq_len: usize) -> Result<()> {
     Ok(())
 }
 
-fn rule(args: &InputArgs, data: &Path, model: &ModelConfig, sae: &SaeConfig) -> Result<Rule> {
+fn rule(args: &InputOptions, data: &Path, model: &ModelConfig, sae: &SaeConfig) -> Result<Rule> {
     let files = corpus::files(data)?;
     let tokens = corpus::hold_tokens(&files, &args.text_column)?;
     let n_ctx = model.n_ctx as usize;

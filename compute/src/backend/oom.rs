@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 /// How many items (rows of a batch, effects) fit, as far as is known.
 #[derive(Debug)]
-pub struct Fitting {
+pub struct Backoff {
     at_once: AtomicUsize,
 }
 
@@ -27,7 +27,7 @@ pub struct Fitting {
 const OUT_OF_MEMORY: [&str; 4] =
     ["out of memory", "can't allocate memory", "std::bad_alloc", "memory allocation failed"];
 
-impl Fitting {
+impl Backoff {
     /// All `n` of them, until that fails.
     pub fn new(n: usize) -> Self {
         Self { at_once: AtomicUsize::new(n) }
@@ -40,7 +40,7 @@ impl Fitting {
 
     /// Computes `items` at once; where memory does not suffice for so many, in parts of half as many, and so on. Later
     /// calls begin with what fitted.
-    pub fn compute<T>(
+    pub fn in_parts<T>(
         &self,
         items: Range<usize>,
         compute: impl Fn(Range<usize>) -> Result<T>,
@@ -71,7 +71,7 @@ impl Fitting {
 const NOT_ENOUGH: &str = "not enough memory: choose fewer --features, a shorter --seq-len or --device cpu";
 
 /// Does `compute`, a whole command; where it needs more memory than there is, the error says what to do.
-pub fn whole(compute: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn guard(compute: impl FnOnce() -> Result<()>) -> Result<()> {
     caught(compute).map_err(|error| {
         let said = format!("{error:#}").contains(NOT_ENOUGH);
         if is_out_of_memory(&error) && !said { error.context(NOT_ENOUGH) } else { error }
@@ -134,11 +134,11 @@ mod tests {
 
     #[test]
     fn a_batch_that_does_not_fit_is_computed_in_halves_in_order() {
-        let fitting = Fitting::new(16);
-        assert_eq!(fitting.compute(0..16, room_for(16)).unwrap(), vec![0..16; 1]);
-        assert_eq!(fitting.compute(16..32, room_for(5)).unwrap(), [16..20, 20..24, 24..28, 28..32]);
-        assert_eq!(fitting.at_once(), 4);
-        assert_eq!(fitting.compute(32..42, room_for(5)).unwrap(), [32..36, 36..40, 40..42], "remembered");
+        let backoff = Backoff::new(16);
+        assert_eq!(backoff.in_parts(0..16, room_for(16)).unwrap(), vec![0..16; 1]);
+        assert_eq!(backoff.in_parts(16..32, room_for(5)).unwrap(), [16..20, 20..24, 24..28, 28..32]);
+        assert_eq!(backoff.at_once(), 4);
+        assert_eq!(backoff.in_parts(32..42, room_for(5)).unwrap(), [32..36, 36..40, 40..42], "remembered");
     }
 
     #[test]
@@ -149,12 +149,12 @@ mod tests {
             drop(Tensor::empty([n], (Kind::Float, Device::Cpu)));
             Ok(rows)
         };
-        assert_eq!(Fitting::new(8).compute(0..5, panics).unwrap(), [0..2, 2..4, 4..5]);
+        assert_eq!(Backoff::new(8).in_parts(0..5, panics).unwrap(), [0..2, 2..4, 4..5]);
     }
 
     #[test]
     fn one_item_that_does_not_fit_is_an_error_with_a_next_step() {
-        let error = format!("{:#}", Fitting::new(4).compute(0..4, room_for(0)).unwrap_err());
+        let error = format!("{:#}", Backoff::new(4).in_parts(0..4, room_for(0)).unwrap_err());
         assert!(error.starts_with("not enough memory: choose fewer --features"), "{error}");
         assert!(error.contains("Tried to allocate 2.00 GiB"), "{error}");
     }
@@ -166,7 +166,7 @@ mod tests {
             tries.set(tries.get() + 1);
             Err(anyhow!("the model has no such hook point"))
         };
-        assert!(Fitting::new(4).compute(0..4, fails).is_err());
+        assert!(Backoff::new(4).in_parts(0..4, fails).is_err());
         assert_eq!(tries.get(), 1);
     }
 }

@@ -3,15 +3,12 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::{
-    Subject,
-    floats::host,
-    neurons::{BatchNeurons, Sums},
-    resid::BatchResid,
-    sparse::ByPosition,
-    workers::n_workers,
+use super::subject::Subject;
+use crate::{
+    backend::{n_workers, to_host},
+    sae::Sae,
+    store::{BatchNeurons, BatchResid, ByPosition, ProductSums},
 };
-use crate::sae::Sae;
 
 /// What a batch contributes.
 #[derive(Debug)]
@@ -28,20 +25,20 @@ pub struct Batch {
 
 /// What is kept of a batch besides what is active.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept {
+pub struct BatchNeeds {
     /// Sums for neurons' correlations.
-    pub neurons: Option<Summed>,
+    pub neurons: Option<SumsOn>,
     /// Last residuals: the number of first positions whose stay on the device.
     pub resid: Option<usize>,
 }
 
 /// Where sums for neurons' correlations are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Summed {
+pub enum SumsOn {
     /// On the host, from the neurons.
-    OnHost,
+    Host,
     /// Where the model is.
-    OnDevice,
+    Device,
 }
 
 /// Dense activations on the CPU take about this much memory at once: 2,048 positions of 2,048 features.
@@ -67,25 +64,27 @@ fn dense_bytes(device: Device) -> usize {
 impl Batch {
     /// - `tokens`: `[batch, pos]`
     /// - `first`: the corpus position of the first of them
-    pub fn compute(subject: &Subject, tokens: &Tensor, kept: Kept, first: usize) -> Result<Self> {
+    pub fn compute(subject: &Subject, tokens: &Tensor, needs: BatchNeeds, first: usize) -> Result<Self> {
         let tokens = tokens.to(subject.device);
-        let (acts, resid) = subject.forward(&tokens, kept.resid.is_some())?;
+        let (acts, resid) = subject.forward(&tokens, needs.resid.is_some())?;
         let counted = subject.counted(&tokens);
         let (n_features, d_in) = (subject.sae.n_features(), subject.sae.config().d_in as usize);
-        let mut sums = match kept.neurons {
-            Some(Summed::OnDevice) => Some(Sums::zeros(n_features, d_in, (Kind::Float, subject.device))?),
+        let mut sums = match needs.neurons {
+            Some(SumsOn::Device) => {
+                Some(ProductSums::zeros(n_features, d_in, (Kind::Float, subject.device))?)
+            }
             _ => None,
         };
         let encode = |sae: &Sae, sums| active(sae, &acts, counted.as_ref(), first, sums);
         Ok(Self {
             acts: encode(&subject.sae, sums.as_mut())?,
             acts_b: subject.sae_b.as_ref().map(|sae_b| encode(sae_b, None)).transpose()?,
-            neurons: match (kept.neurons, sums) {
+            neurons: match (needs.neurons, sums) {
                 (Some(_), Some(sums)) => Some(BatchNeurons::Sums(sums)),
-                (Some(_), None) => Some(BatchNeurons::Neurons(host(&acts)?)),
+                (Some(_), None) => Some(BatchNeurons::Neurons(to_host(&acts)?)),
                 (None, _) => None,
             },
-            resid: match kept.resid {
+            resid: match needs.resid {
                 Some(n_on_device) => BatchResid::new(&resid, first, n_on_device)?,
                 None => BatchResid::none(resid.size()[1]),
             },
@@ -104,7 +103,7 @@ fn active(
     acts: &Tensor,
     counted: Option<&Tensor>,
     first: usize,
-    mut sums: Option<&mut Sums>,
+    mut sums: Option<&mut ProductSums>,
 ) -> Result<ByPosition> {
     let mut active = ByPosition::new(sae.n_features(), first);
     let n_pos = acts.size()[0];
@@ -120,7 +119,7 @@ fn active(
             sums.add(&acts, &features)?;
         }
         if features.device() == Device::Cpu {
-            active.extend_dense(&host(&features)?);
+            active.extend_dense(&to_host(&features)?);
         } else {
             extend_on_device(&mut active, &features)?;
         }
@@ -135,8 +134,8 @@ fn extend_on_device(active: &mut ByPosition, features: &Tensor) -> Result<()> {
     let n = features.size()[0] as usize;
     let flat = features.flatten(0, 1); // [n * n_features]
     let found = flat.gt(0.0).nonzero().squeeze_dim(1); // [n_active]
-    let acts = host(&flat.index_select(0, &found))?;
-    // Places in an array of `DENSE_BYTES_ON_DEVICE` need no more than 32 bits, which are half as much to copy.
+    let acts = to_host(&flat.index_select(0, &found))?;
+    // Indices into an array of `DENSE_BYTES_ON_DEVICE` need no more than 32 bits, which are half as much to copy.
     let found = Vec::<i32>::try_from(found.to_kind(Kind::Int).to(Device::Cpu))?;
     active.extend_found(n, &found, &acts);
     Ok(())

@@ -8,7 +8,7 @@
 )]
 
 use super::exp::exp;
-use crate::activations::Floats;
+use crate::backend::Floats;
 
 /// Logits handled at once: three arrays of this length fit the first-level cache.
 const LANES: usize = 1024;

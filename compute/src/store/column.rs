@@ -1,4 +1,4 @@
-//! Columns that grow with the corpus: in memory while the run's allowance lasts, then in a temporary file.
+//! Columns that grow with the corpus: in memory while the run's budget lasts, then in a temporary file.
 //!
 //! A file has no name, so nothing is left whatever happens. It is read by position and never mapped: what a process has
 //! mapped counts as its own memory for as long as the system finds room, and a limit would not be kept.
@@ -8,52 +8,29 @@ use std::{
     io::{self, Write},
     ops::Range,
     os::unix::fs::FileExt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
 };
 
 use bytemuck::Pod;
 
-/// Bytes that columns may still keep in memory; clones share them.
-#[derive(Debug, Clone)]
-pub struct Allowance(Arc<AtomicUsize>);
-
-impl Allowance {
-    /// So many bytes for all columns together.
-    pub fn of(bytes: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(bytes)))
-    }
-
-    /// As many as the machine gives.
-    pub fn unlimited() -> Self {
-        Self::of(usize::MAX)
-    }
-
-    fn take(&self, bytes: usize) -> bool {
-        let less = |left: usize| left.checked_sub(bytes);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
-    }
-}
+use crate::backend::MemoryBudget;
 
 /// A long array that is appended to and read in ranges.
 #[derive(Debug)]
 pub struct Column<T> {
-    allowance: Allowance,
+    budget: MemoryBudget,
     /// What came first, as it came.
     pieces: Vec<Vec<T>>,
     /// End of each piece, counted from the column's start.
     ends: Vec<usize>,
-    /// What came after the allowance was used up.
+    /// What came after the budget was used up.
     file: Option<File>,
     len: usize,
 }
 
 impl<T: Pod> Column<T> {
     /// An empty column.
-    pub fn new(allowance: &Allowance) -> Self {
-        Self { allowance: allowance.clone(), pieces: Vec::new(), ends: Vec::new(), file: None, len: 0 }
+    pub fn new(budget: &MemoryBudget) -> Self {
+        Self { budget: budget.clone(), pieces: Vec::new(), ends: Vec::new(), file: None, len: 0 }
     }
 
     /// Number of values.
@@ -61,10 +38,15 @@ impl<T: Pod> Column<T> {
         self.len
     }
 
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Appends values.
     pub fn push(&mut self, mut values: Vec<T>) -> io::Result<()> {
         self.len += values.len();
-        if self.file.is_none() && self.allowance.take(values.len() * size_of::<T>()) {
+        if self.file.is_none() && self.budget.take(values.len() * size_of::<T>()) {
             values.shrink_to_fit();
             self.pieces.push(values);
             self.ends.push(self.len);
@@ -110,12 +92,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_column_holds_what_was_put_in_whatever_the_allowance(
+        fn a_column_holds_what_was_put_in_whatever_the_budget(
             parts in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..40), 0..20),
             allowed in 0usize..4000,
             (a, b) in (0f64..1.0, 0f64..1.0),
         ) {
-            let mut column = Column::new(&Allowance::of(allowed));
+            let mut column = Column::new(&MemoryBudget::new(allowed));
             for part in &parts {
                 column.push(part.clone()).unwrap();
             }

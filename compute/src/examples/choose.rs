@@ -22,7 +22,7 @@ pub struct Window {
 
 /// Groups and their windows, one after another.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Chosen {
+pub struct ExampleWindows {
     /// Groups in the order shown; an interval without candidates is there, empty.
     pub groups: Vec<Group>,
     /// Windows of all groups in order.
@@ -51,7 +51,7 @@ pub fn choose(
     seq_len: usize,
     n_positions: usize,
     (seed, feature): (u64, u32),
-) -> Chosen {
+) -> ExampleWindows {
     let candidate = |p: u32| {
         let position = p as usize % seq_len;
         options
@@ -87,7 +87,7 @@ pub fn choose(
         let start = options.buffer.map_or(0, |(before, _)| position - before);
         Window { row: (p / seq_len) as u32, position, start }
     };
-    Chosen {
+    ExampleWindows {
         groups,
         windows: picked.into_iter().map(window).collect(),
         before: options.buffer.map(|(before, _)| before),

@@ -1,0 +1,42 @@
+//! The command line: one file a command, with its arguments and what it does.
+
+mod check;
+mod dump;
+mod run;
+
+use clap::{Parser, Subcommand};
+
+pub use check::CheckArgs;
+pub use dump::DumpCommand;
+pub use run::RunArgs;
+
+use crate::{export::ExportArgs, inspect::InspectArgs, labels::LabelArgs, layout::LayoutArgs};
+
+/// Reads a language model, sparse autoencoders and a corpus; writes a bundle that the viewer opens.
+#[derive(Debug, Parser)]
+#[command(name = "compute", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compute a bundle.
+    Run(Box<RunArgs>),
+    /// Say whether an SAE fits a model's activations, before a long run.
+    Check(Box<CheckArgs>),
+    /// Print what a bundle holds, with tokens as text.
+    Inspect(InspectArgs),
+    /// Write activations, logits or feature activations as safetensors, to compare with other programs.
+    #[command(subcommand)]
+    Dump(DumpCommand),
+    /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself.
+    Export(ExportArgs),
+    /// Put labels of features into a bundle, in place of those that it has; nothing is computed.
+    Label(LabelArgs),
+    /// Explain, check and print layouts.
+    Layout(LayoutArgs),
+}

@@ -1,0 +1,28 @@
+//! `compute run`: from a model, SAEs and a corpus to a bundle.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    plan::{Plan, RunOptions},
+    progress::Progress,
+    run,
+};
+
+/// Options of `compute run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What to compute
+    #[command(flatten)]
+    pub options: RunOptions,
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+impl RunArgs {
+    /// Computes the bundle.
+    pub fn run(&self) -> Result<()> {
+        run::bundle(&Plan::new(&self.options)?, &mut Progress::new(self.quiet))
+    }
+}

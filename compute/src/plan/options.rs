@@ -1,0 +1,130 @@
+//! What to compute, as typed on the command line: the options of every command that reads a model and SAEs.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use shared::bundle::Encoding;
+
+use crate::{
+    backend::{Dtype, SaeDtype},
+    sae::SaeFormat,
+};
+
+/// How the bundle's files are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EncodingArg {
+    /// Compact binary, gzipped.
+    Postcard,
+    /// The same types as JSON, gzipped.
+    Json,
+}
+
+impl From<EncodingArg> for Encoding {
+    fn from(arg: EncodingArg) -> Self {
+        match arg {
+            EncodingArg::Postcard => Self::Postcard,
+            EncodingArg::Json => Self::Json,
+        }
+    }
+}
+
+/// What is read, and how: the options that `run` and `check` share.
+#[derive(Debug, Args)]
+pub struct InputOptions {
+    /// The model: a folder with config.json, weights and tokenizer.json, or its name on the hub, such as gpt2
+    #[arg(long, value_name = "FOLDER")]
+    pub model: PathBuf,
+    /// The SAE whose features are shown: a folder, a weight file, or on the hub owner/name:path, with @revision after
+    /// the name where wanted
+    #[arg(long, value_name = "PATH")]
+    pub sae: PathBuf,
+    /// The corpus: a file, a folder, or a glob of .txt and .jsonl (also .gz, .zst) or .parquet, or token ids as .npy,
+    /// .safetensors or Parquet lists
+    #[arg(long, value_name = "PATH")]
+    pub data: PathBuf,
+    /// Field of JSON Lines and column of Parquet that holds text or token ids
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub text_column: String,
+    /// Hook point that the SAE reads, such as blocks.0.mlp.hook_post; by default its own config says
+    #[arg(long)]
+    pub hook: Option<String>,
+    /// Tokens in a row; by default the SAE's context size, the model's, or the token array's, and at most 128 for text
+    #[arg(long)]
+    pub seq_len: Option<usize>,
+    /// Rows to use; by default all
+    #[arg(long, value_name = "N")]
+    pub sequences: Option<usize>,
+    /// Count features as inactive at special tokens (beginning and end of text, padding)
+    #[arg(long)]
+    pub skip_special: bool,
+    /// Begin every row with the beginning-of-sequence token; by default as the SAE's config says
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub prepend_bos: Option<bool>,
+    /// Format of the SAE's files, where it is not recognised
+    #[arg(long, value_name = "FORMAT")]
+    pub sae_format: Option<SaeFormat>,
+    /// Subtract the mean over d_model from residual-stream activations; by default as the SAE's config says
+    #[arg(long, value_name = "BOOL")]
+    pub center_writing_weights: Option<bool>,
+    /// Subtract the value biases from hook_z; by default as the SAE's config says
+    #[arg(long, value_name = "BOOL")]
+    pub fold_value_biases: Option<bool>,
+    /// Seed of every random choice
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Keep rows of text in order
+    #[arg(long)]
+    pub no_shuffle: bool,
+    /// Where to compute: auto, cpu, or cuda:N
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    /// Number type of the forward pass
+    #[arg(long, value_enum, default_value_t = Dtype::F32)]
+    pub dtype: Dtype,
+    /// Number type of the product with the SAEs' encoders
+    #[arg(long, value_enum, default_value_t = SaeDtype::F32)]
+    pub sae_dtype: SaeDtype,
+    /// Rows in a batch; by default 2048 tokens, on a GPU 2048 to 16384 by its free memory; halved where they do not fit
+    #[arg(long, value_name = "N")]
+    pub batch_rows: Option<usize>,
+}
+
+/// What a bundle is computed from, and what of it.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// Model, SAE and text
+    #[command(flatten)]
+    pub input: InputOptions,
+    /// A second SAE on the same hook point, in which correlated features are looked up
+    #[arg(long, value_name = "PATH")]
+    pub sae_b: Option<PathBuf>,
+    /// Folder to write the bundle to; a bundle that is there is replaced
+    #[arg(long, value_name = "FOLDER")]
+    pub out: PathBuf,
+    /// A prompt for the prompt-centric view; may be given several times
+    #[arg(long = "prompt", value_name = "TEXT")]
+    pub prompts: Vec<String>,
+    /// Features: `all`, ranges and single ones such as `0..256,300,310`
+    #[arg(long, default_value = "all")]
+    pub features: String,
+    /// Layout of a feature's page: a JSON file or a preset's name (`compute layout list`)
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
+    /// Layout of each column of the prompt page: a JSON file with one column, or a preset's name
+    #[arg(long, value_name = "FILE")]
+    pub prompt_layout: Option<PathBuf>,
+    /// Labels of features: .json, .jsonl, .csv or .tsv (also .gz), such as Neuronpedia's explanations
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+    /// How the bundle's files are encoded
+    #[arg(long, value_enum, default_value_t = EncodingArg::Postcard)]
+    pub encoding: EncodingArg,
+    /// Compute no effects: the layers after the hook are not run
+    #[arg(long)]
+    pub no_effects: bool,
+    /// Memory that the run may take, such as 8GB: what grows with the corpus goes to temporary files beyond it, or
+    /// beyond 64 MiB by default
+    #[arg(long, value_name = "SIZE")]
+    pub max_memory: Option<ByteSize>,
+}

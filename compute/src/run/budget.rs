@@ -1,0 +1,59 @@
+//! How much of the run's memory is left for what grows with the corpus.
+//!
+//! What grows with the corpus is kept in memory within a [`MemoryBudget`] and in temporary files beyond it: the resident
+//! set of a run is the same whatever the number of tokens, but for the token ids themselves (4 bytes each). What is left
+//! depends on batches and on features only; it is added up here and left free.
+
+use anyhow::{Result, bail};
+use bytesize::ByteSize;
+
+use super::{features, tables};
+use crate::{
+    backend::{MemoryBudget, memory},
+    pass::{PassNeeds, Subject, batch_bytes},
+    plan::Plan,
+    sae::Sae,
+    store::SEGMENT_BYTES,
+};
+
+/// What the corpus may keep in memory where the reader sets no limit. Files are written and read by position, so most of
+/// the way through the system's cache: memory that the process does not own.
+const DEFAULT_BYTES: usize = 64 << 20;
+/// Buffers of the files written, tables and index of the features, and the allocator's own: an estimate.
+const BASE_BYTES: usize = 88 << 20;
+
+/// What the corpus may take, within `--max-memory` or, without it, 64 MiB.
+pub fn of_corpus(plan: &Plan, subject: &Subject, needs: PassNeeds, seq_len: usize) -> Result<MemoryBudget> {
+    let Some(max) = plan.max_memory else { return Ok(MemoryBudget::new(DEFAULT_BYTES)) };
+    memory::give_back();
+    let used = memory::resident().unwrap_or_default();
+    let neurons =
+        if needs.neurons { 8 * subject.sae.config().d_in as usize * plan.features.len() } else { 0 };
+    // The pass comes first, then tables, then features: what one has freed the next takes.
+    let pass = batch_bytes(subject, plan.input.batch_rows * seq_len) + 2 * SEGMENT_BYTES;
+    let d_vocab = plan.input.model_config.d_vocab as usize;
+    let stages = [
+        pass,
+        tables::bytes(plan.features.len(), subject.sae_b.as_ref().map_or(0, Sae::n_features)),
+        features::bytes(plan.features.len(), d_vocab),
+    ];
+    let ahead = used + neurons + BASE_BYTES + stages.into_iter().max().unwrap_or_default();
+    // Loading and health may have taken more than the later stages will.
+    let reserved = ahead.max(memory::peak().unwrap_or_default());
+    if max < reserved {
+        // A rerun's own pages vary: suggest 10 % more.
+        let enough = reserved + reserved / 10;
+        bail!(
+            "--max-memory is {}, expected at least {} for this model and these features: raise it, or choose fewer \
+             --features or --batch-rows",
+            text(max),
+            text(enough)
+        );
+    }
+    Ok(MemoryBudget::new(max - reserved))
+}
+
+/// A number of bytes as people read it, such as `1.5 GB`.
+pub fn text(n_bytes: usize) -> String {
+    ByteSize::b(n_bytes as u64).display().si().to_string()
+}
