@@ -64,13 +64,18 @@ impl What {
     fn needed(self, files: &[String], path: Option<&str>) -> Vec<String> {
         let one = path.filter(|path| files.iter().any(|f| f == path));
         if let Some(one) = one {
-            return vec![one.to_owned()];
+            return if self == Self::Sae { with_config(one, files) } else { vec![one.to_owned()] };
         }
         let prefix = path.map_or_else(String::new, |path| format!("{}/", path.trim_end_matches('/')));
         let has_extension = |file: &str, known: &[&str]| {
             Path::new(file).extension().and_then(|e| e.to_str()).is_some_and(|e| known.contains(&e))
         };
-        let inside = files.iter().filter(|f| f.starts_with(&prefix) && !f[prefix.len()..].contains('/'));
+        let inside = files.iter().filter(|f| {
+            let name = f.strip_prefix(&prefix);
+            name.is_some_and(|name| {
+                !name.contains('/') || self == Self::Sae && name == "checkpoints/final.safetensors"
+            })
+        });
         // Many repositories hold the weights twice; only old ones have them as pickles alone.
         let safe = inside.clone().any(|f| has_extension(f, &["safetensors", "pth"]));
         let of_model = |name: &str| {
@@ -89,6 +94,26 @@ impl What {
         };
         inside.filter(wanted).cloned().collect()
     }
+}
+
+/// A weight file and the configs that may belong to it, of those that the repository has: without them the file would
+/// be encoded as what its tensors' names make it look like.
+fn with_config(file: &str, files: &[String]) -> Vec<String> {
+    let (folder, name) = file.rsplit_once('/').map_or(("", file), |(folder, name)| (folder, name));
+    let inside = |folder: &str, name: &str| {
+        if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+    };
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let mut configs: Vec<String> =
+        ["cfg.json", "config.json", "config.yaml", "hyperparams.json", "activation_scaler.json"]
+            .map(|config| inside(folder, config))
+            .to_vec();
+    configs.push(inside(folder, &format!("{stem}_cfg.json")));
+    if let Some(above) = folder.strip_suffix("checkpoints") {
+        configs.push(inside(above.trim_end_matches('/'), "hyperparams.json"));
+    }
+    let configs = files.iter().filter(|f| *f != file && configs.contains(f)).cloned();
+    std::iter::once(file.to_owned()).chain(configs).collect()
 }
 
 /// A name on the hub, taken apart.
@@ -138,6 +163,7 @@ impl Name {
         let needed = what.needed(&files, self.path.as_deref());
         ensure!(!needed.is_empty(), "{} has no {}", self.repo, self.wanted(what));
         let mut paths = Vec::new();
+        let mut named = None;
         for file in &needed {
             let path = match &api {
                 Some(api) => api.get(file).map_err(|e| anyhow!("{file}: {}", first_line(&e.to_string())))?,
@@ -146,13 +172,16 @@ impl Name {
                     .get(file)
                     .with_context(|| format!("{file} is not in the cache"))?,
             };
+            if self.path.as_ref() == Some(file) {
+                named = Some(path.clone());
+            }
             paths.push(path);
         }
         // A file is meant where exactly its path was given, the folder around the files otherwise.
-        match (paths.pop(), &self.path) {
-            (Some(only), Some(path)) if needed.len() == 1 && needed[0] == *path => Ok(only),
-            (Some(any), _) => any.parent().map(Path::to_owned).context("a cached file has no folder"),
-            (None, _) => bail!("nothing was fetched"),
+        match (named, paths.iter().min_by_key(|path| path.components().count())) {
+            (Some(file), _) => Ok(file),
+            (None, Some(any)) => any.parent().map(Path::to_owned).context("a cached file has no folder"),
+            (None, None) => bail!("nothing was fetched"),
         }
     }
 
@@ -262,7 +291,11 @@ mod tests {
         let both = files(&["config.json", "model.safetensors", "pytorch_model.bin"]);
         assert_eq!(What::Model.needed(&both, None), both[..2]);
         let all = files(&["25.pt", "25_cfg.json", "a/cfg.json", "a/sae_weights.safetensors", "ab/cfg.json"]);
-        assert_eq!(What::Sae.needed(&all, Some("25.pt")), files(&["25.pt"]));
+        assert_eq!(What::Sae.needed(&all, Some("25.pt")), files(&["25.pt", "25_cfg.json"]));
+        assert_eq!(
+            What::Sae.needed(&all, Some("a/sae_weights.safetensors")),
+            files(&["a/sae_weights.safetensors", "a/cfg.json"])
+        );
         assert_eq!(What::Sae.needed(&all, Some("a")), files(&["a/cfg.json", "a/sae_weights.safetensors"]));
         assert!(What::Sae.needed(&all, Some("c")).is_empty());
     }

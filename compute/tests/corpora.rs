@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use compute::corpus::{Rows, Rule, load};
+use compute::corpus::{Rows, Rule, load, tokenizer_of};
 use parquet::{
     data_type::{ByteArrayType, Int32Type},
     file::writer::SerializedFileWriter,
@@ -28,7 +28,8 @@ fn rule(seq_len: usize) -> Rule {
 }
 
 fn read(data: &Path) -> Result<Rows, String> {
-    load(&model(), data, "text", &rule(4), 1 << 20).map(|(_, rows)| rows).map_err(|e| e.to_string())
+    let tokenizer = tokenizer_of(&model()).map_err(|e| e.to_string())?;
+    load(tokenizer.as_ref(), data, "text", &rule(4), 1 << 20).map_err(|e| e.to_string())
 }
 
 fn json_lines(texts: &[&str]) -> String {
@@ -135,4 +136,34 @@ fn what_is_wrong_with_a_corpus_is_said() {
         assert!(error.contains(said) && error.lines().count() == 1, "{name}: {error}");
         assert!(error.contains(name.trim_start_matches('*')), "no path: {error}");
     }
+}
+
+/// What numpy writes.
+fn npy(path: &Path, descr: &str, shape: &str, bytes: &[u8]) {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    out.extend((header.len() as u16).to_le_bytes());
+    out.extend(header.as_bytes());
+    out.extend(bytes);
+    fs::write(path, out).unwrap();
+}
+
+#[test]
+fn fractions_and_truth_values_are_no_token_ids() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let bytes = |numbers: &[f32]| numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>();
+    npy(&at("acts.npy"), "<f4", "(2, 4)", &bytes(&[1.0, 2.37, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]));
+    npy(&at("whole.npy"), "<f4", "(1, 4)", &bytes(&[7.0, 2.0, 3.0, 4.0]));
+    npy(&at("mask.npy"), "|b1", "(1, 4)", &[1, 0, 1, 1]);
+    npy(&at("ids.npy"), "<u2", "(1, 4)", &[1, 0, 2, 0, 3, 0, 4, 0]);
+    for (name, said) in [
+        ("acts.npy", "it holds 2.37, expected token ids"),
+        ("whole.npy", "it holds 7, expected token ids: 32-bit floats are not integers"),
+        ("mask.npy", "it holds true and false, expected token ids"),
+    ] {
+        let error = read(&at(name)).unwrap_err();
+        assert!(error.contains(said) && error.contains(name), "{name}: {error}");
+    }
+    assert_eq!(read(&at("ids.npy")).unwrap().token_ids(), [1, 2, 3, 4]);
 }

@@ -120,7 +120,7 @@ fn wrong_input_gives_one_line_and_no_file() {
             "no hook point \"blocks.99.hook_resid_pre\"",
         ),
         (vec!["features", "--sae", text(&sae), "--acts", &tokens], "the SAE reads"),
-        (vec!["logits", "--model", model, "--tokens", &format!("{file}:logits")], "expected [row, pos]"),
+        (vec!["logits", "--model", model, "--tokens", &format!("{file}:logits")], "expected token ids"),
     ] {
         let mut args = args.clone();
         args.extend(["--out", out_file]);

@@ -156,6 +156,24 @@ fn an_sae_is_fetched_once_and_then_found_in_the_cache() {
 }
 
 #[test]
+fn a_weight_file_that_is_named_brings_its_config() {
+    // Without cfg.json it would be taken for a plain ReLU SAE, whose activations are others.
+    let mut files = BTreeMap::new();
+    for name in ["cfg.json", "sae_weights.safetensors"] {
+        files.insert(format!("topk/{name}"), fs::read(fixture("saes/topk").join(name)).unwrap());
+    }
+    let hub = Hub::serve("owner/saes", files);
+    let home = TempDir::new().unwrap();
+    let (done, out) = dump("owner/saes:topk", home.path(), &hub.address, false);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let folder = fs::read(&out).unwrap();
+    let home = TempDir::new().unwrap();
+    let (done, out) = dump("owner/saes:topk/sae_weights.safetensors", home.path(), &hub.address, false);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(fs::read(&out).unwrap(), folder);
+}
+
+#[test]
 fn what_cannot_be_had_is_named_in_one_line() {
     let hub = Hub::serve("owner/saes", repository());
     let home = TempDir::new().unwrap();

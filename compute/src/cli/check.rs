@@ -53,7 +53,7 @@ impl CheckArgs {
         let mut input = Input::new(&self.input)?;
         let _no_grad = tch::no_grad_guard();
         input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
-        let (_, rows, mut subject) = load::all(&input, None)?;
+        let (rows, mut subject) = load::all(&input, load::tokenizer(&input)?.as_ref(), None)?;
         let health = health::measure(&subject, input.hook_out, &rows, input.batch_rows)?;
         let fits = health.explained_variance.is_some_and(|v| v >= FITS);
         let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };

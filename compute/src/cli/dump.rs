@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, Subcommand};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
     backend::{Dtype, Precision, Tf32, parse_device},
     bundle::parent,
+    corpus,
     hub::{self, What},
     model::{HookPoint, Hooks, Model, Preprocessing},
     sae::{Sae, SaeFormat},
@@ -157,7 +158,7 @@ fn features(sae: &Sae, x: &Tensor) -> Result<Vec<(String, Tensor)>> {
 fn open(args: &DumpModel) -> Result<(Model, Tensor, Option<Tf32>)> {
     let device = parse_device(&args.device)?;
     let file = FileKey::parse(&args.tokens)?;
-    let tokens = file.read(Kind::Int64, device)?;
+    let tokens = file.token_ids(device)?;
     let tokens = if tokens.dim() == 1 { tokens.unsqueeze(0) } else { tokens };
     let at = file.path.display();
     ensure!(
@@ -226,16 +227,29 @@ impl FileKey {
     }
 
     fn read(&self, kind: Kind, device: Device) -> Result<Tensor> {
+        let (weights, name) = self.open()?;
+        Ok(weights.read(&name, Select::All, kind, device)?)
+    }
+
+    /// Integers only: torch would cut fractions off without a word.
+    fn token_ids(&self, device: Device) -> Result<Tensor> {
+        let (weights, name) = self.open()?;
+        corpus::check_token_ids(&weights, &name)
+            .map_err(|reason| anyhow!("could not read the tokens: {reason} ({})", self.path.display()))?;
+        Ok(weights.read(&name, Select::All, Kind::Int64, device)?)
+    }
+
+    fn open(&self) -> Result<(Weights, String)> {
         let weights = Weights::open(&self.path)?;
         let names: Vec<&str> = weights.names().collect();
         let name = match (&self.key, names.as_slice()) {
-            (Some(key), _) => key.as_str(),
-            (None, [only]) => only,
+            (Some(key), _) => key.clone(),
+            (None, [only]) => (*only).to_owned(),
             (None, _) => {
                 bail!("which tensor of {}? name one as FILE:key ({})", names.join(", "), self.path.display())
             }
         };
-        Ok(weights.read(name, Select::All, kind, device)?)
+        Ok((weights, name))
     }
 }
 

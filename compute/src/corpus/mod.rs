@@ -15,7 +15,7 @@ use tokenizers::Tokenizer;
 
 pub use files::{Compression, CorpusKind, files, hold_tokens};
 pub use rows::{Rows, RowsBuilder, Rule};
-pub use token_array::seq_len;
+pub use token_array::{check_token_ids, seq_len};
 pub use vocab::{read_tokenizer, special_tokens, vocab};
 
 /// Why a corpus or a tokenizer cannot be used.
@@ -93,6 +93,12 @@ pub enum CorpusError {
         /// The file.
         path: PathBuf,
     },
+    /// More tokens than positions can be numbered.
+    #[error("the corpus has more than 4,294,967,295 tokens, which is more than a bundle can number: use fewer rows with --sequences ({})", path.display())]
+    TooLong {
+        /// The file in which the limit was reached.
+        path: PathBuf,
+    },
     /// A token is not in the model's vocabulary.
     #[error("token id {token_id} is not in the model's vocabulary of {d_vocab}: was the corpus tokenized for another model? ({})", path.display())]
     OutOfVocabulary {
@@ -105,27 +111,34 @@ pub enum CorpusError {
     },
 }
 
-/// Reads the tokenizer beside the model, where there is one, and the corpus that `data` names into rows.
+/// Reads the tokenizer beside the model, where there is one.
+pub fn tokenizer_of(model: &Path) -> Result<Option<Tokenizer>, CorpusError> {
+    let path = model.join("tokenizer.json");
+    path.exists().then(|| read_tokenizer(&path)).transpose()
+}
+
+/// Reads the corpus that `data` names into rows.
 ///
 /// - `text_column`: field of JSON Lines, column of Parquet
 /// - `d_vocab`: ids from there on are refused
 pub fn load(
-    model: &Path,
+    tokenizer: Option<&Tokenizer>,
     data: &Path,
     text_column: &str,
     rule: &Rule,
     d_vocab: usize,
-) -> Result<(Option<Tokenizer>, Rows), CorpusError> {
-    let path = model.join("tokenizer.json");
-    let tokenizer = path.exists().then(|| read_tokenizer(&path)).transpose()?;
+) -> Result<Rows, CorpusError> {
     let files = files(data)?;
     let rows = if hold_tokens(&files, text_column)? {
         token_array::read(&files, text_column, rule)?
     } else {
         let reason = "text needs one: put tokenizer.json beside the model".to_owned();
-        let tokenizer = tokenizer.as_ref().ok_or(CorpusError::Tokenizer { reason, path })?;
+        let tokenizer = tokenizer.ok_or_else(|| CorpusError::Tokenizer { reason, path: data.to_owned() })?;
         read_text(&files, text_column, tokenizer, rule)?
     };
+    if rows.n_positions() > MAX_POSITIONS {
+        return Err(CorpusError::TooLong { path: data.to_owned() });
+    }
     if rows.n_rows() == 0 {
         let (n_tokens, seq_len) = (rows.n_read(), rule.seq_len);
         return Err(CorpusError::Empty { n_tokens, seq_len, path: data.to_owned() });
@@ -133,9 +146,11 @@ pub fn load(
     if let Some(&id) = rows.token_ids().iter().find(|id| **id as usize >= d_vocab) {
         return Err(CorpusError::OutOfVocabulary { token_id: id.into(), d_vocab, path: data.to_owned() });
     }
-    Ok((tokenizer, rows))
+    Ok(rows)
 }
 
+/// Positions are numbered in 32 bits.
+const MAX_POSITIONS: usize = u32::MAX as usize;
 /// Documents tokenized at once, by all threads together.
 const DOCUMENTS_PER_BATCH: usize = 256;
 
@@ -161,6 +176,9 @@ fn read_text(
                 .map_err(|e| CorpusError::Tokenizer { reason: e.to_string(), path: path.clone() })?;
             for document in encoded {
                 rows.push(document.get_ids());
+            }
+            if rows.n_positions() > MAX_POSITIONS {
+                return Err(CorpusError::TooLong { path: path.clone() });
             }
             if rows.is_full() {
                 return Ok(rows.finish());

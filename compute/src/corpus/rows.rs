@@ -118,6 +118,11 @@ impl<'a> RowsBuilder<'a> {
         }
     }
 
+    /// Tokens in the kept rows.
+    pub fn n_positions(&self) -> usize {
+        self.token_ids.len()
+    }
+
     /// Whether further documents change nothing.
     pub fn is_full(&self) -> bool {
         self.rule.shuffle_seed.is_none() && self.rule.max_rows.is_some_and(|max| self.documents.len() >= max)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind};
 
-use super::{CorpusError, CorpusKind, Rows, Rule, parquet};
+use super::{CorpusError, CorpusKind, MAX_POSITIONS, Rows, Rule, parquet};
 use crate::weights::{Select, Weights};
 
 /// Names under which a safetensors file may hold its tokens; a file with one tensor needs no name.
@@ -33,6 +33,9 @@ pub fn read(files: &[PathBuf], column: &str, rule: &Rule) -> Result<Rows, Corpus
                     u32::try_from(id).map_err(|_out_of_range| wrong(format!("token id {id} is not one")))?;
                 ids.push(id);
             }
+            if ids.len() > MAX_POSITIONS {
+                return Err(CorpusError::TooLong { path: path.clone() });
+            }
         }
     }
     Ok(Rows::from_array(ids, rule.seq_len, rule.max_rows))
@@ -42,6 +45,7 @@ pub fn read(files: &[PathBuf], column: &str, rule: &Rule) -> Result<Rows, Corpus
 fn array(path: &Path, max_rows: usize) -> Result<Vec<Vec<i64>>, String> {
     let weights = Weights::open(path).map_err(|e| e.to_string())?;
     let name = tokens_name(&weights)?;
+    check_token_ids(&weights, &name)?;
     let (n_rows, seq_len) = weights.matrix(&name).map_err(|e| e.to_string())?;
     let n_rows = n_rows.min(i64::try_from(max_rows).unwrap_or(i64::MAX));
     let rows: Vec<i64> = (0..n_rows).collect();
@@ -49,6 +53,22 @@ fn array(path: &Path, max_rows: usize) -> Result<Vec<Vec<i64>>, String> {
         weights.read(&name, Select::Rows(&rows), Kind::Int64, Device::Cpu).map_err(|e| e.to_string())?;
     let flat = Vec::<i64>::try_from(tokens.contiguous().view(-1)).map_err(|e| e.to_string())?;
     Ok(flat.chunks(seq_len.max(1) as usize).map(<[i64]>::to_vec).collect())
+}
+
+/// Refuses an array of fractions or truth values, which torch would cut to integers without a word.
+pub fn check_token_ids(weights: &Weights, name: &str) -> Result<(), String> {
+    let kind = match weights.kind(name) {
+        Some(Kind::Bool) => return Err("it holds true and false, expected token ids".to_owned()),
+        Some(Kind::Half | Kind::BFloat16) => "16-bit",
+        Some(Kind::Float) => "32-bit",
+        Some(Kind::Double) => "64-bit",
+        _ => return Ok(()),
+    };
+    let first = weights.read(name, Select::Rows(&[0]), Kind::Float, Device::Cpu);
+    let first = first.map_err(|e| e.to_string())?.contiguous().view(-1);
+    let first = Vec::<f32>::try_from(first).map_err(|e| e.to_string())?;
+    let shown = first.iter().find(|v| v.fract() != 0.0).or(first.first()).copied().unwrap_or_default();
+    Err(format!("it holds {shown}, expected token ids: {kind} floats are not integers"))
 }
 
 fn tokens_name(weights: &Weights) -> Result<String, String> {

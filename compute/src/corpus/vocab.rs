@@ -29,22 +29,26 @@ pub fn special_tokens(tokenizer: Option<&Tokenizer>) -> Vec<i64> {
 }
 
 /// The vocabulary's bytes for the ids below `d_vocab`; ids that the tokenizer lacks stand for nothing.
+///
+/// An added token is the text that it decodes to, so `▁▁▁▁` is four spaces; a special one stays as it is written.
 pub fn vocab(tokenizer: Option<&Tokenizer>, d_vocab: usize) -> Vocab {
+    let Some(tokenizer) = tokenizer else { return Vocab::of((0..d_vocab).map(|_| [])) };
     let byte_of = byte_level_alphabet();
-    let tokens = (0..d_vocab as u32).map(|id| {
-        let Some(tokenizer) = tokenizer else { return Vec::new() };
-        let special = tokenizer.get_added_tokens_decoder().get(&id).map(|t| t.content.clone());
-        if let Some(content) = special {
-            return content.into_bytes();
+    let is_byte_level = is_byte_level(tokenizer);
+    // The whole map is copied, which has thousands of tokens in some models.
+    let added = tokenizer.get_added_tokens_decoder();
+    Vocab::of((0..d_vocab as u32).map(|id| match added.get(&id) {
+        Some(token) if token.special || is_byte_level => token.content.clone().into_bytes(),
+        Some(token) => sentence_piece_bytes(&token.content),
+        None => {
+            let token = tokenizer.id_to_token(id).unwrap_or_default();
+            if is_byte_level {
+                byte_level_bytes(&token, &byte_of).unwrap_or_else(|| token.into_bytes())
+            } else {
+                sentence_piece_bytes(&token)
+            }
         }
-        let token = tokenizer.id_to_token(id).unwrap_or_default();
-        if is_byte_level(tokenizer) {
-            byte_level_bytes(&token, &byte_of).unwrap_or_else(|| token.into_bytes())
-        } else {
-            sentence_piece_bytes(&token)
-        }
-    });
-    Vocab::of(tokens)
+    }))
 }
 
 fn is_byte_level(tokenizer: &Tokenizer) -> bool {
@@ -90,6 +94,27 @@ mod tests {
         assert_eq!(bytes("âĢĶ").unwrap(), "—".as_bytes());
         assert_eq!(bytes("Ċ").unwrap(), b"\n");
         assert_eq!(bytes("日"), None);
+    }
+
+    /// As Gemma's: runs of spaces are tokens of the vocabulary and added tokens at once.
+    const WITH_ADDED_SPACES: &str = r#"{
+        "version": "1.0", "truncation": null, "padding": null, "pre_tokenizer": null, "post_processor": null,
+        "added_tokens": [
+            {"id": 0, "content": "<bos>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+            {"id": 3, "content": "▁▁▁▁", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false},
+            {"id": 4, "content": "▁end▁", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true}
+        ],
+        "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        "decoder": {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+        "model": {"type": "BPE", "vocab": {"<bos>": 0, "▁": 1, "<0x0A>": 2, "▁▁▁▁": 3}, "merges": []}
+    }"#;
+
+    #[test]
+    fn added_runs_of_spaces_are_spaces_and_special_tokens_stay_as_written() {
+        let tokenizer = Tokenizer::from_bytes(WITH_ADDED_SPACES).unwrap();
+        let vocab = vocab(Some(&tokenizer), 6);
+        let bytes: Vec<&[u8]> = (0..6).map(|id| vocab.bytes_of(id)).collect();
+        assert_eq!(bytes, [b"<bos>".as_slice(), b" ", b"\n", b"    ", "▁end▁".as_bytes(), b""]);
     }
 
     #[test]

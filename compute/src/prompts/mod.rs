@@ -1,6 +1,6 @@
 //! Prompt-centric data: which features matter at each position of a given text.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use shared::{
     decimals::Decimals,
     prompt::{Metric, MetricScores, Prompt, PromptFeature, Score},
@@ -25,19 +25,44 @@ const N_BEST: usize = 10;
 /// Decimals of activations and loss effects, as sae_vis prints them.
 const DECIMALS: u8 = 3;
 
-/// Tokenizes the prompts of `plan`; fails where one is empty or longer than the model's context.
+/// Tokenizes the prompts of `plan`, before any long work: refuses one that is empty, longer than the model's context, or
+/// that holds a token which the model lacks.
 pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u32>>> {
+    let config = &plan.input.model_config;
+    let (n_ctx, d_vocab) = (config.n_ctx as usize, config.d_vocab as usize);
     let encode = |text: &String| -> Result<Vec<u32>> {
         let tokenizer = tokenizer.context("prompts need a tokenizer: put tokenizer.json beside the model")?;
-        let encoding = tokenizer.encode_fast(text.as_str(), false).map_err(|e| anyhow::anyhow!("{e}"))?;
-        let ids: Vec<u32> =
-            plan.input.rule.bos.into_iter().chain(encoding.get_ids().iter().copied()).collect();
+        let encoding = tokenizer.encode_fast(text.as_str(), false).map_err(|e| anyhow!("{e}"))?;
+        let ids = encoding.get_ids();
         ensure!(!ids.is_empty(), "a --prompt is empty");
-        let n_ctx = plan.input.model_config.n_ctx as usize;
-        ensure!(ids.len() <= n_ctx, "a --prompt has {} tokens, the model's context {n_ctx}", ids.len());
+        // A prompt may be written with its beginning-of-sequence token.
+        let bos = plan.input.rule.bos.filter(|bos| ids.first() != Some(bos));
+        let ids: Vec<u32> = bos.into_iter().chain(ids.iter().copied()).collect();
+        let shown = || beginning(text);
+        ensure!(
+            ids.len() <= n_ctx,
+            "--prompt {} has {} tokens, the model's context {n_ctx}",
+            shown(),
+            ids.len()
+        );
+        if let Some(id) = ids.iter().find(|id| **id as usize >= d_vocab) {
+            let token = tokenizer.id_to_token(*id).unwrap_or_default();
+            bail!(
+                "--prompt {} holds the token {token:?} with id {id}, the model has ids 0 to {}: is this another model's tokenizer?",
+                shown(),
+                d_vocab - 1
+            );
+        }
         Ok(ids)
     };
     plan.prompts.iter().map(encode).collect()
+}
+
+/// The beginning of a prompt, quoted, to name it by.
+fn beginning(text: &str) -> String {
+    const SHOWN: usize = 40;
+    let begun: String = text.chars().take(SHOWN).collect();
+    if begun.len() < text.len() { format!("{begun:?}…") } else { format!("{begun:?}") }
 }
 
 /// Computes one prompt.

@@ -13,23 +13,28 @@ use crate::{
     sae::Sae,
 };
 
-/// The tokenizer, where there is one, the rows of the corpus, and model and SAEs.
+/// The tokenizer beside the model, where there is one.
+pub fn tokenizer(input: &Input) -> Result<Option<Tokenizer>> {
+    Ok(corpus::tokenizer_of(&input.model.path)?)
+}
+
+/// The rows of the corpus, and model and SAEs.
 ///
 /// Text is read and cut into tokens on a thread of its own while weights are loaded.
 ///
 /// - `sae_b`: path of the second SAE
-pub fn all(input: &Input, sae_b: Option<&Path>) -> Result<(Option<Tokenizer>, Rows, Subject)> {
+pub fn all(input: &Input, tokenizer: Option<&Tokenizer>, sae_b: Option<&Path>) -> Result<(Rows, Subject)> {
     let (read, loaded) = thread::scope(|scope| {
         let reading = scope.spawn(|| {
             let d_vocab = input.model_config.d_vocab as usize;
-            corpus::load(&input.model.path, &input.data.path, &input.text_column, &input.rule, d_vocab)
+            corpus::load(tokenizer, &input.data.path, &input.text_column, &input.rule, d_vocab)
         });
         let loaded = subject(input, sae_b);
         (reading.join(), loaded)
     });
-    let (tokenizer, rows) = read.map_err(|_panic| anyhow!("the thread that reads the corpus stopped"))??;
-    let skipped = if input.skip_special { special_tokens(input, tokenizer.as_ref()) } else { Vec::new() };
-    Ok((tokenizer, rows, Subject { skipped, ..loaded? }))
+    let rows = read.map_err(|_panic| anyhow!("the thread that reads the corpus stopped"))??;
+    let skipped = if input.skip_special { special_tokens(input, tokenizer) } else { Vec::new() };
+    Ok((rows, Subject { skipped, ..loaded? }))
 }
 
 /// Model and SAEs; no tokens are skipped.

@@ -32,9 +32,10 @@ pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     let writer = BundleWriter::new(&plan.out, plan.encoding)?;
 
     progress.begin("load", 0, "");
-    let (tokenizer, rows, subject) =
-        load::all(&plan.input, plan.sae_b.as_ref().map(|(sae_b, _)| &*sae_b.path))?;
+    let tokenizer = load::tokenizer(&plan.input)?;
     let prompt_tokens = prompts::tokenize(plan, tokenizer.as_ref())?;
+    let sae_b = plan.sae_b.as_ref().map(|(sae_b, _)| &*sae_b.path);
+    let (rows, subject) = load::all(&plan.input, tokenizer.as_ref(), sae_b)?;
     let (health, writer) = thread::scope(|scope| {
         let background = BackgroundWriter::begin(scope, writer);
         let text = Text { tokenizer: tokenizer.as_ref(), rows: &rows, prompt_tokens: &prompt_tokens };

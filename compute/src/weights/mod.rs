@@ -129,6 +129,11 @@ impl Weights {
         self.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
+    /// The number type in which a tensor is stored, if it exists.
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        self.entries.get(name).map(|entry| entry.kind)
+    }
+
     /// A value beside the tensors, by its dotted path (`activation_state_dict.k`).
     pub fn plain(&self, name: &str) -> Option<&Plain> {
         self.plain.get(name)

@@ -1,0 +1,84 @@
+//! Prompts are checked before any pass; a written beginning-of-sequence token is not doubled.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+
+fn demo(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo").join(path)
+}
+
+fn run(model: &Path, out: &Path, extra: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+    command.args(["run", "--sequences", "8", "--features", "0..8", "--no-effects", "-q"]);
+    command.arg("--model").arg(model).arg("--sae").arg(demo("sae-resid"));
+    command.arg("--data").arg(demo("tokens.npy")).arg("--out").arg(out);
+    command.args(extra).output().unwrap()
+}
+
+/// The demo's model, its tokenizer with one token more than the model has.
+fn model_with_a_token_too_many(folder: &Path) -> u64 {
+    for name in ["config.json", "model.safetensors"] {
+        fs::copy(demo("model").join(name), folder.join(name)).unwrap();
+    }
+    let config: Value = serde_json::from_slice(&fs::read(folder.join("config.json")).unwrap()).unwrap();
+    let d_vocab = config["vocab_size"].as_u64().unwrap();
+    let tokenizer = fs::read(demo("model/tokenizer.json")).unwrap();
+    let mut tokenizer: Value = serde_json::from_slice(&tokenizer).unwrap();
+    tokenizer["model"]["vocab"]["[PAD]"] = json!(d_vocab);
+    tokenizer["added_tokens"].as_array_mut().unwrap().push(json!({
+        "id": d_vocab, "content": "[PAD]", "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": false, "special": true,
+    }));
+    fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    d_vocab
+}
+
+#[test]
+fn a_written_beginning_of_sequence_is_not_doubled() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("bundle");
+    let prompt = ["--prepend-bos", "--prompt", "<|endoftext|>When we", "--prompt", "When we"];
+    let done = run(&demo("model"), &out, &prompt);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let prompts = ["0", "1"].map(|i| {
+        let mut inspect = Command::new(env!("CARGO_BIN_EXE_compute"));
+        let done = inspect.arg("inspect").arg(&out).args(["--prompt", i, "--json"]).output().unwrap();
+        let prompt: Value = serde_json::from_slice(&done.stdout).unwrap();
+        prompt["tokens"].clone()
+    });
+    assert!(prompts[0].as_array().is_some_and(|tokens| tokens.len() > 2), "{}", prompts[0]);
+    assert_eq!(prompts[0], prompts[1]);
+}
+
+#[test]
+fn wrong_prompts_are_refused_before_any_pass_and_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    fs::create_dir(&model).unwrap();
+    let d_vocab = model_with_a_token_too_many(&model);
+    let out = folder.path().join("bundle");
+    let long = "word ".repeat(5000);
+    let lacks = format!("--prompt \"def f [PAD]\" holds the token \"[PAD]\" with id {d_vocab}");
+    for (prompt, said) in [
+        ("def f [PAD]", lacks.as_str()),
+        ("", "a --prompt is empty"),
+        (&long, "--prompt \"word word word word word word word word \"… has"),
+    ] {
+        let done = run(&model, &out, &["--prepend-bos", "--prompt", prompt]);
+        let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && stderr.trim_end().lines().count() == 1, "{stderr}");
+        assert!(stderr.contains(said), "{stderr}");
+        assert!(!out.exists());
+    }
+    // The weights are not even read: a model without them gives the same refusal.
+    fs::remove_file(model.join("model.safetensors")).unwrap();
+    let done = run(&model, &out, &["--prompt", "def f [PAD]"]);
+    assert!(String::from_utf8_lossy(&done.stderr).contains("holds the token"));
+}
