@@ -49,10 +49,11 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
                 "-p",
                 "tests",
                 "--test",
-                "budgets",
+                "browser",
                 "--",
                 "--ignored",
                 "--nocapture",
+                "budgets",
             ];
             steps::run(&mut cargo(project, args))
         })?;

@@ -14,8 +14,18 @@ pub fn run(project: &Project) -> Result<()> {
     demo::prepare(project, &mut steps)?;
     steps.run("browser", "Chromium and its driver", setup::for_browser)?;
     steps.run("screenshots", "photographing the demo into www/screenshots", || {
-        let args =
-            ["test", "--quiet", "--release", "-p", "tests", "--test", "screenshots", "--", "--ignored"];
+        let args = [
+            "test",
+            "--quiet",
+            "--release",
+            "-p",
+            "tests",
+            "--test",
+            "browser",
+            "--",
+            "--ignored",
+            "screenshots",
+        ];
         steps::run(&mut cargo(project, args))
     })?;
     steps.summary();

@@ -1,0 +1,149 @@
+//! Files of labels: every format, and what is said of those that are wrong.
+
+use std::{fs, io::Write};
+
+use compute::labels::Chosen;
+use flate2::{Compression, write::GzEncoder};
+
+/// Reads a file of that name and content for a bundle with features 0 to 9.
+fn read(name: &str, content: impl AsRef<[u8]>) -> Result<Chosen, String> {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join(name);
+    fs::write(&path, content).unwrap();
+    let name = path.display().to_string();
+    Chosen::read(&path, |feature| feature < 10).map_err(|e| e.to_string().replace(&name, "FILE"))
+}
+
+/// Its labels, in order.
+fn labels(name: &str, content: impl AsRef<[u8]>) -> Vec<(u32, String)> {
+    let labels = read(name, content).unwrap().labels;
+    labels.features.into_iter().zip(labels.texts).collect()
+}
+
+fn gzipped(content: &str) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(content.as_bytes()).unwrap();
+    gzip.finish().unwrap()
+}
+
+const LINES: &str = concat!(
+    r#"{"modelId": "m", "layer": "6-res", "index": "8", "description": " opening quotes", "typeName": "a"}"#,
+    "\n\n",
+    r#"{"feature": 2, "label": "a, \"b\""}"#,
+    "\n"
+);
+
+#[test]
+fn every_format_gives_the_same_labels() {
+    let objects = format!("[{}]", LINES.trim().replace("\n\n", ","));
+    let expected = [(2, "a, \"b\"".to_owned()), (8, "opening quotes".to_owned())];
+    for (name, content) in [
+        ("a.json", r#"{"8": "opening quotes", "2": "a, \"b\""}"#),
+        ("a.JSON", &objects),
+        ("a.jsonl", LINES),
+        ("a.csv", "\u{feff}layer,Feature,Explanation\n6,8,opening quotes\n6,2,\"a, \"\"b\"\"\"\n"),
+        ("a.tsv", "index\ttext\n8\topening quotes\n2\t\"a, \"\"b\"\"\"\n"),
+    ] {
+        assert_eq!(labels(name, content), expected, "{name}");
+        assert_eq!(labels(&format!("{name}.gz"), gzipped(content)), expected, "{name}.gz");
+    }
+}
+
+#[test]
+fn a_label_is_one_line_and_an_empty_text_is_none() {
+    let content = "feature,label\n1,\" two\r\nlines\tand\u{a0}more \"\n2,\n3,\" \t\"\n4,a\u{202e}b\n";
+    let expected = [(1, "two lines and more".to_owned()), (4, "a\u{202e}b".to_owned())];
+    assert_eq!(labels("a.csv", content), expected);
+    assert_eq!(labels("a.json", r#"{"1": null, "5": "x"}"#), [(5, "x".to_owned())]);
+}
+
+#[test]
+fn of_several_labels_of_a_feature_the_last_counts() {
+    let content = "feature,label\n1,first\n2,b\n1,last\n1,\n";
+    let chosen = read("a.csv", content).unwrap();
+    assert_eq!(labels("a.csv", content), [(1, "last".to_owned()), (2, "b".to_owned())]);
+    assert_eq!(chosen.to_string(), "2, 1 replaced by later ones of the same feature");
+}
+
+#[test]
+fn labels_of_other_features_are_counted_and_left_out() {
+    let chosen = read("a.json", r#"{"9": "in", "10": "out", "4000": "out"}"#).unwrap();
+    assert_eq!(chosen.labels.features, [9]);
+    assert_eq!(chosen.to_string(), "1, 2 more name features that the bundle lacks");
+}
+
+#[test]
+fn wrong_files_of_labels_say_what_and_where() {
+    let long = format!(r#"{{"1": "{}"}}"#, "x".repeat(4097));
+    for (name, content, expected) in [
+        (
+            "a.txt",
+            "",
+            "could not tell the labels' format: expected .json, .jsonl, .csv or .tsv, each also with .gz (FILE)",
+        ),
+        ("a.json.gz", "{\"1\": \"plain\"}", "could not read the labels: invalid gzip header (FILE)"),
+        (
+            "a.json",
+            "{\"1\": \"x\"",
+            "could not read the labels: not JSON: EOF while parsing an object at line 1 column 9 (FILE)",
+        ),
+        ("a.json", "3", "could not read the labels: expected a JSON object or an array of objects (FILE)"),
+        ("a.json", "{}", "could not read the labels: it has none (FILE)"),
+        (
+            "a.json",
+            "{\"12\": \"x\", \"13\": \"y\"}",
+            "the labels name 2 features, and the bundle has none of them: are they of another SAE? (FILE)",
+        ),
+        (
+            "a.json",
+            "{\"-1\": \"x\"}",
+            "key \"-1\" of the labels names feature \"-1\", expected an index (FILE)",
+        ),
+        ("a.json", "{\"1\": 5}", "key \"1\" of the labels has the label 5, expected text (FILE)"),
+        (
+            "a.json",
+            "[{\"index\": 1.5, \"text\": \"\"}]",
+            "entry 1 of the labels names feature 1.5, expected an index (FILE)",
+        ),
+        ("a.json", "[[1]]", "entry 1 of the labels is not a JSON object (FILE)"),
+        (
+            "a.json",
+            &long,
+            "key \"1\" of the labels has a label of 4097 bytes, expected at most 4096: shorten it (FILE)",
+        ),
+        (
+            "a.jsonl",
+            "{\"index\": 1, \"text\": \"x\"}\n{\"index\" 2}\n",
+            "line 2 of the labels is not JSON: expected `:` at column 10 (FILE)",
+        ),
+        ("a.jsonl", "\n{\"name\": 1}", "line 2 of the labels has no \"feature\" or \"index\" (FILE)"),
+        (
+            "a.jsonl",
+            "{\"index\": 1}",
+            "line 1 of the labels has no \"label\", \"description\", \"explanation\" or \"text\" (FILE)",
+        ),
+        (
+            "a.jsonl",
+            "{\"index\": 4294967296, \"text\": \"x\"}",
+            "line 1 of the labels names feature 4294967296, expected an index (FILE)",
+        ),
+        (
+            "a.csv",
+            "id,label\n1,x\n",
+            "could not read the labels: no column \"feature\" or \"index\", got id, label (FILE)",
+        ),
+        (
+            "a.csv",
+            "feature,label\n1,x\n2,a, b\n",
+            "line 3 of the labels has 3 cells, expected 2: is a label with a comma or a tab not in quotes? (FILE)",
+        ),
+        (
+            "a.tsv",
+            "feature\tlabel\n1\tx\n\ny\tx\n",
+            "line 4 of the labels names feature \"y\", expected an index (FILE)",
+        ),
+    ] {
+        assert_eq!(read(name, content).unwrap_err(), expected, "{name}");
+    }
+    assert!(read("a.jsonl", b"\xff\xfe").unwrap_err().contains("valid UTF-8"));
+}

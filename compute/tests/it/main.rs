@@ -1,0 +1,18 @@
+//! The integration tests of `compute`, in one binary: libtorch is linked once for all of them.
+//!
+//! A new file is a module here. What measures the whole process stands in a binary of its own, as `memory.rs` does.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod corpora;
+mod dump;
+mod effects;
+mod hub;
+mod labels;
+mod model_folders;
+mod models_match_transformers;
+mod sae_formats;
+mod saes_match_sae_lens;
+mod speed;
+mod written;
+mod wrong_files;

@@ -1,0 +1,347 @@
+//! Checkpoints in other shapes than the fixtures', and what can be done to a forward pass. Each folder is
+//! written here from a fixture's weights, so the fixture's numbers are still the oracle.
+
+use std::fs;
+use std::path::Path;
+
+use crate::written::{Item, fixture, max_abs, randn, safetensors, torch_save};
+use compute::model::{HookPoint, Hooks, Model, Preprocessing};
+use compute::weights::{Select, Weights};
+use serde_json::json;
+use tch::{Device, Kind, Tensor};
+
+fn read(weights: &Weights, name: &str, kind: Kind) -> Tensor {
+    weights.read(name, Select::All, kind, Device::Cpu).unwrap()
+}
+
+fn all(family: &str) -> Vec<(String, Tensor)> {
+    let weights = Weights::open(&fixture("models").join(family).join("model.safetensors")).unwrap();
+    weights.names().map(|name| (name.to_owned(), read(&weights, name, Kind::Float))).collect()
+}
+
+/// Largest error of the logits against the fixture's.
+fn error(family: &str, folder: &Path, kind: Kind) -> f64 {
+    let model = Model::load(folder, Device::Cpu, kind).unwrap();
+    let expected = Weights::open(&fixture("models").join(family).join("expected.safetensors")).unwrap();
+    let resid = model.forward(&read(&expected, "tokens", Kind::Int64), &mut ()).unwrap();
+    max_abs(&model.head().logits(&resid), &read(&expected, "logits", Kind::Float))
+}
+
+fn copy_config(family: &str, folder: &Path) {
+    fs::copy(fixture("models").join(family).join("config.json"), folder.join("config.json")).unwrap();
+}
+
+#[test]
+fn a_sharded_checkpoint_is_read_through_its_index() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_config("llama", folder.path());
+    let tensors = all("llama");
+    let mut map = serde_json::Map::new();
+    for (n, half) in tensors.chunks(tensors.len().div_ceil(2)).enumerate() {
+        let shard = format!("model-0000{}-of-00002.safetensors", n + 1);
+        let half: Vec<(&str, &Tensor)> = half.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        for (name, _) in &half {
+            map.insert((*name).to_owned(), json!(shard));
+        }
+        safetensors(&folder.path().join(shard), &half);
+    }
+    let index = folder.path().join("model.safetensors.index.json");
+    fs::write(&index, json!({ "weight_map": map }).to_string()).unwrap();
+    assert!(error("llama", folder.path(), Kind::Float) <= 1e-4);
+    fs::write(&index, json!({ "weight_map": { "x": "../../etc/passwd" } }).to_string()).unwrap();
+    let text = Model::load(folder.path(), Device::Cpu, Kind::Float).unwrap_err().to_string();
+    assert!(text.contains("is not a plain file name"), "{text}");
+}
+
+#[test]
+fn names_without_the_prefix_and_half_precision_on_disk_are_read() {
+    for (kind, tolerance) in [(Kind::Float, 1e-4), (Kind::Half, 0.02), (Kind::BFloat16, 0.2)] {
+        let folder = tempfile::tempdir().unwrap();
+        copy_config("gpt2", folder.path());
+        let tensors: Vec<(String, Tensor)> = all("gpt2")
+            .into_iter()
+            .map(|(name, tensor)| (name.replace("transformer.", ""), tensor.to_kind(kind)))
+            .collect();
+        let tensors: Vec<(&str, &Tensor)> = tensors.iter().map(|(n, tensor)| (n.as_str(), tensor)).collect();
+        safetensors(&folder.path().join("model.safetensors"), &tensors);
+        assert!(error("gpt2", folder.path(), Kind::Float) <= tolerance, "{kind:?}");
+    }
+}
+
+#[test]
+fn weights_kept_in_bf16_give_nearly_the_same_logits() {
+    for family in ["gpt2", "gpt_neox", "llama", "gemma2"] {
+        let error = error(family, &fixture("models").join(family), Kind::BFloat16);
+        assert!(error <= 0.3, "{family}: {error}");
+    }
+}
+
+#[test]
+fn pytorch_model_bin_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_config("qwen2", folder.path());
+    let tensors = all("qwen2");
+    let items = tensors.iter().map(|(name, tensor)| (name.as_str(), Item::Tensor(tensor))).collect();
+    torch_save(&folder.path().join("pytorch_model.bin"), &Item::Dict(items));
+    assert!(error("qwen2", folder.path(), Kind::Float) <= 1e-4);
+}
+
+/// GPT-2's weights as TransformerLens names and shapes them.
+fn transformer_lens(act_fn: &str, extra: Vec<(String, Tensor)>) -> tempfile::TempDir {
+    transformer_lens_of(act_fn, "LN", false, extra)
+}
+
+fn transformer_lens_of(
+    act_fn: &str,
+    norm: &str,
+    attn_only: bool,
+    extra: Vec<(String, Tensor)>,
+) -> tempfile::TempDir {
+    let (n_layers, n_heads, d, d_head) = (3, 4, 32, 8);
+    let weights = Weights::open(&fixture("models/gpt2/model.safetensors")).unwrap();
+    let w = |name: &str| read(&weights, &format!("transformer.{name}"), Kind::Float);
+    let mut out = vec![
+        ("embed.W_E".to_owned(), w("wte.weight")),
+        ("pos_embed.W_pos".to_owned(), w("wpe.weight")),
+        ("ln_final.w".to_owned(), w("ln_f.weight")),
+        ("ln_final.b".to_owned(), w("ln_f.bias")),
+        ("unembed.W_U".to_owned(), w("wte.weight").tr().contiguous()),
+    ];
+    for layer in 0..n_layers {
+        let h = |name: &str| w(&format!("h.{layer}.{name}"));
+        let mut put = |name: &str, tensor: Tensor| out.push((format!("blocks.{layer}.{name}"), tensor));
+        for (i, part) in ["Q", "K", "V"].iter().enumerate() {
+            let heads = h("attn.c_attn.weight").narrow(1, i as i64 * d, d).reshape([d, n_heads, d_head]);
+            put(&format!("attn.W_{part}"), heads.permute([1, 0, 2]).contiguous());
+            let bias = h("attn.c_attn.bias").narrow(0, i as i64 * d, d).reshape([n_heads, d_head]);
+            put(&format!("attn.b_{part}"), bias);
+        }
+        put("attn.W_O", h("attn.c_proj.weight").reshape([n_heads, d_head, d]));
+        put("attn.b_O", h("attn.c_proj.bias"));
+        for (ours, theirs) in [("ln1", "ln_1"), ("ln2", "ln_2")] {
+            put(&format!("{ours}.w"), h(&format!("{theirs}.weight")));
+            put(&format!("{ours}.b"), h(&format!("{theirs}.bias")));
+        }
+        put("mlp.W_in", h("mlp.c_fc.weight"));
+        put("mlp.b_in", h("mlp.c_fc.bias"));
+        put("mlp.W_out", h("mlp.c_proj.weight"));
+        put("mlp.b_out", h("mlp.c_proj.bias"));
+    }
+    out.extend(extra);
+    out.retain(|(name, _)| !(attn_only && (name.contains(".mlp.") || name.contains(".ln2."))));
+    out.retain(|(name, _)| !(norm.ends_with("Pre") && (name.contains(".ln") || name.contains("ln_final"))));
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({ "n_layers": 3, "d_model": 32, "n_heads": 4, "d_head": 8, "d_mlp": 128, "d_vocab": 97,
+        "n_ctx": 64, "act_fn": act_fn, "attn_only": attn_only, "normalization": norm, "shortformer_pos": false });
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let items = out.iter().map(|(name, tensor)| (name.as_str(), Item::Tensor(tensor))).collect();
+    torch_save(&folder.path().join("model_final.pth"), &Item::Dict(items));
+    folder
+}
+
+#[test]
+fn transformer_lens_checkpoints_are_read() {
+    let folder = transformer_lens("gelu_new", Vec::new());
+    assert!(error("gpt2", folder.path(), Kind::Float) <= 1e-4);
+    let exact = error("gpt2", transformer_lens("gelu", Vec::new()).path(), Kind::Float);
+    assert!(exact > 0.0 && exact < 0.05, "gelu and gelu_new differ by {exact}");
+}
+
+#[test]
+fn attention_only_models_with_folded_norms_are_read() {
+    let folder = transformer_lens_of("gelu", "LNPre", true, Vec::new());
+    let model = Model::load(folder.path(), Device::Cpu, Kind::Float).unwrap();
+    let names: Vec<String> = model.config().hook_points().iter().map(ToString::to_string).collect();
+    assert!(names.iter().all(|name| !name.contains("mlp") && !name.contains("ln2") && !name.contains("mid")));
+    let mut seen = Seen::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let tokens = Tensor::from_slice(&[3i64, 1, 4, 1, 5]).unsqueeze(0);
+    let resid = model.forward(&tokens, &mut seen).unwrap();
+    let at = |site: &str| seen.get(&format!("blocks.2.{site}"));
+    assert!(max_abs(&(at("hook_resid_pre") + at("hook_attn_out")), &resid) <= 1e-6);
+    // Without gain and bias, the unembedding reads the normalised stream itself.
+    let normalised = resid.layer_norm([32], None::<&Tensor>, None, 1e-5, false);
+    let logits = normalised.matmul(&model.head().unembedding());
+    assert!(max_abs(&model.head().logits(&resid), &logits) <= 1e-4);
+}
+
+#[test]
+fn solu_models_normalise_their_neurons() {
+    let (gain, bias) = (randn(&[128], 1) + 1.0, randn(&[128], 2));
+    let norms = (0..3).flat_map(|layer| {
+        let name = |part: &str| format!("blocks.{layer}.mlp.ln.{part}");
+        [(name("w"), gain.copy()), (name("b"), bias.copy())]
+    });
+    let folder = transformer_lens("solu_ln", norms.collect());
+    let model = Model::load(folder.path(), Device::Cpu, Kind::Float).unwrap();
+    let mut seen = Seen::new(&["blocks.1.mlp.hook_pre", "blocks.1.mlp.hook_post"]);
+    drop(model.forward(&Tensor::from_slice(&[3i64, 1, 4, 1, 5]).unsqueeze(0), &mut seen).unwrap());
+    let pre = seen.get("blocks.1.mlp.hook_pre");
+    let solu = pre * pre.softmax(-1, Kind::Float);
+    let want = solu.layer_norm([128], Some(&gain), Some(&bias), 1e-5, false);
+    assert!(max_abs(seen.get("blocks.1.mlp.hook_post"), &want) <= 1e-5);
+}
+
+/// Keeps what it is told to, replaces what it is told to.
+struct Seen {
+    names: Vec<String>,
+    kept: Vec<(String, Tensor)>,
+    replace: Option<Tensor>,
+    stop: bool,
+}
+
+impl Seen {
+    fn new(names: &[&str]) -> Self {
+        let names = names.iter().map(ToString::to_string).collect();
+        Self { names, kept: Vec::new(), replace: None, stop: false }
+    }
+
+    fn get(&self, name: &str) -> &Tensor {
+        &self.kept.iter().find(|(own, _)| own == name).unwrap().1
+    }
+}
+
+impl Hooks for Seen {
+    fn wants(&self, hook: &HookPoint) -> bool {
+        self.names.contains(&hook.to_string())
+    }
+
+    fn visit(&mut self, hook: &HookPoint, acts: &Tensor) -> Option<Tensor> {
+        self.kept.push((hook.to_string(), acts.copy()));
+        self.replace.take()
+    }
+
+    fn done(&self) -> bool {
+        self.stop
+    }
+}
+
+fn gpt2() -> (Model, Tensor) {
+    let model = Model::load(&fixture("models/gpt2"), Device::Cpu, Kind::Float).unwrap();
+    (model, Tensor::from_slice(&[7i64, 1, 8, 2, 8, 1, 8, 2]).reshape([2, 4]))
+}
+
+#[test]
+fn a_replaced_activation_goes_on_through_the_model() {
+    let (model, tokens) = gpt2();
+    let mut seen = Seen::new(&["blocks.2.hook_resid_post"]);
+    let other = randn(&[2, 4, 32], 9);
+    seen.replace = Some(other.copy());
+    assert!(max_abs(&model.forward(&tokens, &mut seen).unwrap(), &other) <= 0.0);
+    // Replaced by itself: nothing changes, at any hook point.
+    let plain = model.forward(&tokens, &mut ()).unwrap();
+    for hook in model.config().hook_points() {
+        let name = hook.to_string();
+        let mut first = Seen::new(&[&name]);
+        drop(model.forward(&tokens, &mut first).unwrap());
+        let mut second = Seen::new(&[&name]);
+        second.replace = Some(first.get(&name).copy());
+        assert!(max_abs(&model.forward(&tokens, &mut second).unwrap(), &plain) <= 1e-5, "{name}");
+        second.replace = Some(first.get(&name) + randn(&first.get(&name).size(), 8));
+        let moved = max_abs(&model.forward(&tokens, &mut second).unwrap(), &plain);
+        assert!(moved > 1e-4, "{name}: its replacement changes nothing");
+    }
+    seen.replace = Some(randn(&[2, 4, 31], 9));
+    let text = model.forward(&tokens, &mut seen).unwrap_err().to_string();
+    assert!(text.contains("has shape [2, 4, 31], expected [2, 4, 32]"), "{text}");
+}
+
+#[test]
+fn a_pass_may_stop_early() {
+    let (model, tokens) = gpt2();
+    let mut seen = Seen::new(&["blocks.0.hook_resid_mid", "blocks.2.hook_resid_post"]);
+    seen.stop = true;
+    drop(model.forward(&tokens, &mut seen).unwrap());
+    assert_eq!(seen.kept.len(), 1);
+}
+
+#[test]
+fn tokens_that_the_model_cannot_take_are_refused() {
+    let (model, _) = gpt2();
+    let refused = |tokens: &Tensor| model.forward(tokens, &mut ()).unwrap_err().to_string();
+    let text = refused(&Tensor::from_slice(&[1i64, 97]).unsqueeze(0));
+    assert!(text.contains("token ids run from 1 to 97") && text.contains("0 to 96"), "{text}");
+    assert!(refused(&Tensor::zeros([1, 65], (Kind::Int64, Device::Cpu))).contains("takes at most 64"));
+    assert!(refused(&Tensor::zeros([4], (Kind::Int64, Device::Cpu))).contains("expected [batch, pos]"));
+    assert!(refused(&Tensor::zeros([1, 4], (Kind::Float, Device::Cpu))).contains("expected Int64"));
+}
+
+#[test]
+fn write_matrices_lead_from_hook_points_to_what_they_add() {
+    let (model, tokens) = gpt2();
+    let names =
+        ["attn.hook_z", "hook_attn_out", "mlp.hook_post", "hook_mlp_out"].map(|n| format!("blocks.1.{n}"));
+    let mut seen = Seen::new(&names.each_ref().map(String::as_str));
+    drop(model.forward(&tokens, &mut seen).unwrap());
+    for (from, to) in [(0, 1), (2, 3)] {
+        let hook = model.hook_point(&names[from]).unwrap();
+        let matrix = model.write_matrix(&hook).unwrap().unwrap();
+        assert_eq!(matrix.size(), [model.hook_width(&hook), 32]);
+        // Up to the bias, which differences do not have.
+        let (x, y) = (seen.get(&names[from]), seen.get(&names[to]));
+        let error = max_abs(&(x - x.get(0).get(0)).matmul(&matrix), &(y - y.get(0).get(0)));
+        assert!(error <= 1e-5, "{error}");
+    }
+    let resid = model.hook_point("blocks.0.hook_resid_post").unwrap();
+    assert!(model.write_matrix(&resid).unwrap().is_none());
+    let q = model.hook_point("blocks.0.attn.hook_q").unwrap();
+    assert!(model.write_matrix(&q).unwrap_err().to_string().contains("nothing linear leads from"));
+}
+
+#[test]
+fn the_heads_pieces_make_its_logits() {
+    for family in ["gpt2", "llama", "gemma2"] {
+        let model = Model::load(&fixture("models").join(family), Device::Cpu, Kind::Float).unwrap();
+        let head = model.head();
+        let (x, y) = (randn(&[3, 32], 1), randn(&[3, 32], 2));
+        let logits = head.capped(head.unnormalised(&x) / head.scale(&x).unsqueeze(-1) + head.constant());
+        assert!(max_abs(&logits, &head.logits(&x)) <= 1e-6);
+        let sum = head.unnormalised(&(&x + &y * 2.0));
+        assert!(max_abs(&sum, &(head.unnormalised(&x) + head.unnormalised(&y) * 2.0)) <= 1e-4, "linear");
+        assert_eq!((head.is_centred(), head.soft_cap().is_some()), (family == "gpt2", family == "gemma2"));
+    }
+}
+
+#[test]
+fn preprocessing_centres_residuals_and_folds_value_biases() {
+    let both = Preprocessing { center_writing_weights: true, fold_value_biases: true };
+    let (gpt2, _) = gpt2();
+    let qwen = Model::load(&fixture("models/qwen2"), Device::Cpu, Kind::Float).unwrap();
+    let x = randn(&[2, 5, 32], 1);
+    let at = |model: &Model, name: &str| both.apply(model, &model.hook_point(name).unwrap(), &x).unwrap();
+    let centred = &x - x.mean_dim(-1, true, Kind::Float);
+    assert!(max_abs(&at(&gpt2, "blocks.1.hook_resid_pre"), &centred) <= 1e-6);
+    assert!(max_abs(&at(&gpt2, "hook_embed"), &centred) <= 1e-6);
+    assert!(max_abs(&at(&qwen, "blocks.1.hook_resid_pre"), &x) <= 0.0, "RMSNorm models are never centred");
+    assert!(max_abs(&at(&gpt2, "blocks.1.ln1.hook_normalized"), &x) <= 0.0);
+    let weights = Weights::open(&fixture("models/gpt2/model.safetensors")).unwrap();
+    let bias = read(&weights, "transformer.h.1.attn.c_attn.bias", Kind::Float).narrow(0, 64, 32);
+    assert!(max_abs(&at(&gpt2, "blocks.1.attn.hook_z"), &(&x - bias)) <= 1e-6);
+    // Two key heads for four heads: each bias serves two neighbours.
+    let weights = Weights::open(&fixture("models/qwen2/model.safetensors")).unwrap();
+    let bias = read(&weights, "model.layers.1.self_attn.v_proj.bias", Kind::Float).reshape([2, 8]);
+    let bias = bias.repeat_interleave_self_int(2, 0, None).reshape([32]);
+    assert!(max_abs(&at(&qwen, "blocks.1.attn.hook_z"), &(&x - bias)) <= 1e-6);
+}
+
+/// A window over the whole row changes nothing; a window of one lets a token see only itself.
+#[test]
+fn mistrals_window_limits_what_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = fixture("models/mistral");
+    fs::copy(from.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(from.join("config.json")).unwrap()).unwrap();
+    let with = |window: i64| {
+        let mut config = config.clone();
+        config["sliding_window"] = json!(window);
+        fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        Model::load(folder.path(), Device::Cpu, Kind::Float).unwrap()
+    };
+    let tokens = Tensor::from_slice(&[5i64, 6, 7, 8, 9, 5, 6, 7]).reshape([1, 8]);
+    let whole = Model::load(&from, Device::Cpu, Kind::Float).unwrap().forward(&tokens, &mut ()).unwrap();
+    assert!(max_abs(&with(8).forward(&tokens, &mut ()).unwrap(), &whole) <= 1e-6);
+    assert!(max_abs(&with(3).forward(&tokens, &mut ()).unwrap(), &whole) > 1e-3);
+    let alone = with(1).forward(&tokens, &mut ()).unwrap();
+    let single = with(1).forward(&tokens.narrow(1, 7, 1), &mut ()).unwrap();
+    assert!(max_abs(&alone.narrow(1, 7, 1), &single) <= 1e-5, "values do not rotate");
+}

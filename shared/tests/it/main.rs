@@ -1,0 +1,8 @@
+//! The integration tests of `shared`, in one binary. A new file is a module here.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod archives;
+mod decoding;
+mod layouts;
+mod text_and_ticks;

@@ -1,0 +1,12 @@
+//! The page in a real browser.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod accessibility;
+mod budgets;
+mod demo_page;
+mod generated;
+mod harness;
+mod opening;
+mod reading;
+mod screenshots;
