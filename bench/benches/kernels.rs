@@ -14,6 +14,7 @@ use compute::{
     store::{BatchResid, ByPosition, Residuals, Store},
 };
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use harness::project::Project;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use shared::{
@@ -22,7 +23,6 @@ use shared::{
     manifest::Manifest,
 };
 use tch::{Device, Kind, Tensor};
-use xtask::project::Project;
 
 /// Positions in a batch: 16 rows of 128.
 const BATCH: i64 = 2048;

@@ -4,11 +4,11 @@
 //! then fail and say so, rather than pass without having looked.
 
 use anyhow::{Context as _, Result, bail};
+use harness::{project::Project, serve::Served};
 use std::{
     env,
     path::{Path, PathBuf},
 };
-use xtask::{project::Project, serve::Served};
 
 /// The folder with the built page: `$SAE_VIS_PAGE`, or `dist`.
 pub fn page() -> Result<PathBuf> {

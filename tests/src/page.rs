@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use xtask::serve::Served;
+use harness::serve::Served;
 
 use crate::{browser::Browser, built};
 

@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use compute::bundle::Bundle;
+use harness::project::Project;
 use shared::feature::{Feature, FeatureBlock};
-use xtask::project::Project;
 
 /// A file or folder of the demo.
 pub fn demo(name: &str) -> PathBuf {

@@ -2,8 +2,8 @@
 
 use crate::steps;
 use anyhow::{Context as _, Result, bail};
+use harness::browser::find::on_path;
 use std::process::Command;
-use xtask::browser::on_path;
 
 /// Installs `packages` with apt, as root or through a sudo that asks for no password.
 pub fn install(packages: &[&str]) -> Result<()> {

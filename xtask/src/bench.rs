@@ -9,9 +9,9 @@ use crate::{
     steps::{self, Steps},
 };
 use anyhow::{Context as _, Result};
+use harness::project::Project;
 use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command};
-use xtask::project::Project;
 
 /// Runs the benches that are asked for; the kernels' where none is.
 pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use crate::{cargo::cargo, steps};
 use anyhow::{Context as _, Result, bail};
+use harness::project::Project;
 use std::{
     fmt::Write as _,
     fs,
@@ -9,7 +10,6 @@ use std::{
     process::Command,
     time::UNIX_EPOCH,
 };
-use xtask::project::Project;
 
 /// Prompts whose features the demo shows: a Python method, a Rust item's documentation, a Python import.
 const PROMPTS: [&str; 3] = [

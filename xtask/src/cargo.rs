@@ -1,7 +1,7 @@
 //! Starts cargo as the reader would by hand.
 
+use harness::project::Project;
 use std::{ffi::OsStr, process::Command};
-use xtask::project::Project;
 
 /// A cargo command in the workspace's root.
 ///

@@ -2,7 +2,7 @@
 
 use crate::{args::DemoArgs, bundle, page, setup, steps::Steps};
 use anyhow::Result;
-use xtask::{project::Project, serve::Served};
+use harness::{project::Project, serve::Served};
 
 /// What the page's step says.
 pub const PAGE: &str = "compiling the viewer (the first time a minute or two)";

@@ -19,8 +19,8 @@ mod test;
 
 use args::{Args, Command};
 use clap::Parser as _;
+use harness::project::Project;
 use std::process::ExitCode;
-use xtask::project::Project;
 
 fn main() -> ExitCode {
     let project = Project::here();

@@ -11,6 +11,7 @@ mod html;
 use crate::{cargo::cargo, steps};
 use anyhow::{Context as _, Result, bail};
 use flate2::{Compression, write::GzEncoder};
+use harness::project::Project;
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use wasm_bindgen_cli_support::Bindgen;
-use xtask::project::Project;
 
 /// The most that the module may weigh as a host sends it, compressed.
 const MAX_WASM_BYTES: usize = 320 * 1024;

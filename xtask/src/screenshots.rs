@@ -6,7 +6,7 @@ use crate::{
     steps::{self, Steps},
 };
 use anyhow::Result;
-use xtask::project::Project;
+use harness::project::Project;
 
 /// Builds the demo and photographs it, by way of the test that has the browser's harness.
 pub fn run(project: &Project) -> Result<()> {

@@ -6,11 +6,11 @@ mod pip;
 
 use crate::{apt, steps};
 use anyhow::{Context as _, Result, bail};
-use std::{path::PathBuf, process::Command};
-use xtask::{
-    browser::{Chromium, on_path},
+use harness::{
+    browser::find::{self, on_path},
     project::Project,
 };
+use std::{path::PathBuf, process::Command};
 
 /// Everything the builds need: a C++ compiler, libtorch, the WebAssembly target.
 pub fn for_builds(project: &Project) -> Result<()> {
@@ -21,12 +21,11 @@ pub fn for_builds(project: &Project) -> Result<()> {
 
 /// The browser that the tests drive.
 pub fn for_browser() -> Result<()> {
-    if Chromium::find().is_err() {
-        println!("installing Debian's chromium and chromium-driver (about 100 MB, under a minute)");
-        apt::install(&["chromium", "chromium-driver"])?;
+    if find::chromium().is_err() {
+        println!("installing Debian's chromium (about 100 MB, under a minute)");
+        apt::install(&["chromium"])?;
     }
-    let chromium = Chromium::find()?;
-    println!("browser: {}", chromium.browser.display());
+    println!("browser: {}", find::chromium()?.display());
     Ok(())
 }
 

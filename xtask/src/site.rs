@@ -2,8 +2,8 @@
 
 use crate::{args::SiteArgs, demo, page, setup, steps::Steps};
 use anyhow::{Context as _, Result, bail};
+use harness::project::Project;
 use std::{fs, path::Path};
-use xtask::project::Project;
 
 /// Builds the page and copies it with the bundle.
 pub fn run(project: &Project, args: &SiteArgs) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::{
     steps::{self, Steps},
 };
 use anyhow::{Result, bail};
-use xtask::project::Project;
+use harness::project::Project;
 
 /// The steps in order; the first that fails ends it. What fails quickly comes first.
 pub fn run(project: &Project) -> Result<()> {

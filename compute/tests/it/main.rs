@@ -11,6 +11,8 @@ mod hub;
 mod labels;
 mod model_folders;
 mod models_match_transformers;
+mod rooms;
+mod sae_cases;
 mod sae_formats;
 mod saes_match_sae_lens;
 mod speed;

@@ -1,8 +1,6 @@
 //! How far a forward pass is from its matrix products alone. Run by hand:
 //! `cargo test --release -p compute --test it speed -- --ignored --nocapture`.
 
-#![expect(clippy::print_stdout, reason = "a measurement that is read by a person")]
-
 use std::path::Path;
 use std::time::Instant;
 

@@ -126,7 +126,7 @@ fn every_option_can_be_read_and_set_by_name() {
 
 #[test]
 fn the_published_schema_is_that_of_the_options() {
-    let published = include_str!("../../www/layout.schema.json");
+    let published = include_str!("../../../www/layout.schema.json");
     let published: serde_json::Value = serde_json::from_str(published).unwrap();
     assert_eq!(published, Layout::json_schema(), "write `compute layout schema` into www/layout.schema.json");
 }

@@ -1,6 +1,6 @@
 //! The integration tests of `shared`, in one binary. A new file is a module here.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod archives;
 mod decoding;

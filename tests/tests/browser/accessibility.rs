@@ -1,11 +1,11 @@
 //! An audit of every page by axe-core, light and dark, wide and narrow.
 
+use harness::project::Project;
 use serde_json::Value;
 use tests::{
     browser::{Browser, Scheme},
     page::{open, wait_for},
 };
-use xtask::project::Project;
 
 /// What axe-core finds wrong, as `rule (impact): where`; anything below serious is taste.
 fn findings(browser: &Browser) -> Vec<String> {

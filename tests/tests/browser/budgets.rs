@@ -1,7 +1,5 @@
 //! Measures the page on a generated bundle of 65,536 features; `cargo xtask bench --viewer` runs it.
 
-#![expect(clippy::print_stdout, reason = "a measurement is printed")]
-
 use std::{fs, time::Instant};
 
 use tests::{

@@ -1,11 +1,11 @@
 //! Takes the pictures in `www/screenshots`; `cargo xtask screenshots` runs it.
 
+use harness::project::Project;
 use std::fs;
 use tests::{
     browser::Scheme,
     page::{open, wait_for},
 };
-use xtask::project::Project;
 
 /// The most that one picture may weigh; they live in git.
 const MAX_BYTES: u64 = 300 * 1024;

@@ -8,12 +8,12 @@
 use super::pip::pip;
 use crate::steps;
 use anyhow::{Context as _, Result, bail};
+use harness::project::Project;
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
-use xtask::project::Project;
 
 /// The release that tch 0.24 binds.
 const VERSION: &str = "2.11";

@@ -3,12 +3,12 @@
 use super::pip;
 use crate::steps;
 use anyhow::{Context as _, Result};
+use harness::project::Project;
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
-use xtask::project::Project;
 
 /// A peer that can be run.
 #[derive(Debug)]

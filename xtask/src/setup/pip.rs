@@ -2,8 +2,8 @@
 
 use crate::{apt, steps};
 use anyhow::Result;
+use harness::browser::find::on_path;
 use std::{path::Path, process::Command};
-use xtask::browser::on_path;
 
 /// A pip: Python's own, that of a virtual environment, or Debian's.
 pub fn pip(tools: &Path) -> Result<Command> {

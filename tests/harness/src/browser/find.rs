@@ -1,4 +1,4 @@
-//! Finds a Chromium and its driver.
+//! Finds a Chromium.
 
 use std::path::PathBuf;
 use thiserror::Error;
@@ -6,37 +6,16 @@ use thiserror::Error;
 /// Names under which distributions install the browser.
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 
-/// A browser and the WebDriver server that drives it.
-#[derive(Debug, Clone)]
-pub struct Chromium {
-    /// The browser's executable.
-    pub browser: PathBuf,
-    /// The `chromedriver` executable; its version must be the browser's.
-    pub driver: PathBuf,
-}
-
-/// Why no browser can be driven.
+/// No Chromium or Chrome on `PATH`.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum MissingBrowser {
-    /// No Chromium or Chrome on `PATH`.
-    #[error(
-        "no Chromium found on PATH: run `cargo xtask test`, which installs it, or install the packages chromium and chromium-driver"
-    )]
-    Browser,
-    /// A browser without its driver.
-    #[error(
-        "no chromedriver found on PATH: run `cargo xtask test`, which installs it, or install the package chromium-driver"
-    )]
-    Driver,
-}
+#[error(
+    "no Chromium found on PATH: run `cargo xtask test`, which installs it, or install the package chromium"
+)]
+pub struct MissingChromium;
 
-impl Chromium {
-    /// Looks on `PATH`.
-    pub fn find() -> Result<Self, MissingBrowser> {
-        let browser = BROWSERS.iter().find_map(|name| on_path(name)).ok_or(MissingBrowser::Browser)?;
-        let driver = on_path("chromedriver").ok_or(MissingBrowser::Driver)?;
-        Ok(Self { browser, driver })
-    }
+/// The executable of Chromium or Chrome on `PATH`.
+pub fn chromium() -> Result<PathBuf, MissingChromium> {
+    BROWSERS.iter().find_map(|name| on_path(name)).ok_or(MissingChromium)
 }
 
 /// The executable that a shell would start for `name`.

@@ -4,6 +4,10 @@ use super::*;
 
 /// A folder with a page, a file to cut ranges from, and a secret beside it.
 fn site() -> (tempfile::TempDir, Served) {
+    site_with(LIMITS)
+}
+
+fn site_with(limits: Limits) -> (tempfile::TempDir, Served) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("site");
     std::fs::create_dir_all(root.join("bundle")).unwrap();
@@ -11,14 +15,20 @@ fn site() -> (tempfile::TempDir, Served) {
     std::fs::write(root.join("app.wasm"), vec![0_u8; 100_000]).unwrap();
     std::fs::write(root.join("bundle/data.bin"), "0123456789").unwrap();
     std::fs::write(folder.path().join("secret.txt"), "secret").unwrap();
-    let served = Served::start(&root, 0).unwrap();
+    let served = Served::start_with(&root, 0, limits).unwrap();
     (folder, served)
 }
 
 /// Sends a raw request and gives back the answer's head and body.
 fn ask(served: &Served, method: &str, target: &str, headers: &str) -> (String, Vec<u8>) {
+    ask_host(served, &served.address.to_string(), method, target, headers)
+}
+
+/// The same, where the client takes the server for `host`.
+fn ask_host(served: &Served, host: &str, method: &str, target: &str, headers: &str) -> (String, Vec<u8>) {
     let mut socket = TcpStream::connect(served.address).unwrap();
-    write!(socket, "{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    write!(socket, "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n")
+        .unwrap();
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).unwrap();
     let cut = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
@@ -135,6 +145,48 @@ fn other_methods_are_refused() {
     let (_folder, served) = site();
     let (head, _) = ask(&served, "POST", "/index.html", "Content-Length: 0\r\n");
     assert!(head.starts_with("HTTP/1.1 405"), "{head}");
+}
+
+#[test]
+fn a_request_that_takes_the_server_for_another_is_refused() {
+    let (_folder, served) = site();
+    for host in ["evil.example", "evil.example:8080", ""] {
+        let (head, body) = ask_host(&served, host, "GET", "/", "");
+        assert!(head.starts_with("HTTP/1.1 421") && body.is_empty(), "{host}: {head}");
+    }
+}
+
+/// What the server sends until it closes the connection, which may cut off what it has not read.
+fn rest(socket: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap_or_default();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn connections_beyond_the_limit_are_closed_until_others_end() {
+    let (_folder, served) = site_with(Limits { n_connections: 2, ..LIMITS });
+    let held = [(); 2].map(|()| TcpStream::connect(served.address).unwrap());
+    let mut third = TcpStream::connect(served.address).unwrap();
+    third.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap_or_default();
+    assert_eq!(rest(&mut third), "");
+    drop(held);
+    let answered = || {
+        let mut socket = TcpStream::connect(served.address).unwrap();
+        socket.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap_or_default();
+        rest(&mut socket).starts_with("HTTP/1.1 200")
+    };
+    while !answered() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_client_that_never_finishes_its_request_is_let_go() {
+    let (_folder, served) = site_with(Limits { head_time: Duration::from_millis(50), ..LIMITS });
+    let mut slow = TcpStream::connect(served.address).unwrap();
+    slow.write_all(b"GET / HT").unwrap();
+    assert_eq!(rest(&mut slow), "");
 }
 
 #[test]

@@ -1,16 +1,12 @@
 //! SAE files that were once misread, against numbers computed from their formats' definitions.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
-
-mod written;
-
 use std::path::{Path, PathBuf};
 
+use crate::written::{Item, fixture, max_abs, randn, safetensors, torch_save};
 use compute::sae::{Sae, SaeConfig, SaeFormat};
 use compute::weights::{Select, Weights};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
-use written::{Item, fixture, max_abs, randn, safetensors, torch_save};
 
 const TOLERANCE: f64 = 1e-4;
 

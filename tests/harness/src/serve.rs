@@ -2,12 +2,13 @@
 //!
 //! It answers `GET` and `HEAD`, single byte ranges (a bundle in one file is opened by range), gzips what such hosts gzip,
 //! never leaves its folder, and tells browsers to cache nothing, so a rebuilt page is the page seen. It listens on
-//! 127.0.0.1 only.
+//! 127.0.0.1 only, answers only requests that name this machine, and bounds the number of connections and their time.
 
 mod compressed;
 mod range;
 mod request;
 mod target;
+mod timed;
 
 use compressed::{Compressed, is_compressible};
 use range::{Span, parse_range};
@@ -19,15 +20,27 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
 };
 use thiserror::Error;
+use timed::Timed;
 
-/// How long a connection may stay silent; browsers open some that they never use.
-const SILENCE: Duration = Duration::from_secs(30);
+/// Bounds on what clients may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Connections at once. A browser has up to six to one host.
+    n_connections: usize,
+    /// Time for a request's head; browsers open connections that they never use.
+    head_time: Duration,
+    /// Time for an answer: a gigabyte over a slow tunnel.
+    answer_time: Duration,
+}
+
+const LIMITS: Limits =
+    Limits { n_connections: 64, head_time: Duration::from_secs(30), answer_time: Duration::from_mins(10) };
 
 /// Ports tried after the wanted one.
 const N_PORTS: u16 = 20;
@@ -69,6 +82,10 @@ impl Served {
     ///
     /// Every connection has a thread of its own and carries one request, so none can hold up another.
     pub fn start(folder: &Path, port: u16) -> Result<Self, ServeError> {
+        Self::start_with(folder, port, LIMITS)
+    }
+
+    fn start_with(folder: &Path, port: u16, limits: Limits) -> Result<Self, ServeError> {
         let root = folder
             .canonicalize()
             .map_err(|source| ServeError::NoFolder { path: folder.to_path_buf(), source })?;
@@ -76,15 +93,25 @@ impl Served {
         let address = listener.local_addr().map_err(|error| ServeError::Start(error.to_string()))?;
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);
-        let folder = Arc::new(Folder { root, compressed: Compressed::default() });
+        let folder = Arc::new(Folder { root, limits, compressed: Compressed::default() });
+        let n_open = Arc::new(AtomicUsize::new(0));
         let thread = std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 if stop.load(Ordering::Acquire) {
                     return;
                 }
-                let folder = Arc::clone(&folder);
-                // A reader that went away is no news.
-                std::thread::spawn(move || folder.answer(&connection).unwrap_or_default());
+                if n_open.fetch_add(1, Ordering::AcqRel) >= limits.n_connections {
+                    // Closed without an answer, which a slow client could hold up.
+                    n_open.fetch_sub(1, Ordering::AcqRel);
+                    continue;
+                }
+                let (folder, n_open) = (Arc::clone(&folder), Arc::clone(&n_open));
+                std::thread::spawn(move || {
+                    // A client that went away is no news.
+                    folder.answer(&connection).unwrap_or_default();
+                    drop(connection);
+                    n_open.fetch_sub(1, Ordering::AcqRel);
+                });
             }
         });
         Ok(Self { address, stopping, thread: Some(thread) })
@@ -126,14 +153,20 @@ fn listen(port: u16) -> Result<TcpListener, ServeError> {
 /// What is served.
 struct Folder {
     root: PathBuf,
+    limits: Limits,
     compressed: Compressed,
 }
 
 impl Folder {
     /// Answers the request of one connection; an error means that the connection broke.
-    fn answer(&self, mut connection: &TcpStream) -> io::Result<()> {
-        connection.set_read_timeout(Some(SILENCE))?;
-        let Some(request) = Request::read(connection)? else { return Ok(()) };
+    fn answer(&self, connection: &TcpStream) -> io::Result<()> {
+        let Some(request) = Request::read(Timed::new(connection, self.limits.head_time))? else {
+            return Ok(());
+        };
+        let connection = &mut Timed::new(connection, self.limits.answer_time);
+        if !request.is_for_this_machine() {
+            return refuse(connection, "421 Misdirected Request", "");
+        }
         if !matches!(request.method.as_str(), "GET" | "HEAD") {
             return refuse(connection, "405 Method Not Allowed", "Allow: GET, HEAD\r\n");
         }
@@ -168,19 +201,19 @@ impl Folder {
         send_head(connection, status, end - start, &head)?;
         if request.method == "GET" {
             file.seek(SeekFrom::Start(start))?;
-            io::copy(&mut file.take(end - start), &mut connection)?;
+            io::copy(&mut file.take(end - start), connection)?;
         }
         Ok(())
     }
 }
 
 /// Says why there is no file.
-fn refuse(connection: &TcpStream, status: &str, extra: &str) -> io::Result<()> {
+fn refuse(connection: &mut Timed<'_>, status: &str, extra: &str) -> io::Result<()> {
     send_head(connection, status, 0, extra)
 }
 
 /// Sends a status and headers; `extra` is whole header lines.
-fn send_head(mut connection: &TcpStream, status: &str, n_bytes: u64, extra: &str) -> io::Result<()> {
+fn send_head(connection: &mut Timed<'_>, status: &str, n_bytes: u64, extra: &str) -> io::Result<()> {
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Length: {n_bytes}\r\nCache-Control: no-cache\r\n\
          X-Content-Type-Options: nosniff\r\nConnection: close\r\n{extra}\r\n"

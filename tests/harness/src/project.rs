@@ -13,7 +13,7 @@ impl Project {
     /// The checkout this program was built from.
     pub fn here() -> Self {
         let root =
-            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(1).map_or_else(PathBuf::new, PathBuf::from);
+            Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map_or_else(PathBuf::new, PathBuf::from);
         // Cargo lets the reader move the build folder; programs in it know best where it is.
         let target =
             std::env::current_exe().ok().and_then(|exe| build_folder(&exe)).unwrap_or(root.join("target"));
