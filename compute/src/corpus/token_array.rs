@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use checkpoints::Dtype;
 use tch::{Device, Kind};
 
 use super::{CorpusError, CorpusKind, MAX_POSITIONS, Rows, Rule, parquet};
@@ -57,18 +58,17 @@ fn array(path: &Path, max_rows: usize) -> Result<Vec<Vec<i64>>, String> {
 
 /// Refuses an array of fractions or truth values, which torch would cut to integers without a word.
 pub fn check_token_ids(weights: &Weights, name: &str) -> Result<(), String> {
-    let kind = match weights.kind(name) {
-        Some(Kind::Bool) => return Err("it holds true and false, expected token ids".to_owned()),
-        Some(Kind::Half | Kind::BFloat16) => "16-bit",
-        Some(Kind::Float) => "32-bit",
-        Some(Kind::Double) => "64-bit",
+    let dtype = match weights.dtype(name) {
+        Some(Dtype::Bool) => return Err("it holds true and false, expected token ids".to_owned()),
+        Some(dtype) if dtype.is_float() => dtype,
         _ => return Ok(()),
     };
     let first = weights.read(name, Select::Rows(&[0]), Kind::Float, Device::Cpu);
     let first = first.map_err(|e| e.to_string())?.contiguous().view(-1);
     let first = Vec::<f32>::try_from(first).map_err(|e| e.to_string())?;
     let shown = first.iter().find(|v| v.fract() != 0.0).or(first.first()).copied().unwrap_or_default();
-    Err(format!("it holds {shown}, expected token ids: {kind} floats are not integers"))
+    let bits = 8 * dtype.n_bytes();
+    Err(format!("it holds {shown}, expected token ids: {bits}-bit floats are not integers"))
 }
 
 fn tokens_name(weights: &Weights) -> Result<String, String> {

@@ -1,75 +1,16 @@
 //! Why an SAE cannot be read.
 
-use std::path::PathBuf;
-
 use crate::weights::WeightsError;
 
 /// Why an SAE could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SaeError {
-    /// Its weights are wrong.
+    /// Its files are wrong.
+    #[error(transparent)]
+    Files(#[from] checkpoints::sae::SaeError),
+    /// A tensor could not be read.
     #[error("could not load the SAE: {0}")]
-    Weights(#[from] WeightsError),
-    /// Its config is missing or cannot be read.
-    #[error("could not load the SAE: {reason} ({})", path.display())]
-    Config {
-        /// What is wrong with it.
-        reason: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A setting with a value that is not read.
-    #[error("could not load the SAE: its config says {what} \"{got}\", expected one of {expected} ({})", path.display())]
-    Unsupported {
-        /// Which setting.
-        what: &'static str,
-        /// Its value.
-        got: String,
-        /// The values that are read.
-        expected: &'static str,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A folder of SAEs, where one is wanted.
-    #[error("could not load the SAE: the folder holds {} SAEs ({}): name one, such as {} ({})", names.len(), first(names), path.join(&names[0]).display(), path.display())]
-    Many {
-        /// Files or folders in it.
-        names: Vec<String>,
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Weights whose config is missing.
-    #[error("could not load the SAE: no config beside the weights (cfg.json, config.json) says how it encodes: put it there, or name the format with --sae-format ({})", path.display())]
-    NoConfig {
-        /// The weights.
-        path: PathBuf,
-    },
-    /// A format whose files do not say which class of its library they are.
-    #[error("could not load the SAE: {reason} ({})", path.display())]
-    Ambiguous {
-        /// What cannot be told, and what settles it.
-        reason: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// No format fits the files.
-    #[error("could not load the SAE: no known format: {found}; expected {expected}; name it with --sae-format ({})", path.display())]
-    UnknownFormat {
-        /// What is there.
-        found: String,
-        /// What would be recognised.
-        expected: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-    },
-    /// A format name that does not exist.
-    #[error("no SAE format \"{got}\": expected one of {expected}")]
-    NoSuchFormat {
-        /// What was asked for.
-        got: String,
-        /// The formats.
-        expected: String,
-    },
+    Weights(WeightsError),
     /// A feature beyond the dictionary.
     #[error("no feature {feature}: the SAE has 0 to {}", d_sae - 1)]
     Feature {
@@ -80,9 +21,9 @@ pub enum SaeError {
     },
 }
 
-/// The first names of a list, for a message.
-pub(super) fn first(names: &[String]) -> String {
-    const SHOWN: usize = 4;
-    let more = if names.len() > SHOWN { ", …" } else { "" };
-    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
+// Not by `#[from]`: the text already says the cause, and a chain of causes would say it again.
+impl From<WeightsError> for SaeError {
+    fn from(error: WeightsError) -> Self {
+        Self::Weights(error)
+    }
 }

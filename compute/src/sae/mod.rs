@@ -25,21 +25,18 @@
 //! What SAELens calls `expected_average_only_in` needs a factor that is not in the files: [`Normalize::ExpectedAverage`]
 //! leaves activations as they are, and says so in the config.
 
-mod config;
 mod error;
-mod formats;
 mod normalize;
-mod origin;
-mod settings;
-mod source;
+mod tensors;
 
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-pub use config::{Architecture, DictionaryClass, Normalize, SaeConfig, SaeFormat};
+use checkpoints::sae::SaeFiles;
+pub use checkpoints::sae::{Architecture, DictionaryClass, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
-use source::Source;
+use tensors::Tensors;
 
 /// No decoder row that is not zero is shorter.
 const SMALLEST_NORM: f64 = 1e-30;
@@ -58,35 +55,12 @@ pub struct Sae {
     encoder_whole: bool,
 }
 
-/// The weights, whatever file they came from. `n` is `d_sae`, or the number of chosen features.
-#[derive(Debug)]
-pub(crate) struct Tensors {
-    /// `[d_in, n]`.
-    pub w_enc: Tensor,
-    /// `[n]`.
-    pub b_enc: Option<Tensor>,
-    /// `[n, d_out]`.
-    pub w_dec: Tensor,
-    /// `[d_out]`.
-    pub b_dec: Option<Tensor>,
-    /// Subtracted from the input, `[d_in]`.
-    pub b_in: Option<Tensor>,
-    /// `[n]`, or one for all.
-    pub threshold: Option<Tensor>,
-    /// `b_gate`, `b_mag`, `r_mag`, `[n]` each.
-    pub gate: Option<[Tensor; 3]>,
-    /// Feature activations are multiplied by this, and divided by it in decoding. `[n]`.
-    pub scale: Option<Tensor>,
-    /// `[d_out, d_in]`.
-    pub w_skip: Option<Tensor>,
-}
-
 impl Sae {
     /// Reads an SAE from a file or folder; the format is recognised from the files unless given.
     pub fn load(path: &Path, format: Option<SaeFormat>, device: Device) -> Result<Self, SaeError> {
-        let source = formats::open(path, format)?;
-        let tensors = source.load(None, device)?;
-        Ok(Self { config: source.config, tensors, features: None, encoder_whole: true })
+        let files = SaeFiles::open(path, format)?;
+        let tensors = Tensors::load(&files, None, device)?;
+        Ok(Self { config: files.config, tensors, features: None, encoder_whole: true })
     }
 
     /// Reads only the rows and columns of some features; TopK reads the whole encoder, because every
@@ -97,11 +71,11 @@ impl Sae {
         device: Device,
         features: &[i64],
     ) -> Result<Self, SaeError> {
-        let source = formats::open(path, format)?;
-        check_features(&source, features)?;
-        let tensors = source.load(Some(features), device)?;
-        let encoder_whole = matches!(source.config.architecture, Architecture::TopK { .. });
-        Ok(Self { config: source.config, tensors, features: Some(features.to_vec()), encoder_whole })
+        let files = SaeFiles::open(path, format)?;
+        check_features(files.config.d_sae, features)?;
+        let tensors = Tensors::load(&files, Some(features), device)?;
+        let encoder_whole = matches!(files.config.architecture, Architecture::TopK { .. });
+        Ok(Self { config: files.config, tensors, features: Some(features.to_vec()), encoder_whole })
     }
 
     /// The same SAE, whose encoder's product is computed in `kind`; all else stays f32.
@@ -137,7 +111,7 @@ impl Sae {
     /// - returns `[.., n]`, f32, non-negative, in the SAE's own scale
     pub fn encode(&self, acts: &Tensor) -> Tensor {
         let weights = &self.tensors;
-        let (x, _) = self.config.normalize.apply(&acts.to_kind(Kind::Float));
+        let (x, _) = normalize::apply(self.config.normalize, &acts.to_kind(Kind::Float));
         // Not in place: x may be the caller's own tensor.
         let x = weights.b_in.as_ref().map_or_else(|| x.shallow_clone(), |b_in| &x - b_in);
         let kind = weights.w_enc.kind();
@@ -183,7 +157,7 @@ impl Sae {
         if let Some(b_dec) = &weights.b_dec {
             out += b_dec;
         }
-        let (_, undo) = self.config.normalize.apply(&acts);
+        let (_, undo) = normalize::apply(self.config.normalize, &acts);
         let mut out = undo.apply(out);
         if let Some(w_skip) = &weights.w_skip {
             out += acts.matmul(&w_skip.tr());
@@ -219,8 +193,7 @@ impl Sae {
     }
 }
 
-fn check_features(source: &Source, features: &[i64]) -> Result<(), SaeError> {
-    let d_sae = source.config.d_sae;
+fn check_features(d_sae: i64, features: &[i64]) -> Result<(), SaeError> {
     match features.iter().find(|feature| !(0..d_sae).contains(*feature)) {
         None => Ok(()),
         Some(feature) => Err(SaeError::Feature { feature: *feature, d_sae }),

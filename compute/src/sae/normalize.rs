@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::config::Normalize;
+use super::Normalize;
 
 /// Added to the standard deviation, as SAELens and OpenAI do.
 const EPS: f64 = 1e-5;
@@ -19,27 +19,25 @@ pub struct Undo {
     plus: Option<Tensor>,
 }
 
-impl Normalize {
-    /// - `x`: `[.., d_in]`, f32
-    /// - returns the normalised input, and how to undo it
-    pub fn apply(self, x: &Tensor) -> (Tensor, Undo) {
-        match self {
-            // A constant is folded into the weights when they are read.
-            Self::None | Self::ExpectedAverage | Self::Scale(_) => {
-                (x.shallow_clone(), Undo { times: None, plus: None })
-            }
-            Self::ConstantNorm => {
-                let d_in = x.size().last().copied().unwrap_or(1) as f64;
-                let norm = x.square().sum_dim_intlist(-1, true, Kind::Float).sqrt() / d_in.sqrt();
-                let norm = norm.clamp_min(SMALLEST_NORM); // [.., 1]
-                (x / &norm, Undo { times: Some(norm), plus: None })
-            }
-            Self::LayerNorm => {
-                let mean = x.mean_dim(-1, true, Kind::Float); // [.., 1]
-                let centred = x - &mean;
-                let std = centred.std_dim(-1, true, true); // [.., 1]
-                (centred / (&std + EPS), Undo { times: Some(std), plus: Some(mean) })
-            }
+/// - `x`: `[.., d_in]`, f32
+/// - returns the normalised input, and how to undo it
+pub fn apply(normalize: Normalize, x: &Tensor) -> (Tensor, Undo) {
+    match normalize {
+        // A constant is folded into the weights when they are read.
+        Normalize::None | Normalize::ExpectedAverage | Normalize::Scale(_) => {
+            (x.shallow_clone(), Undo { times: None, plus: None })
+        }
+        Normalize::ConstantNorm => {
+            let d_in = x.size().last().copied().unwrap_or(1) as f64;
+            let norm = x.square().sum_dim_intlist(-1, true, Kind::Float).sqrt() / d_in.sqrt();
+            let norm = norm.clamp_min(SMALLEST_NORM); // [.., 1]
+            (x / &norm, Undo { times: Some(norm), plus: None })
+        }
+        Normalize::LayerNorm => {
+            let mean = x.mean_dim(-1, true, Kind::Float); // [.., 1]
+            let centred = x - &mean;
+            let std = centred.std_dim(-1, true, true); // [.., 1]
+            (centred / (&std + EPS), Undo { times: Some(std), plus: Some(mean) })
         }
     }
 }

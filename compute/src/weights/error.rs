@@ -1,149 +1,20 @@
-//! The ways in which a file of weights can be wrong.
-
-use std::path::PathBuf;
+//! Why a tensor could not be read.
 
 use tch::TchError;
 
 /// Why weights could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// The operating system refused.
-    #[error("cannot read the file: {source} ({})", path.display())]
-    Read {
-        /// What the system said.
-        source: std::io::Error,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file ends before its data does.
-    #[error("{what} is truncated: expected {expected} bytes, got {got}; download it again ({})", path.display())]
-    Truncated {
-        /// Which part.
-        what: String,
-        /// How many bytes the header promises.
-        expected: u64,
-        /// How many there are.
-        got: u64,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A header, an index or an archive makes no sense.
-    #[error("not a readable {container} file: {reason} ({})", path.display())]
-    Malformed {
-        /// What the file was taken for.
-        container: &'static str,
-        /// What is wrong with it.
-        reason: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A pickle wants to call something dangerous.
-    #[error("the pickle calls \"{name}\", which no weight file needs: refused, nothing was executed ({})", path.display())]
-    Malicious {
-        /// The function.
-        name: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// An archive member unpacks to more than it may.
-    #[error("\"{member}\" unpacks from {packed} to {unpacked} bytes, which no weights do: refused ({})", path.display())]
-    Bomb {
-        /// The archive's member.
-        member: String,
-        /// Its compressed size.
-        packed: u64,
-        /// Its declared size.
-        unpacked: u64,
-        /// The file.
-        path: PathBuf,
-    },
-    /// `torch.save` before torch 1.6.
-    #[error("a pickle from before torch 1.6, which cannot be read safely: load it in Python and torch.save it again ({})", path.display())]
-    LegacyTorch {
-        /// The file.
-        path: PathBuf,
-    },
-    /// What Git leaves in place of a large file that it did not fetch.
-    #[error("a Git LFS pointer lies here in place of the file of {size} bytes: fetch it with `git lfs pull` ({})", path.display())]
-    LfsPointer {
-        /// Length of the file that it stands for, as the pointer writes it.
-        size: String,
-        /// The pointer.
-        path: PathBuf,
-    },
-    /// A tensor is not there.
-    #[error("no tensor \"{name}\": the file has {has} ({})", path.display())]
-    Missing {
-        /// The tensor.
-        name: String,
-        /// What there is instead.
-        has: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A tensor has the wrong shape.
-    #[error("\"{name}\" has shape {got:?}, expected {axes} = {expected:?}{} ({})", if *transposed { "; is it transposed?" } else { "" }, path.display())]
-    Shape {
-        /// The tensor.
-        name: String,
-        /// Its shape.
-        got: Vec<i64>,
-        /// The axes' names.
-        axes: &'static str,
-        /// The shape it should have.
-        expected: Vec<i64>,
-        /// Whether it is the expected shape the other way round.
-        transposed: bool,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A tensor that should be a matrix is not.
-    #[error("\"{name}\" has shape {got:?}, expected a matrix ({})", path.display())]
-    Rank {
-        /// The tensor.
-        name: String,
-        /// Its shape.
-        got: Vec<i64>,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A feature index beyond the dictionary.
-    #[error("\"{name}\" has no row or column {index}: it has {n}, 0 to {} ({})", n - 1, path.display())]
-    Index {
-        /// The tensor.
-        name: String,
-        /// What was asked for.
-        index: i64,
-        /// How many there are.
-        n: i64,
-        /// The file.
-        path: PathBuf,
-    },
-    /// NaN or infinity.
-    #[error("\"{name}\" holds NaN or infinite values: the file is damaged or its training diverged ({})", path.display())]
-    NotFinite {
-        /// The tensor.
-        name: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// An element type that is not read.
-    #[error("\"{name}\" has element type {dtype}, expected a float or integer of 8 to 64 bits ({})", path.display())]
-    Dtype {
-        /// The tensor.
-        name: String,
-        /// The type as the file names it.
-        dtype: String,
-        /// The file.
-        path: PathBuf,
-    },
+    /// The file is wrong.
+    #[error(transparent)]
+    File(#[from] checkpoints::WeightsError),
     /// libtorch refused, usually for want of memory.
-    #[error("libtorch could not take \"{name}\": {}", first_line(source))]
+    #[error("libtorch could not take {name:?}: {}", first_line(cause))]
     Torch {
         /// The tensor.
         name: String,
         /// What libtorch said.
-        source: TchError,
+        cause: TchError,
     },
 }
 

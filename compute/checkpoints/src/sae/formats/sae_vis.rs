@@ -3,16 +3,16 @@
 
 use std::path::Path;
 
+use crate::containers::{PickleValue, Weights};
 use crate::sae::config::SaeFormat;
 use crate::sae::error::SaeError;
+use crate::sae::files::{Names, SaeFiles};
 use crate::sae::settings::Settings;
-use crate::sae::source::{Names, Source};
-use crate::weights::{Plain, Weights};
 
 /// `25.pt`, and beside it `25_cfg.json` if there is one.
-pub fn open(file: &Path) -> Result<Source, SaeError> {
+pub fn open(file: &Path) -> Result<SaeFiles, SaeError> {
     let weights = Weights::open(file)?;
-    let mut source = Source::new(SaeFormat::SaeVis, weights, Names::canonical(), (None, None))?;
+    let mut source = SaeFiles::new(SaeFormat::SaeVis, weights, Names::canonical(), (None, None))?;
     let name = file.file_stem().map(|stem| format!("{}_cfg.json", stem.to_string_lossy()));
     let Some(cfg) = name.map(|name| file.with_file_name(name)).filter(|cfg| cfg.is_file()) else {
         return Ok(source);
@@ -25,14 +25,14 @@ pub fn open(file: &Path) -> Result<Source, SaeError> {
 }
 
 /// `final_sparse_autoencoder_*.pt`.
-pub fn open_pickled(file: &Path) -> Result<Source, SaeError> {
+pub fn open_pickled(file: &Path) -> Result<SaeFiles, SaeError> {
     let all = Weights::open(file)?;
-    let text = |name: &str| match all.plain(&format!("cfg.{name}")) {
-        Some(Plain::Text(text)) => Some(text.clone()),
+    let text = |name: &str| match all.value(&format!("cfg.{name}")) {
+        Some(PickleValue::Text(text)) => Some(text.clone()),
         _ => None,
     };
-    let int = |name: &str| match all.plain(&format!("cfg.{name}")) {
-        Some(Plain::Int(value)) => Some(*value),
+    let int = |name: &str| match all.value(&format!("cfg.{name}")) {
+        Some(PickleValue::Int(value)) => Some(*value),
         _ => None,
     };
     let hook = text("hook_point").or_else(|| text("hook_name"));
@@ -45,7 +45,7 @@ pub fn open_pickled(file: &Path) -> Result<Source, SaeError> {
     if transcoder {
         names.b_dec = Some("b_dec_out".to_owned());
     }
-    let mut source = Source::new(SaeFormat::Gpt2SmallSaes, weights, names, widths)?;
+    let mut source = SaeFiles::new(SaeFormat::Gpt2SmallSaes, weights, names, widths)?;
     let config = &mut source.config;
     config.transcoder |= transcoder;
     (config.hook, config.hook_out) = (hook, hook_out.filter(|_| transcoder));

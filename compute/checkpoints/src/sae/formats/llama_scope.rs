@@ -4,14 +4,14 @@
 
 use std::path::Path;
 
+use crate::containers::Weights;
 use crate::sae::config::{Architecture, Normalize, SaeFormat};
 use crate::sae::error::SaeError;
+use crate::sae::files::{Matrix, Names, SaeFiles, Threshold};
 use crate::sae::settings::Settings;
-use crate::sae::source::{Matrix, Names, Source, Threshold};
-use crate::weights::Weights;
 
 /// Opens the folder, or a file in its `checkpoints`.
-pub fn open(path: &Path) -> Result<Source, SaeError> {
+pub fn open(path: &Path) -> Result<SaeFiles, SaeError> {
     let folder = if path.is_dir() { path } else { path.parent().and_then(Path::parent).unwrap_or(path) };
     let cfg = Settings::read(&folder.join("hyperparams.json"))?;
     let norm = cfg.need_positive("dataset_average_activation_norm.in")?;
@@ -29,7 +29,7 @@ pub fn open(path: &Path) -> Result<Source, SaeError> {
         gate: None,
         w_skip: None,
     };
-    let mut source = Source::new(SaeFormat::LlamaScope, weights, names, (Some(d_in), cfg.int("d_sae")?))?;
+    let mut source = SaeFiles::new(SaeFormat::LlamaScope, weights, names, (Some(d_in), cfg.int("d_sae")?))?;
     let config = &mut source.config;
     config.architecture = Architecture::JumpRelu;
     config.normalize = Normalize::Scale(scale);

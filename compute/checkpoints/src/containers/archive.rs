@@ -5,22 +5,22 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Opened, Span};
 use super::error::WeightsError;
+use super::file::{InputFile, Span};
 
 const NAME: &str = "zip";
 /// The end record is 22 bytes and a comment of at most 65,535.
 const END_BYTES: u64 = 22;
-/// Below this a member may be as compressible as it likes (a million zeros are a fair threshold vector).
+/// Up to this many bytes in all, members may be as compressible as they like: a million zeros are a fair threshold vector.
 const SMALL_BYTES: u64 = 64 << 20;
 /// Weights deflate to some nine tenths; a hundredth is a bomb.
 const MAX_RATIO: u64 = 100;
 /// No checkpoint has more members.
-const MAX_MEMBERS: u64 = 1_000_000;
-const MAX_DIRECTORY_BYTES: u64 = 256 << 20;
+const MAX_MEMBERS: u64 = 100_000;
+const MAX_DIRECTORY_BYTES: u64 = 32 << 20;
 
 /// The members by name.
-pub fn members(file: &Opened) -> Result<BTreeMap<String, Span>, WeightsError> {
+pub fn members(file: &InputFile) -> Result<BTreeMap<String, Span>, WeightsError> {
     let (count, directory_len, directory_start) = directory(file)?;
     if count > MAX_MEMBERS || directory_len > MAX_DIRECTORY_BYTES {
         return Err(file.malformed(NAME, format!("its directory claims {count} members")));
@@ -29,17 +29,46 @@ pub fn members(file: &Opened) -> Result<BTreeMap<String, Span>, WeightsError> {
     let bytes = file.read(directory_start, directory_len)?;
     let mut fields = Fields { bytes: &bytes, file };
     let mut members = BTreeMap::new();
+    let mut unpacked = 0u64;
     for _ in 0..count {
         let (name, span) = member(file, &mut fields)?;
+        if let Span::Deflated { packed, len, .. } = &span {
+            unpacked = unpacked.saturating_add(*len);
+            if unpacked > SMALL_BYTES && len / MAX_RATIO > *packed {
+                let (member, packed, unpacked) = (name, *packed, *len);
+                return Err(WeightsError::Bomb { member, packed, unpacked, path: file.path().to_owned() });
+            }
+        }
         members.insert(name, span);
     }
+    refuse_overlaps(file, &members)?;
     Ok(members)
 }
 
+/// Members that share bytes are a way to claim more than a file holds.
+fn refuse_overlaps(file: &InputFile, members: &BTreeMap<String, Span>) -> Result<(), WeightsError> {
+    let mut spans: Vec<(u64, u64, &str)> = members
+        .iter()
+        .map(|(name, span)| match span {
+            Span::Stored { start, len } => (*start, start + len, name.as_str()),
+            Span::Deflated { start, packed, .. } => (*start, start + packed, name.as_str()),
+        })
+        .filter(|(start, end, _)| start < end)
+        .collect();
+    spans.sort_unstable();
+    match spans.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+        None => Ok(()),
+        Some(pair) => {
+            let reason = format!("\"{}\" and \"{}\" lie over one another", pair[0].2, pair[1].2);
+            Err(file.malformed(NAME, reason))
+        }
+    }
+}
+
 /// Count of members, length and start of the central directory.
-fn directory(file: &Opened) -> Result<(u64, u64, u64), WeightsError> {
-    let tail_len = file.len.min(END_BYTES + 65_535);
-    let tail_start = file.len - tail_len;
+fn directory(file: &InputFile) -> Result<(u64, u64, u64), WeightsError> {
+    let tail_len = file.len().min(END_BYTES + 65_535);
+    let tail_start = file.len() - tail_len;
     let tail = file.read(tail_start, tail_len)?;
     let end = tail
         .windows(4)
@@ -68,7 +97,7 @@ fn directory(file: &Opened) -> Result<(u64, u64, u64), WeightsError> {
     Ok((fields.u64()?, fields.u64()?, fields.u64()?))
 }
 
-fn member(file: &Opened, fields: &mut Fields<'_>) -> Result<(String, Span), WeightsError> {
+fn member(file: &InputFile, fields: &mut Fields<'_>) -> Result<(String, Span), WeightsError> {
     fields.signature(*b"PK\x01\x02")?;
     fields.skip(4)?;
     let (flags, method) = (fields.u16()?, fields.u16()?);
@@ -92,20 +121,16 @@ fn member(file: &Opened, fields: &mut Fields<'_>) -> Result<(String, Span), Weig
         }
     }
     if flags & 1 != 0 {
-        return Err(file.malformed(NAME, format!("\"{name}\" is encrypted")));
+        return Err(file.malformed(NAME, format!("{name:?} is encrypted")));
     }
     let start = data_start(file, &name, header)?;
-    file.check(&format!("\"{name}\""), start, packed)?;
-    if len > SMALL_BYTES && len / MAX_RATIO > packed {
-        let path = file.path.clone();
-        return Err(WeightsError::Bomb { member: name, packed, unpacked: len, path });
-    }
+    file.check(&format!("{name:?}"), start, packed)?;
     let span = match method {
         0 if packed == len => Span::Stored { start, len },
-        0 => return Err(file.malformed(NAME, format!("\"{name}\" is stored with two different sizes"))),
+        0 => return Err(file.malformed(NAME, format!("{name:?} is stored with two different sizes"))),
         8 => Span::Deflated { member: name.clone(), start, packed, len },
         other => {
-            let reason = format!("\"{name}\" is compressed by method {other}, expected 0 or 8");
+            let reason = format!("{name:?} is compressed by method {other}, expected 0 or 8");
             return Err(file.malformed(NAME, reason));
         }
     };
@@ -113,8 +138,8 @@ fn member(file: &Opened, fields: &mut Fields<'_>) -> Result<(String, Span), Weig
 }
 
 /// Past the member's local header, whose extra field may differ from the directory's.
-fn data_start(file: &Opened, name: &str, header: u64) -> Result<u64, WeightsError> {
-    file.check(&format!("\"{name}\""), header, 30)?;
+fn data_start(file: &InputFile, name: &str, header: u64) -> Result<u64, WeightsError> {
+    file.check(&format!("{name:?}"), header, 30)?;
     let bytes = file.read(header, 30)?;
     let mut fields = Fields { bytes: &bytes, file };
     fields.signature(*b"PK\x03\x04")?;
@@ -125,7 +150,7 @@ fn data_start(file: &Opened, name: &str, header: u64) -> Result<u64, WeightsErro
 /// Little-endian fields, one after another.
 struct Fields<'a> {
     bytes: &'a [u8],
-    file: &'a Opened,
+    file: &'a InputFile,
 }
 
 impl<'a> Fields<'a> {

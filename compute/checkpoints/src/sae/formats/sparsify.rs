@@ -6,15 +6,15 @@
 
 use std::path::Path;
 
+use crate::containers::Weights;
 use crate::sae::config::{Architecture, SaeFormat};
 use crate::sae::error::SaeError;
+use crate::sae::files::{Matrix, Names, SaeFiles, Threshold};
 use crate::sae::origin::Origin;
 use crate::sae::settings::Settings;
-use crate::sae::source::{Matrix, Names, Source, Threshold};
-use crate::weights::Weights;
 
 /// Opens a folder.
-pub fn open(folder: &Path) -> Result<Source, SaeError> {
+pub fn open(folder: &Path) -> Result<SaeFiles, SaeError> {
     let cfg = Settings::read(&folder.join("cfg.json"))?;
     let flag = |name: &str| Ok::<_, SaeError>(cfg.flag(name)?.unwrap_or(false));
     let activation = cfg.text("activation")?.unwrap_or_else(|| "topk".to_owned());
@@ -40,7 +40,7 @@ pub fn open(folder: &Path) -> Result<Source, SaeError> {
     };
     // num_latents of 0 stands for d_in times expansion_factor.
     let d_sae = cfg.int("num_latents")?.filter(|n| *n > 0);
-    let mut source = Source::new(SaeFormat::Sparsify, weights, names, (cfg.int("d_in")?, d_sae))?;
+    let mut source = SaeFiles::new(SaeFormat::Sparsify, weights, names, (cfg.int("d_in")?, d_sae))?;
     source.config.architecture = Architecture::TopK { k };
     source.config.transcoder = transcode;
     (source.config.hook, source.config.hook_out) = hooks(Origin::of(folder).name(), transcode);

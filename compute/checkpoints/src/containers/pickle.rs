@@ -1,60 +1,26 @@
 //! Pickles as plain data.
 //!
 //! A small machine that knows every opcode torch writes and builds a tree. Nothing is imported and nothing
-//! is called: an unknown class becomes an inert object whose attributes can be read, and a call to a
-//! function that runs code is refused by name. Values live in one arena, so that a deep nest is neither
-//! a deep recursion here nor in a destructor.
+//! is called, whatever its name: an unknown class or call becomes an inert object whose attributes can be read.
+//! Values live in one arena, so that a deep nest is neither a deep recursion here nor in a destructor. Time and
+//! memory grow with the pickle's length: no value is copied when it is used again.
 
-use super::Plain;
-use super::entry::Opened;
+use super::PickleValue;
 use super::error::WeightsError;
+use super::file::InputFile;
 
 const NAME: &str = "pickle";
-/// More than any checkpoint's stack, memo or values.
-const MAX_VALUES: usize = 4_000_000;
-/// Modules from which no weight file needs anything.
-const DANGEROUS: [&str; 18] = [
-    "os",
-    "posix",
-    "nt",
-    "subprocess",
-    "sys",
-    "runpy",
-    "importlib",
-    "shutil",
-    "socket",
-    "pty",
-    "ctypes",
-    "multiprocessing",
-    "webbrowser",
-    "code",
-    "pdb",
-    "timeit",
-    "commands",
-    "platform",
-];
-/// Builtins that run code or reach for it.
-const DANGEROUS_BUILTINS: [&str; 11] = [
-    "eval",
-    "exec",
-    "execfile",
-    "compile",
-    "open",
-    "input",
-    "__import__",
-    "getattr",
-    "setattr",
-    "breakpoint",
-    "apply",
-];
-
-/// A place in the arena.
+/// More than any checkpoint's stack or values.
+const MAX_VALUES: usize = 2_000_000;
+/// torch's own limit on a tensor's axes.
+const MAX_AXES: usize = 64;
+/// An index into the arena.
 pub type Id = usize;
 
 /// One value.
 #[derive(Clone, Debug)]
 pub enum Node {
-    Plain(Plain),
+    Value(PickleValue),
     Sequence(Vec<Id>),
     Dict(Vec<(Id, Id)>),
     /// A class that nobody has, and its attributes.
@@ -83,14 +49,14 @@ pub struct Tree {
 impl Tree {
     pub fn text(&self, id: Id) -> Option<&str> {
         match &self.nodes[id] {
-            Node::Plain(Plain::Text(text)) => Some(text),
+            Node::Value(PickleValue::Text(text)) => Some(text),
             _ => None,
         }
     }
 }
 
 /// Parses a pickle; `file` is only for errors.
-pub fn parse(bytes: &[u8], file: &Opened) -> Result<Tree, WeightsError> {
+pub fn parse(bytes: &[u8], file: &InputFile) -> Result<Tree, WeightsError> {
     let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: Vec::new(), nodes: Vec::new(), file };
     loop {
         let op = machine.byte()?;
@@ -111,7 +77,7 @@ struct Machine<'a> {
     stack: Vec<Id>,
     memo: Vec<Option<Id>>,
     nodes: Vec<Node>,
-    file: &'a Opened,
+    file: &'a InputFile,
 }
 
 impl<'a> Machine<'a> {
@@ -123,13 +89,13 @@ impl<'a> Machine<'a> {
             b'0' => self.pop().map(|_popped| ()),
             b'1' => self.since_mark().map(|_popped| ()),
             b'2' => self.top().map(|top| self.stack.push(top)),
-            b'N' => self.plain(Plain::None),
-            0x88 => self.plain(Plain::Bool(true)),
-            0x89 => self.plain(Plain::Bool(false)),
+            b'N' => self.value(PickleValue::None),
+            0x88 => self.value(PickleValue::Bool(true)),
+            0x89 => self.value(PickleValue::Bool(false)),
             b'I' | b'L' | b'F' | b'S' | b'V' => self.line_value(op),
-            b'J' => self.number(4).and_then(|n| self.plain(Plain::Int(i64::from(n as i32)))),
-            b'K' => self.number(1).and_then(|n| self.plain(Plain::Int(n as i64))),
-            b'M' => self.number(2).and_then(|n| self.plain(Plain::Int(n as i64))),
+            b'J' => self.number(4).and_then(|n| self.value(PickleValue::Int(i64::from(n as i32)))),
+            b'K' => self.number(1).and_then(|n| self.value(PickleValue::Int(n as i64))),
+            b'M' => self.number(2).and_then(|n| self.value(PickleValue::Int(n as i64))),
             0x8a => self.long(1),
             0x8b => self.long(4),
             b'G' => self.float(),
@@ -193,8 +159,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn plain(&mut self, value: Plain) -> Result<(), WeightsError> {
-        self.push(Node::Plain(value))
+    fn value(&mut self, value: PickleValue) -> Result<(), WeightsError> {
+        self.push(Node::Value(value))
     }
 
     fn pop(&mut self) -> Result<Id, WeightsError> {
@@ -217,14 +183,16 @@ impl<'a> Machine<'a> {
     fn line_value(&mut self, op: u8) -> Result<(), WeightsError> {
         let line = self.line()?;
         let value = match (op, line) {
-            (b'I', "00") => Plain::Bool(false),
-            (b'I', "01") => Plain::Bool(true),
-            (b'F', _) => Plain::Float(line.parse().map_err(|_float| self.bad("a bad number"))?),
-            (b'S', _) => Plain::Text(line.trim_matches(['\'', '"']).to_owned()),
-            (b'V', _) => Plain::Text(line.to_owned()),
-            _ => Plain::Int(line.trim_end_matches('L').parse().map_err(|_int| self.bad("a bad number"))?),
+            (b'I', "00") => PickleValue::Bool(false),
+            (b'I', "01") => PickleValue::Bool(true),
+            (b'F', _) => PickleValue::Float(line.parse().map_err(|_float| self.bad("a bad number"))?),
+            (b'S', _) => PickleValue::Text(line.trim_matches(['\'', '"']).to_owned()),
+            (b'V', _) => PickleValue::Text(line.to_owned()),
+            _ => {
+                PickleValue::Int(line.trim_end_matches('L').parse().map_err(|_int| self.bad("a bad number"))?)
+            }
         };
-        self.plain(value)
+        self.value(value)
     }
 
     /// Integers of any length; beyond 64 bits they only need to be read past.
@@ -237,18 +205,18 @@ impl<'a> Machine<'a> {
             *to = *from;
         }
         let value = if len <= 8 { i64::from_le_bytes(value) } else { i64::MAX };
-        self.plain(Plain::Int(value))
+        self.value(PickleValue::Int(value))
     }
 
     fn float(&mut self) -> Result<(), WeightsError> {
         let value = self.take(8)?.iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
-        self.plain(Plain::Float(f64::from_bits(value)))
+        self.value(PickleValue::Float(f64::from_bits(value)))
     }
 
     fn text(&mut self, n: usize) -> Result<(), WeightsError> {
         let len = usize::try_from(self.number(n)?).unwrap_or(usize::MAX);
         let bytes = self.take(len)?;
-        self.plain(Plain::Text(String::from_utf8_lossy(bytes).into_owned()))
+        self.value(PickleValue::Text(String::from_utf8_lossy(bytes).into_owned()))
     }
 
     fn short_tuple(&mut self, n: usize) -> Result<(), WeightsError> {
@@ -285,7 +253,7 @@ impl<'a> Machine<'a> {
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 match (&self.nodes[module], &self.nodes[name]) {
-                    (Node::Plain(Plain::Text(module)), Node::Plain(Plain::Text(name))) => {
+                    (Node::Value(PickleValue::Text(module)), Node::Value(PickleValue::Text(name))) => {
                         format!("{module}.{name}")
                     }
                     _ => return Err(self.bad("a class has no name")),
@@ -293,31 +261,24 @@ impl<'a> Machine<'a> {
             }
             _ => String::new(),
         };
-        self.refuse_dangerous(&name)?;
         if matches!(op, b'i' | b'o') {
             self.since_mark()?;
             return self.push(Node::Object(None));
         }
-        self.plain(Plain::Name(name))
-    }
-
-    fn refuse_dangerous(&self, name: &str) -> Result<(), WeightsError> {
-        let (module, function) = name.split_once('.').unwrap_or((name, ""));
-        let builtin = matches!(module, "builtins" | "__builtin__") && DANGEROUS_BUILTINS.contains(&function);
-        if builtin || DANGEROUS.contains(&module) {
-            return Err(WeightsError::Malicious { name: name.to_owned(), path: self.file.path.clone() });
-        }
-        Ok(())
+        self.value(PickleValue::Name(name))
     }
 
     /// What a call would have made, for the few functions that torch uses; else an inert object.
     fn call(&mut self) -> Result<(), WeightsError> {
         let (arguments, function) = (self.pop()?, self.pop()?);
-        let Node::Sequence(arguments) = self.nodes[arguments].clone() else {
+        let Node::Sequence(arguments) = &self.nodes[arguments] else {
             return Err(self.bad("a call without arguments"));
         };
+        // Only a few are looked at: a call may name arguments that are millions long.
+        let n_arguments = arguments.len();
+        let arguments: Vec<Id> = arguments.iter().take(4).copied().collect();
         let name = match &self.nodes[function] {
-            Node::Plain(Plain::Name(name)) => name.as_str(),
+            Node::Value(PickleValue::Name(name)) => name.as_str(),
             _ => "",
         };
         match (name, arguments.as_slice()) {
@@ -333,7 +294,7 @@ impl<'a> Machine<'a> {
             ("collections.OrderedDict" | "builtins.dict" | "__builtin__.dict", _) => {
                 self.push(Node::Dict(Vec::new()))
             }
-            ("torch.Size" | "builtins.list" | "builtins.tuple", [items]) => {
+            ("torch.Size" | "builtins.list" | "builtins.tuple", [items]) if n_arguments == 1 => {
                 self.stack.push(*items);
                 Ok(())
             }
@@ -343,11 +304,13 @@ impl<'a> Machine<'a> {
 
     fn tensor(&mut self, [storage, offset, shape, strides]: [Id; 4]) -> Result<(), WeightsError> {
         let int = |id: Id| match &self.nodes[id] {
-            Node::Plain(Plain::Int(value)) if *value >= 0 => Some(*value),
+            Node::Value(PickleValue::Int(value)) if *value >= 0 => Some(*value),
             _ => None,
         };
         let ints = |id: Id| match &self.nodes[id] {
-            Node::Sequence(items) => items.iter().map(|item| int(*item)).collect::<Option<Vec<i64>>>(),
+            Node::Sequence(items) if items.len() <= MAX_AXES => {
+                items.iter().map(|item| int(*item)).collect::<Option<Vec<i64>>>()
+            }
             _ => None,
         };
         let parts = (int(offset), ints(shape), ints(strides));
@@ -366,7 +329,7 @@ impl<'a> Machine<'a> {
         let Node::Sequence(parts) = &self.nodes[id] else { return Err(self.bad("a storage without a key")) };
         let found = match parts.as_slice() {
             [_, class, key, ..] => match (&self.nodes[*class], &self.nodes[*key]) {
-                (Node::Plain(Plain::Name(class)), Node::Plain(Plain::Text(key))) => {
+                (Node::Value(PickleValue::Name(class)), Node::Value(PickleValue::Text(key))) => {
                     Some(Node::Storage { key: key.clone(), class: class.clone() })
                 }
                 _ => None,
@@ -389,7 +352,8 @@ impl<'a> Machine<'a> {
 
     fn put(&mut self, op: u8) -> Result<(), WeightsError> {
         let key = self.memo_key(op)?;
-        if key >= MAX_VALUES {
+        // torch numbers them in order, and each takes bytes to make.
+        if key >= self.bytes.len() {
             return Err(self.bad("it remembers more values than any checkpoint has"));
         }
         if self.memo.len() <= key {

@@ -5,14 +5,14 @@
 
 use std::path::Path;
 
+use crate::containers::Weights;
 use crate::sae::config::{Architecture, SaeFormat};
 use crate::sae::error::SaeError;
+use crate::sae::files::{Matrix, Names, SaeFiles, Threshold};
 use crate::sae::origin::Origin;
-use crate::sae::source::{Matrix, Names, Source, Threshold};
-use crate::weights::Weights;
 
 /// Opens `params.npz`, or Gemma Scope 2's `params.safetensors`, whose names are in lower case.
-pub fn open(file: &Path) -> Result<Source, SaeError> {
+pub fn open(file: &Path) -> Result<SaeFiles, SaeError> {
     let weights = Weights::open(file)?;
     let either = |name: &str| {
         let lower = name.to_lowercase();
@@ -24,7 +24,7 @@ pub fn open(file: &Path) -> Result<Source, SaeError> {
     names.b_in = None;
     names.threshold = Threshold::Tensor("threshold".to_owned());
     names.w_skip = Some("affine_skip_connection".to_owned()).filter(|name| weights.has(name));
-    let mut source = Source::new(SaeFormat::GemmaScope, weights, names, (None, None))?;
+    let mut source = SaeFiles::new(SaeFormat::GemmaScope, weights, names, (None, None))?;
     let config = &mut source.config;
     config.architecture = Architecture::JumpRelu;
     config.transcoder |= source.names.w_skip.is_some();

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
+use crate::containers::{PickleValue, Weights};
 use crate::sae::config::{Architecture, Normalize, SaeFormat};
 use crate::sae::error::SaeError;
-use crate::sae::source::{Matrix, Names, Source, Threshold};
-use crate::weights::{Plain, Weights};
+use crate::sae::files::{Matrix, Names, SaeFiles, Threshold};
 
 /// Opens the file.
-pub fn open(file: &Path) -> Result<Source, SaeError> {
+pub fn open(file: &Path) -> Result<SaeFiles, SaeError> {
     let weights = Weights::open(file)?;
     let names = Names {
         w_enc: Matrix::Transposed("encoder.weight".to_owned()),
@@ -21,13 +21,13 @@ pub fn open(file: &Path) -> Result<Source, SaeError> {
         gate: None,
         w_skip: None,
     };
-    let activation = match weights.plain("activation") {
-        Some(Plain::Text(name)) => name.clone(),
+    let activation = match weights.value("activation") {
+        Some(PickleValue::Text(name)) => name.clone(),
         _ => "ReLU".to_owned(),
     };
-    let architecture = match (activation.as_str(), weights.plain("activation_state_dict.k")) {
+    let architecture = match (activation.as_str(), weights.value("activation_state_dict.k")) {
         ("ReLU", _) => Architecture::Standard,
-        ("TopK", Some(Plain::Int(k))) if *k > 0 => Architecture::TopK { k: *k },
+        ("TopK", Some(PickleValue::Int(k))) if *k > 0 => Architecture::TopK { k: *k },
         ("TopK", _) => {
             let reason = "a TopK SAE without activation_state_dict.k".to_owned();
             return Err(SaeError::Config { reason, path: file.to_owned() });
@@ -37,7 +37,7 @@ pub fn open(file: &Path) -> Result<Source, SaeError> {
             return Err(SaeError::Unsupported { what, got: activation, expected, path });
         }
     };
-    let mut source = Source::new(SaeFormat::OpenAi, weights, names, (None, None))?;
+    let mut source = SaeFiles::new(SaeFormat::OpenAi, weights, names, (None, None))?;
     source.config.architecture = architecture;
     if matches!(architecture, Architecture::TopK { .. }) {
         source.config.normalize = Normalize::LayerNorm;

@@ -1,11 +1,9 @@
 //! What an SAE is, as its files say it, without its weights.
 
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 
 use super::error::SaeError;
-use super::formats;
 
 /// A layout of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,13 +223,8 @@ pub struct SaeConfig {
 }
 
 impl SaeConfig {
-    /// Reads what the files say, and shapes from their headers; no weights are touched.
-    pub fn read(path: &Path, format: Option<SaeFormat>) -> Result<Self, SaeError> {
-        Ok(formats::open(path, format)?.config)
-    }
-
     /// A config with nothing said but its widths.
-    pub(super) fn new(format: SaeFormat, d_in: i64, d_sae: i64, d_out: i64) -> Self {
+    pub(crate) fn new(format: SaeFormat, d_in: i64, d_sae: i64, d_out: i64) -> Self {
         Self {
             format,
             architecture: Architecture::Standard,

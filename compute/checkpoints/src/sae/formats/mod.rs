@@ -12,11 +12,11 @@ use std::path::Path;
 
 use super::config::SaeFormat;
 use super::error::{self, SaeError};
-use super::source::Source;
-use crate::weights::Weights;
+use super::files::SaeFiles;
+use crate::containers::Weights;
 
 /// Opens a file or folder; without a format, the one that its files are recognised as.
-pub fn open(path: &Path, format: Option<SaeFormat>) -> Result<Source, SaeError> {
+pub fn open(path: &Path, format: Option<SaeFormat>) -> Result<SaeFiles, SaeError> {
     let format = match format {
         Some(format) => format,
         None => recognise(path)?,

@@ -6,14 +6,14 @@
 
 use std::path::Path;
 
+use crate::containers::Weights;
 use crate::sae::config::{Architecture, DictionaryClass, SaeFormat};
 use crate::sae::error::SaeError;
+use crate::sae::files::{Matrix, Names, SaeFiles, Threshold};
 use crate::sae::settings::Settings;
-use crate::sae::source::{Matrix, Names, Source, Threshold};
-use crate::weights::Weights;
 
 /// Opens `ae.pt`, and `config.json` beside it if there is one.
-pub fn open(file: &Path, class: Option<DictionaryClass>) -> Result<Source, SaeError> {
+pub fn open(file: &Path, class: Option<DictionaryClass>) -> Result<SaeFiles, SaeError> {
     let mut weights = Weights::open(file)?;
     if weights.names().any(|name| name.starts_with("_orig_mod.")) {
         weights = weights.below("_orig_mod.");
@@ -52,7 +52,7 @@ pub fn open(file: &Path, class: Option<DictionaryClass>) -> Result<Source, SaeEr
     }
     let widths = (config.int("trainer.activation_dim")?, config.int("trainer.dict_size")?);
     let format = SaeFormat::DictionaryLearning(Some(class));
-    let mut source = Source::new(format, weights, names, widths)?;
+    let mut source = SaeFiles::new(format, weights, names, widths)?;
     source.config.architecture = architecture;
     source.config.rescale_by_decoder_norm = class == DictionaryClass::AutoEncoder;
     source.config.model_name = config.text("trainer.lm_name")?;

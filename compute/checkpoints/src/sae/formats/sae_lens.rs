@@ -4,14 +4,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::containers::Weights;
 use crate::sae::config::{Architecture, Normalize, SaeFormat};
 use crate::sae::error::SaeError;
+use crate::sae::files::{Names, SaeFiles, Threshold};
 use crate::sae::settings::Settings;
-use crate::sae::source::{Names, Source, Threshold};
-use crate::weights::Weights;
 
 /// Opens a folder, or a weight file in it.
-pub fn open(path: &Path) -> Result<Source, SaeError> {
+pub fn open(path: &Path) -> Result<SaeFiles, SaeError> {
     let file = if path.is_dir() { path.join("sae_weights.safetensors") } else { path.to_owned() };
     let cfg = Settings::read(&file.with_file_name("cfg.json"))?.with_section("metadata");
     let weights = Weights::open(&file)?;
@@ -47,7 +47,7 @@ pub fn open(path: &Path) -> Result<Source, SaeError> {
     }
     check_scaling_factor(&weights, &cfg)?;
     let widths = (cfg.int("d_in")?, cfg.int("d_sae")?);
-    let mut source = Source::new(SaeFormat::SaeLens, weights, names, widths)?;
+    let mut source = SaeFiles::new(SaeFormat::SaeLens, weights, names, widths)?;
     let config = &mut source.config;
     config.architecture = architecture;
     config.transcoder = transcoder;

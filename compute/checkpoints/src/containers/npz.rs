@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tch::Kind;
-
-use super::entry::{Entry, Opened, Span, n_elements};
+use super::dtype::Dtype;
+use super::entry::{Entry, n_elements};
 use super::error::WeightsError;
+use super::file::{InputFile, Span};
 
 const NAME: &str = "npz";
 /// numpy's own limit on a header it will evaluate, in bytes.
@@ -14,7 +14,7 @@ const MAX_HEADER_BYTES: usize = 10_000;
 
 /// The arrays of an archive, by their names without `.npy`.
 pub fn entries(
-    file: &Arc<Opened>,
+    file: &Arc<InputFile>,
     members: &BTreeMap<String, Span>,
 ) -> Result<BTreeMap<String, Entry>, WeightsError> {
     let mut entries = BTreeMap::new();
@@ -29,14 +29,14 @@ pub fn entries(
 }
 
 /// The one array of a bare `.npy` file, under the name `array`.
-pub fn single(file: &Arc<Opened>) -> Result<BTreeMap<String, Entry>, WeightsError> {
+pub fn single(file: &Arc<InputFile>) -> Result<BTreeMap<String, Entry>, WeightsError> {
     let name = "array";
-    let span = Span::Stored { start: 0, len: file.len };
+    let span = Span::Stored { start: 0, len: file.len() };
     Ok(BTreeMap::from([(name.to_owned(), entry(file, name, &span)?)]))
 }
 
-fn entry(file: &Arc<Opened>, name: &str, span: &Span) -> Result<Entry, WeightsError> {
-    let bad = |reason: &str| file.malformed(NAME, format!("\"{name}\" {reason}"));
+fn entry(file: &Arc<InputFile>, name: &str, span: &Span) -> Result<Entry, WeightsError> {
+    let bad = |reason: &str| file.malformed(NAME, format!("{name:?} {reason}"));
     let head = span.head(file, 12 + MAX_HEADER_BYTES as u64)?;
     let (start, len) = match head.get(..12) {
         Some([0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..]) => {
@@ -53,14 +53,13 @@ fn entry(file: &Arc<Opened>, name: &str, span: &Span) -> Result<Entry, WeightsEr
     let descr = descr.split(['\'', '"']).nth(1).unwrap_or_default().to_owned();
     let fortran = field(header, "fortran_order").is_some_and(|value| value.starts_with("True"));
     let shape = field(header, "shape").and_then(shape).ok_or_else(|| bad("has no shape"))?;
-    let unsigned = matches!(descr.as_str(), "<u2" | "<u4");
-    let kind = kind(&descr).ok_or_else(|| WeightsError::Dtype {
+    let dtype = dtype(&descr).ok_or_else(|| WeightsError::Dtype {
         name: name.to_owned(),
-        dtype: descr,
-        path: file.path.clone(),
+        got: descr,
+        path: file.path().to_owned(),
     })?;
     let offset = (start + len) as u64;
-    let bytes = n_elements(&shape).and_then(|n| n.checked_mul(kind.elt_size_in_bytes() as i64));
+    let bytes = n_elements(&shape).and_then(|n| n.checked_mul(dtype.n_bytes() as i64));
     if bytes.map(|bytes| bytes as u64) != span.len().checked_sub(offset) {
         let reason = format!("of shape {shape:?} does not fill its {} bytes", span.len());
         return Err(bad(&reason));
@@ -69,7 +68,7 @@ fn entry(file: &Arc<Opened>, name: &str, span: &Span) -> Result<Entry, WeightsEr
         let widths = shape.iter();
         widths.scan(1, |next, width| Some(std::mem::replace(next, *next * width))).collect()
     });
-    Ok(Entry { file: Arc::clone(file), kind, unsigned, shape, strides, span: span.clone(), offset })
+    Ok(Entry { file: Arc::clone(file), dtype, shape, strides, span: span.clone(), offset })
 }
 
 /// What follows a key of the header, a Python dict written as text.
@@ -88,17 +87,20 @@ fn shape(text: &str) -> Option<Vec<i64>> {
         .collect()
 }
 
-fn kind(descr: &str) -> Option<Kind> {
+fn dtype(descr: &str) -> Option<Dtype> {
     Some(match descr {
-        "<f8" => Kind::Double,
-        "<f4" => Kind::Float,
-        "<f2" => Kind::Half,
-        "<i8" => Kind::Int64,
-        "<i4" | "<u4" => Kind::Int,
-        "<i2" | "<u2" => Kind::Int16,
-        "|i1" => Kind::Int8,
-        "|u1" => Kind::Uint8,
-        "|b1" => Kind::Bool,
+        "<f8" => Dtype::F64,
+        "<f4" => Dtype::F32,
+        "<f2" => Dtype::F16,
+        "<i8" => Dtype::I64,
+        "<i4" => Dtype::I32,
+        "<i2" => Dtype::I16,
+        "|i1" => Dtype::I8,
+        "<u8" => Dtype::U64,
+        "<u4" => Dtype::U32,
+        "<u2" => Dtype::U16,
+        "|u1" => Dtype::U8,
+        "|b1" => Dtype::Bool,
         _ => return None,
     })
 }

@@ -1,0 +1,8 @@
+//! Files of weights and what they say, without libtorch: it also compiles to WebAssembly.
+//!
+//! [`Weights`] reads containers: safetensors, torch's pickles, numpy's arrays. [`sae`] knows the formats of SAEs.
+
+pub mod containers;
+pub mod sae;
+
+pub use containers::{Dtype, Entry, InputFile, PickleValue, Weights, WeightsError};
