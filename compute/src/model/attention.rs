@@ -1,23 +1,76 @@
-//! Causal self-attention, with grouped heads, windows and soft-caps.
+//! Causal self-attention, with grouped heads, norms of queries and keys, windows, soft-caps and sinks.
 
-use tch::{Kind, TchError, Tensor};
+use std::collections::HashMap;
 
-use super::config::ModelConfig;
+use tch::{Device, Kind, TchError, Tensor};
 
-/// How one block's attention differs from another's.
-#[derive(Clone, Copy, Debug)]
+use super::config::{AttentionConfig, QkNorm, Rope};
+use super::hook_point::Site;
+use super::hooks::{Stop, Tap};
+use super::layers::{Linear, Norm};
+use super::rotary::Rotary;
+
+/// A layer's attention and its norms.
+#[derive(Debug)]
 pub struct Attention {
-    pub scale: f64,
-    pub soft_cap: Option<f64>,
-    pub window: Option<i64>,
+    /// Before; `None` where the family normalises only after.
+    pub norm: Option<Norm>,
+    /// `q_proj`, `k_proj` and `v_proj` in one map: `[(n_heads + 2 n_kv_heads) * d_head, d_model]`.
+    pub qkv_proj: Linear,
+    /// Of queries and of keys, `[d_head]` or all heads' widths.
+    pub qk_norms: Option<[Norm; 2]>,
+    /// `[n_heads]`.
+    pub sinks: Option<Tensor>,
+    /// `[d_model, n_heads * d_head]`.
+    pub o_proj: Linear,
+    /// After, before the result is added.
+    pub post_norm: Option<Norm>,
+    pub heads: Heads,
+    pub config: AttentionConfig,
+}
+
+/// How many heads there are, and how wide.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "the config's names")]
+pub struct Heads {
+    pub n_heads: i64,
+    pub n_kv_heads: i64,
+    pub d_head: i64,
 }
 
 impl Attention {
-    pub fn of(config: &ModelConfig, layer: usize) -> Self {
-        Self {
-            scale: config.attn_scales.get(layer).copied().unwrap_or(1.0),
-            soft_cap: config.attn_soft_cap,
-            window: config.windows.get(layer).copied().flatten(),
+    /// - `resid`: `[batch, pos, d_model]`
+    /// - returns what is added to it, `[batch, pos, d_model]`
+    pub fn forward(&self, tap: &mut Tap<'_>, positions: &Positions, resid: &Tensor) -> Result<Tensor, Stop> {
+        let Heads { n_heads, n_kv_heads, d_head } = self.heads;
+        let x = tap.norm(self.norm.as_ref(), Site::Ln1Normalized, resid)?;
+        let qkv = self.qkv_proj.forward(&x)?; // [batch, pos, (n_heads + 2 n_kv_heads) * d_head]
+        let (d_q, d_kv) = (n_heads * d_head, n_kv_heads * d_head);
+        let q = tap.at(Site::Q, qkv.f_narrow(-1, 0, d_q)?)?;
+        let k = tap.at(Site::K, qkv.f_narrow(-1, d_q, d_kv)?)?;
+        let v = tap.at(Site::V, qkv.f_narrow(-1, d_q + d_kv, d_kv)?)?;
+        let (mut q, mut k) = (self.heads(&q, n_heads, 0)?, self.heads(&k, n_kv_heads, 1)?);
+        let v = split(&v, n_kv_heads)?; // [batch, kv_head, pos, d_head]
+        if let Some(rotary) = positions.rotary(self.config.rope.as_ref()) {
+            (q, k) = (rotary.rotate(&q)?, rotary.rotate(&k)?);
+        }
+        let z = self.mix(positions, &q, &k, &v)?;
+        let z = tap.at(Site::Z, z)?; // [batch, pos, n_heads * d_head]
+        let attn_out = self.o_proj.forward(&z)?; // [batch, pos, d_model]
+        let mut attn_out = tap.at(Site::AttnModuleOut, attn_out)?;
+        if let Some(norm) = &self.post_norm {
+            attn_out = norm.forward(&attn_out)?;
+        }
+        tap.at(Site::AttnOut, attn_out)
+    }
+
+    /// Queries (`which` 0) or keys (1), normalised and by head: `[batch, head, pos, d_head]`.
+    fn heads(&self, x: &Tensor, n: i64, which: usize) -> Result<Tensor, TchError> {
+        let norm = self.qk_norms.as_ref().map(|norms| &norms[which]);
+        match (norm, self.config.qk_norm) {
+            (Some(norm), QkNorm::Whole) => split(&norm.forward(x)?, n),
+            (Some(norm), _) => norm.forward(&split(x, n)?),
+            (None, _) => split(x, n),
         }
     }
 
@@ -28,47 +81,90 @@ impl Attention {
     /// - returns `[batch, pos, head * d_head]`
     ///
     /// libtorch's fused kernel where no soft-cap is asked for.
-    pub fn mix(self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor, TchError> {
-        let n_pos = q.size()[2];
-        let n_heads = q.size()[1];
+    fn mix(&self, positions: &Positions, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor, TchError> {
+        let n_heads = self.heads.n_heads;
         let (k, v) = (repeat(k, n_heads)?, repeat(v, n_heads)?); // [batch, head, pos, d_head]
-        let windowed = self.window.filter(|window| *window < n_pos);
-        let z = match (self.soft_cap, windowed) {
-            (None, None) => Tensor::f_scaled_dot_product_attention(
-                q,
-                &k,
-                &v,
-                None::<&Tensor>,
-                0.0,
-                true,
-                self.scale,
-                false,
-            )?,
-            (None, Some(_)) => {
-                let mask = reachable(q, n_pos, windowed)?;
-                Tensor::f_scaled_dot_product_attention(q, &k, &v, Some(&mask), 0.0, false, self.scale, false)?
-            }
-            (Some(cap), _) => {
+        let visible = positions.visible(self.config.window); // [pos, pos]
+        let scale = self.config.scale;
+        let fused = |k: &Tensor, v: &Tensor, mask: Option<&Tensor>| {
+            Tensor::f_scaled_dot_product_attention(q, k, v, mask, 0.0, mask.is_none(), scale, false)
+        };
+        let z = match (self.config.soft_cap, &self.sinks) {
+            (None, None) => fused(&k, &v, visible)?,
+            (Some(cap), None) => {
                 let scores = q.f_matmul(&k.f_transpose(-2, -1)?)?; // [batch, head, pos, pos]
-                let scores = scores.f_to_kind(Kind::Float)?.f_mul_scalar(self.scale)?;
+                let scores = scores.f_to_kind(Kind::Float)?.f_mul_scalar(scale)?;
                 let scores = scores.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?;
-                let hidden = reachable(q, n_pos, windowed)?.f_logical_not()?;
+                let hidden = visible.unwrap_or(&positions.causal).f_logical_not()?;
                 let pattern = scores.f_masked_fill(&hidden, f64::NEG_INFINITY)?.f_softmax(-1, Kind::Float)?;
                 pattern.f_to_kind(v.kind())?.f_matmul(&v)? // [batch, head, pos, d_head]
             }
+            (_, Some(sinks)) => {
+                // One more key, of score `sink` for every query and of value 0: attending to nothing.
+                let visible = visible.unwrap_or(&positions.causal);
+                let (k, v) = (k.f_constant_pad_nd([0, 0, 0, 1])?, v.f_constant_pad_nd([0, 0, 0, 1])?);
+                let hidden = visible.f_logical_not()?;
+                let bias = hidden.f_zeros_like()?.f_to_kind(q.kind())?;
+                let bias = bias.f_masked_fill(&hidden, f64::NEG_INFINITY)?; // [pos, pos]
+                let n_pos = bias.size()[0];
+                let bias = bias.f_unsqueeze(0)?.f_expand([n_heads, n_pos, n_pos], false)?;
+                let sinks = sinks.f_reshape([n_heads, 1, 1])?.f_expand([n_heads, n_pos, 1], false)?;
+                let bias = Tensor::f_cat(&[&bias, &sinks], -1)?.f_unsqueeze(0)?; // [1, head, pos, pos + 1]
+                fused(&k, &v, Some(&bias))?
+            }
         };
-        let [batch, _, _, d_head] = z.size()[..] else { return Ok(z) };
-        z.f_transpose(1, 2)?.f_reshape([batch, n_pos, n_heads * d_head]) // [batch, pos, head * d_head]
+        z.f_transpose(1, 2)?.f_flatten(-2, -1) // [batch, pos, head * d_head]
     }
 }
 
-/// Which keys each query may see: itself and those before it, at most `window` in all. `[pos, pos]`, bool.
-fn reachable(like: &Tensor, n_pos: i64, window: Option<i64>) -> Result<Tensor, TchError> {
-    let causal = Tensor::f_ones([n_pos, n_pos], (Kind::Bool, like.device()))?.f_tril(0)?;
-    match window {
-        None => Ok(causal),
-        Some(window) => causal.f_logical_and(&causal.f_ones_like()?.f_triu(1 - window)?),
+/// What depends on positions alone, made once for a pass: rotations and what each query may see.
+#[derive(Debug)]
+pub struct Positions {
+    rotaries: Vec<(Rope, Rotary)>,
+    /// `[pos, pos]`, bool: itself and all before.
+    causal: Tensor,
+    /// The same within a window that is shorter than the rows.
+    windows: HashMap<i64, Tensor>,
+}
+
+impl Positions {
+    pub fn new<'a>(
+        layers: impl Iterator<Item = &'a AttentionConfig>,
+        n_pos: i64,
+        kind: Kind,
+        device: Device,
+    ) -> Result<Self, TchError> {
+        let causal = Tensor::f_ones([n_pos, n_pos], (Kind::Bool, device))?.f_tril(0)?;
+        let mut made = Self { rotaries: Vec::new(), causal, windows: HashMap::new() };
+        for layer in layers {
+            if let Some(rope) = &layer.rope
+                && made.rotary(Some(rope)).is_none()
+            {
+                made.rotaries.push((rope.clone(), Rotary::new(rope, n_pos, kind, device)?));
+            }
+            if let Some(window) = layer.window.filter(|window| *window < n_pos)
+                && !made.windows.contains_key(&window)
+            {
+                let near = made.causal.f_ones_like()?.f_triu(1 - window)?;
+                made.windows.insert(window, made.causal.f_logical_and(&near)?);
+            }
+        }
+        Ok(made)
     }
+
+    fn rotary(&self, rope: Option<&Rope>) -> Option<&Rotary> {
+        self.rotaries.iter().find(|(own, _)| Some(own) == rope).map(|(_, rotary)| rotary)
+    }
+
+    /// Which keys each query may see, `[pos, pos]`; `None` where it is all before.
+    fn visible(&self, window: Option<i64>) -> Option<&Tensor> {
+        self.windows.get(&window?)
+    }
+}
+
+/// `[batch, pos, n * d_head]` -> `[batch, head, pos, d_head]`.
+fn split(x: &Tensor, n: i64) -> Result<Tensor, TchError> {
+    x.f_unflatten(-1, [n, -1])?.f_transpose(1, 2)
 }
 
 /// `[batch, kv_head, pos, d_head]` -> `[batch, head, pos, d_head]`, each key head for its group of heads.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tch::TchError;
 
+use super::config::ConfigError;
 use crate::weights::{WeightsError, first_line};
 
 /// Why a model could not be read or run.
@@ -12,41 +13,34 @@ pub enum ModelError {
     /// Its weights are wrong.
     #[error("could not load the model: {0}")]
     Weights(#[from] WeightsError),
-    /// No `config.json`, or one that cannot be read.
-    #[error("could not load the model: {reason} ({})", path.display())]
-    Config {
-        /// What is wrong with it.
-        reason: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A kind of model that is not read.
-    #[error("could not load the model: its config says {what} \"{got}\", expected one of {expected} ({})", path.display())]
-    Unsupported {
-        /// Which setting.
-        what: &'static str,
-        /// Its value.
-        got: String,
-        /// The values that are read.
-        expected: &'static str,
-        /// The file.
-        path: PathBuf,
-    },
+    /// Its config is wrong, or has no such hook point.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A folder without weights.
-    #[error("could not load the model: no *.safetensors, pytorch_model.bin or model_final.pth in the folder ({})", path.display())]
+    #[error("could not load the model: no *.safetensors, pytorch_model.bin or model_final.pth in the folder, which has {} ({})", if has.is_empty() { "nothing" } else { has }, path.display())]
     NoWeights {
+        /// The names of the files that are there.
+        has: String,
         /// The folder.
         path: PathBuf,
     },
-    /// A hook point that the model does not have.
-    #[error("no hook point \"{name}\": {has}; did you mean \"{nearest}\"?")]
-    NoHookPoint {
-        /// What was asked for.
+    /// Shards without an index, of which one is not there.
+    #[error("could not load the model: shard {missing} of {n_shards} is missing, and so is model.safetensors.index.json; download the model again ({})", path.display())]
+    MissingShard {
+        /// The first that is missing, from 1.
+        missing: u32,
+        /// How many the others' names say there are.
+        n_shards: u32,
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A weight that the family does not have.
+    #[error("could not load the model: its weights have \"{name}\", which nothing in its config.json stands for: does the config belong to these weights? ({})", path.display())]
+    Unread {
+        /// The tensor.
         name: String,
-        /// What there is instead.
-        has: String,
-        /// The one most like it.
-        nearest: String,
+        /// The file.
+        path: PathBuf,
     },
     /// A hook point from which nothing linear leads to the residual stream.
     #[error(

@@ -81,10 +81,7 @@ impl Head {
     /// Less its mean for LayerNorm, as it is for RMSNorm. `[.., d_model]` both ways, f32.
     pub fn centred(&self, x: &Tensor) -> Tensor {
         let x = x.to_kind(Kind::Float);
-        match self.kind {
-            NormKind::Layer => &x - x.mean_dim(-1, true, Kind::Float),
-            NormKind::Rms => x,
-        }
+        if self.is_centred() { &x - x.mean_dim(-1, true, Kind::Float) } else { x }
     }
 
     /// What the norm divides by: the root of the (centred) mean square and eps. `[.., d_model]` -> `[..]`.
@@ -105,7 +102,7 @@ impl Head {
 
     /// Whether the norm subtracts the mean: LayerNorm.
     pub fn is_centred(&self) -> bool {
-        self.kind == NormKind::Layer
+        self.kind.is_centred()
     }
 
     /// Logits become cap * tanh(logits / cap).

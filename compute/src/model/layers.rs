@@ -19,14 +19,27 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
         x.f_linear(&self.weight, self.bias.as_ref())
     }
+
+    /// `n` of its outputs from `first` on, as a map of its own.
+    pub fn rows(&self, first: i64, n: i64) -> Result<Self, TchError> {
+        let bias = self.bias.as_ref().map(|bias| bias.f_narrow(0, first, n)).transpose()?;
+        Ok(Self { weight: self.weight.f_narrow(0, first, n)?, bias })
+    }
+
+    /// Every second of its outputs from `first` on, as a map of its own.
+    pub fn every_second(&self, first: i64) -> Result<Self, TchError> {
+        let half = |tensor: &Tensor| tensor.f_slice(0, first, None, 2)?.f_contiguous();
+        Ok(Self { weight: half(&self.weight)?, bias: self.bias.as_ref().map(half).transpose()? })
+    }
 }
 
 /// LayerNorm or RMSNorm; statistics are taken in f32.
 #[derive(Debug)]
 pub struct Norm {
+    /// Never [`NormKind::RmsPlusOne`], whose 1 is added to the gain when it is read.
     pub kind: NormKind,
     pub eps: f64,
-    /// The gain, `[d_model]`; Gemma's `1 + w` is added up when it is read.
+    /// The gain, `[d_model]`.
     pub weight: Option<Tensor>,
     /// `[d_model]`.
     pub bias: Option<Tensor>,
@@ -38,7 +51,7 @@ impl Norm {
         let d_model = x.size().last().copied().unwrap_or(0);
         match self.kind {
             NormKind::Layer => x.f_layer_norm([d_model], None::<&Tensor>, None, self.eps, false),
-            NormKind::Rms => self.rms(x)?.f_to_kind(x.kind()),
+            NormKind::Rms | NormKind::RmsPlusOne => self.rms(x)?.f_to_kind(x.kind()),
         }
     }
 
@@ -61,8 +74,8 @@ impl Norm {
             (NormKind::Layer, weight) => {
                 x.f_layer_norm([d_model], weight.as_ref(), self.bias.as_ref(), self.eps, false)
             }
-            (NormKind::Rms, Some(weight)) => self.rms(x)?.f_mul(weight)?.f_to_kind(x.kind()),
-            (NormKind::Rms, None) => self.normalise(x),
+            (_, Some(weight)) => self.rms(x)?.f_mul(weight)?.f_to_kind(x.kind()),
+            (_, None) => self.normalise(x),
         }
     }
 

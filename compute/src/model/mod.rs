@@ -1,43 +1,41 @@
-//! Language models: one generic decoder driven by a config, plus one small file per family that maps its
-//! checkpoint onto it.
+//! Language models: one generic decoder driven by a config, and one table of families that says how each
+//! one's `config.json` and checkpoint are read.
 //!
-//! Fifteen minutes to read: `config.rs` says what a model can be, `hook_point.rs` where it can be read,
-//! `decoder.rs` runs it, `families/` maps checkpoints, `head.rs` ends in logits.
-//!
-//! | family | checkpoints | tested how |
-//! |---|---|---|
-//! | GPT-2 | Hugging Face, with and without `transformer.` | oracle: transformers 4.49, every hook and logits, 1e-4 |
-//! | GPT-NeoX, Pythia | Hugging Face, parallel and sequential | oracle: the same, both |
-//! | Llama | Hugging Face, plain and llama3 or linear rope scaling | oracle: the same, plain and llama3; linear: not tested |
-//! | Mistral | Hugging Face, sliding window | oracle: the same, without a window; windows of 1, 3 and a whole row: their own test |
-//! | Qwen2 | Hugging Face | oracle: the same |
-//! | Gemma, Gemma 2 | Hugging Face, soft-caps, post-norms, alternating window | oracle: the same, both |
-//! | GELU-1L, SoLU and kin | TransformerLens `config.json` + `model_final.pth` | the GPT-2 oracle's weights written in this layout; SoLU, attention-only and folded norms from their definitions; a final RMSNorm: not tested |
+//! Twenty minutes to read: `config/` says what a model can be, `hook_point.rs` where it can be read,
+//! `decoder.rs`, `attention.rs` and `ffn/` run it, `load/` reads weights, `head.rs` ends in logits.
 //!
 //! | hook points of block L | where they exist |
 //! |---|---|
-//! | `hook_resid_pre`, `hook_resid_post`, `hook_attn_out`, `ln1.hook_normalized`, `attn.hook_q`, `hook_k`, `hook_v`, `hook_z` | everywhere |
-//! | `hook_resid_mid` | not in parallel blocks (Pythia), not in attention-only models |
-//! | `hook_mlp_out`, `ln2.hook_normalized`, `mlp.hook_in`, `hook_out`, `hook_pre`, `hook_post` | not in attention-only models |
-//! | `mlp.hook_pre_linear` | gated MLPs: Llama, Mistral, Qwen2, Gemma |
-//! | `hook_embed`; `hook_pos_embed` (no block) | everywhere; learned positions: GPT-2, TransformerLens |
+//! | `hook_resid_pre`, `hook_resid_post`, `hook_attn_out`, `attn.hook_q`, `hook_k`, `hook_v`, `hook_z`, `hook_out` | everywhere |
+//! | `hook_resid_mid` | not in parallel blocks (Pythia, GPT-J, Phi), not in attention-only models |
+//! | `ln1.hook_normalized`, `ln2.hook_normalized` | not in OLMo 2, which normalises what blocks write |
+//! | `hook_mlp_out`, `mlp.hook_in`, `mlp.hook_out` | not in attention-only models |
+//! | `mlp.hook_pre`, `mlp.hook_post` | not in mixtures of experts (Qwen3-MoE, gpt-oss) |
+//! | `mlp.hook_pre_linear` | gated MLPs: Llama, Mistral, Qwen, OLMo, Phi 3, Gemma |
+//! | `hook_embed`; `hook_pos_embed` (no block) | everywhere; learned positions: GPT-2, GPT-Neo, OPT, TransformerLens |
 //!
-//! Weights come sharded or single, as safetensors or `pytorch_model.bin`, f32, f16 or bf16 on disk (each tested
-//! on one family), and are kept as asked; bf16 is tested to give nearly the same logits.
+//! `mlp.hook_in` is the MLP's input after norm and gain (`hook_mlp_in` of Gemma Scope 2 and circuit-tracer).
+//! Where a norm follows attention or MLP (Gemma 2 and 3, OLMo 2), `attn.hook_out` and `mlp.hook_out` are
+//! read before it, `hook_attn_out` and `hook_mlp_out` after it. Paths of transformers' modules
+//! (`model.layers.17.output`, `transformer.h.0.mlp`) are aliases of these names.
+//!
+//! Weights come sharded or single, as safetensors or `pytorch_model.bin`, and are kept as asked.
 //!
 //! Heads are flattened: `attn.hook_z` is `[batch, pos, n_heads * d_head]`, `hook_k` and `hook_v` have
-//! `n_kv_heads * d_head`. `hook_q` and `hook_k` are read before the rotation. `ln1` and `ln2` are read
+//! `n_kv_heads * d_head`. `hook_q` and `hook_k` are read before norm and rotation. `ln1` and `ln2` are read
 //! before gain and bias, as TransformerLens 3 reads them.
 
 mod attention;
-mod checkpoint;
 mod config;
 mod decoder;
 mod error;
-mod families;
+mod ffn;
 mod head;
 mod hook_point;
+mod hooks;
 mod layers;
+mod load;
+mod module_path;
 mod preprocessing;
 mod rotary;
 
@@ -45,11 +43,16 @@ use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
 
-pub use config::{Activation, Family, ModelConfig, NormKind, Positions, RopeScaling};
+pub use config::{
+    Activation, AttentionConfig, Biases, ConfigError, Family, Ffn, Gate, LayerConfig, LearnedPositions,
+    MlpConfig, ModelConfig, MoeConfig, NormKind, NormOrder, Parallel, QkNorm, Rope, RopePairs, RopeScaling,
+    Router,
+};
 use decoder::Decoder;
 pub use error::ModelError;
 pub use head::Head;
-pub use hook_point::{HookPoint, Hooks, Site};
+pub use hook_point::{HookPoint, Site};
+pub use hooks::Hooks;
 pub use preprocessing::Preprocessing;
 
 /// A decoder-only language model, its weights on one device.
@@ -67,7 +70,7 @@ impl Model {
     /// Weights are kept as `kind` on `device`; what is delicate (norms, softmax, logits) is computed in f32.
     pub fn load(folder: &Path, device: Device, kind: Kind) -> Result<Self, ModelError> {
         let config = ModelConfig::read(folder)?;
-        let (decoder, head) = families::load(folder, &config, device, kind)?;
+        let (decoder, head) = load::load(folder, &config, device, kind)?;
         Ok(Self { config, decoder, head })
     }
 
@@ -93,8 +96,8 @@ impl Model {
 
     /// The linear map from a hook point to the residual stream, `[d_in, d_model]`; `None` is the identity.
     ///
-    /// `W_out` for `mlp.hook_post` and `hook_pre`, `W_O` with heads flattened for `attn.hook_z`. Gemma 2's
-    /// norms after attention and MLP are not linear and are left out, as TransformerLens does.
+    /// `W_out` for `mlp.hook_post` and `hook_pre`, `W_O` with heads flattened for `attn.hook_z`. Norms
+    /// after attention and MLP are not linear and are left out, as TransformerLens does.
     pub fn write_matrix(&self, hook: &HookPoint) -> Result<Option<Tensor>, ModelError> {
         self.decoder.write_matrix(hook)
     }
@@ -106,7 +109,7 @@ impl Model {
     }
 
     /// See [`ModelConfig::hook_point`].
-    pub fn hook_point(&self, name: &str) -> Result<HookPoint, ModelError> {
+    pub fn hook_point(&self, name: &str) -> Result<HookPoint, ConfigError> {
         self.config.hook_point(name)
     }
 

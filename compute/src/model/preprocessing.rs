@@ -8,7 +8,7 @@
 use tch::{Kind, Tensor};
 
 use super::Model;
-use super::config::{ModelConfig, NormKind};
+use super::config::ModelConfig;
 use super::error::ModelError;
 use super::hook_point::{HookPoint, Site};
 
@@ -24,8 +24,7 @@ pub struct Preprocessing {
 impl Preprocessing {
     /// Whether anything changes at this hook point.
     pub fn changes(self, config: &ModelConfig, hook: &HookPoint) -> bool {
-        let centred =
-            self.center_writing_weights && config.norm == NormKind::Layer && hook.site.is_residual();
+        let centred = self.center_writing_weights && config.norm.is_centred() && hook.site.is_residual();
         centred || (self.fold_value_biases && matches!(hook.site, Site::V | Site::Z))
     }
 

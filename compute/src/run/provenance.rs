@@ -34,7 +34,7 @@ pub fn manifest(plan: &Plan, rows: &Rows, health: Health, writer: &BundleWriter)
         model: ModelInfo {
             name: plan.input.model.name.clone(),
             family: config.family.name().to_owned(),
-            n_layers: config.n_layers as u32,
+            n_layers: config.n_layers() as u32,
             d_model: config.d_model as u32,
             d_vocab: config.d_vocab as u32,
             sha256: sha256(&plan.input.model.path)?,

@@ -50,6 +50,7 @@ fn check(family: &str) {
                 let site = match site {
                     "hook_z" => "attn.hook_z".to_owned(),
                     "mlp_post" => "mlp.hook_post".to_owned(),
+                    "mlp_in" => "mlp.hook_in".to_owned(),
                     site => format!("hook_{site}"),
                 };
                 kept.0[&format!("blocks.{layer}.{site}")].shallow_clone()
@@ -106,4 +107,48 @@ fn gemma() {
 #[test]
 fn gemma2() {
     check("gemma2");
+}
+#[test]
+fn gemma3() {
+    check("gemma3");
+}
+#[test]
+fn gemma3_multimodal() {
+    check("gemma3_multimodal");
+}
+#[test]
+fn qwen3() {
+    check("qwen3");
+}
+#[test]
+fn qwen3_moe() {
+    check("qwen3_moe");
+}
+#[test]
+fn olmo2() {
+    check("olmo2");
+}
+#[test]
+fn gpt_neo() {
+    check("gpt_neo");
+}
+#[test]
+fn gptj() {
+    check("gptj");
+}
+#[test]
+fn opt() {
+    check("opt");
+}
+#[test]
+fn phi() {
+    check("phi");
+}
+#[test]
+fn phi3() {
+    check("phi3");
+}
+#[test]
+fn gpt_oss() {
+    check("gpt_oss");
 }
