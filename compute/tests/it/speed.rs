@@ -26,7 +26,7 @@ fn a_forward_pass_over_131_072_tokens_of_the_demo_model() {
     let model = Model::load(&folder, Device::Cpu, Kind::Float).unwrap();
     let config = model.config();
     let (d, n_pos, batch) = (config.d_model, 128, 64);
-    let mut hooks = One(HookPoint { layer: config.n_layers - 1, site: Site::ResidPre });
+    let mut hooks = One(HookPoint { layer: config.n_layers() - 1, site: Site::ResidPre });
     let tokens = Tensor::randint(config.d_vocab, [batch, n_pos], (Kind::Int64, Device::Cpu));
     drop(model.forward(&tokens, &mut hooks).unwrap());
     let start = Instant::now();
@@ -38,7 +38,7 @@ fn a_forward_pass_over_131_072_tokens_of_the_demo_model() {
     let big = Tensor::randn([d, 12 * d], (Kind::Float, Device::Cpu)); // a block's weights: 12 d^2
     drop(x.matmul(&big));
     let start = Instant::now();
-    for _ in 0..16 * config.n_layers {
+    for _ in 0..16 * config.n_layers() {
         drop(x.matmul(&big));
     }
     println!("131,072 tokens: {whole:?}; their matrix products alone: {:?}", start.elapsed());
