@@ -146,7 +146,7 @@ impl<'a> Fields<'a> {
     /// A setting that would change the numbers and is not read.
     pub fn unsupported(&self, name: &str, expected: &str) -> ConfigError {
         ConfigError::Unsupported {
-            what: format!("\"{}{name}\":", self.within),
+            what: format!("{}{name}", self.within),
             got: self.object.get(name).map_or_else(|| "nothing".to_owned(), short),
             expected: expected.to_owned(),
             path: self.path.to_owned(),
