@@ -11,6 +11,7 @@ mod hub;
 mod labels;
 mod model_folders;
 mod models_match_transformers;
+mod prompts;
 mod rooms;
 mod sae_cases;
 mod sae_formats;

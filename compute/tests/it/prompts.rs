@@ -1,7 +1,5 @@
 //! Prompts are checked before any pass; a written beginning-of-sequence token is not doubled.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::{
     fs,
     path::{Path, PathBuf},
