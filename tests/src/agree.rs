@@ -31,7 +31,7 @@ pub fn agree(a: &[Feature], b: &[Feature], tolerance: f64) {
             both("table of correlations", a.as_ref(), b.as_ref(), |a, b| correlations(a, b, tolerance));
         }
         both("logits table", a.logits_table.as_ref(), b.logits_table.as_ref(), |a, b| {
-            logits(a, b, tolerance)
+            logits(a, b, tolerance);
         });
         both("sequences", a.sequences.as_ref(), b.sequences.as_ref(), |a, b| {
             for (a, b) in examples(a, b, tolerance) {
@@ -204,7 +204,9 @@ mod tests {
         ("no examples", |f| f.sequences = Some(Sequences::default())),
         ("other activations", |f| {
             let acts = &mut f.sequences.as_mut().unwrap().acts.acts.cells;
-            acts.iter_mut().for_each(|act| *act += 100);
+            for act in acts {
+                *act += 100;
+            }
         }),
     ];
 

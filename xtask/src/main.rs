@@ -7,9 +7,11 @@
 mod apt;
 mod args;
 mod bench;
+mod builds;
 mod bundle;
 mod cargo;
 mod demo;
+mod layers;
 mod page;
 mod screenshots;
 mod setup;

@@ -31,24 +31,22 @@ pub fn for_browser() -> Result<()> {
 
 /// The accessibility audit that the tests run in the page: axe-core (MPL 2.0), as a wheel of PyPI carries it.
 pub fn for_audit(project: &Project) -> Result<()> {
-    const WHEEL: &str = "axe-core-python==0.1.0";
     if project.axe().exists() {
         return Ok(());
     }
-    println!("axe-core: fetching {WHEEL} from PyPI into .tools (0.4 MB)");
-    let tools = project.tools();
-    let mut pip = pip::pip(&tools)?;
-    pip.args([
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-compile",
-        "--root-user-action=ignore",
-        WHEEL,
-        "--target",
-    ]);
-    steps::run(pip.arg(tools.join("axe")).env("PIP_ROOT_USER_ACTION", "ignore"))
-        .context("could not fetch axe-core")
+    pip::install(project, "axe-core-python==0.1.0", "axe").context("could not fetch axe-core")
+}
+
+/// The spelling checker: the one on `PATH`, or that of PyPI's wheel.
+pub fn typos(project: &Project) -> Result<Command> {
+    if let Some(program) = on_path("typos") {
+        return Ok(Command::new(program));
+    }
+    let program = project.tools().join("typos/bin/typos");
+    if !program.exists() {
+        pip::install(project, "typos==1.52.0", "typos").context("could not fetch typos")?;
+    }
+    Ok(Command::new(program))
 }
 
 /// libtorch's Rust binding compiles one C++ file.

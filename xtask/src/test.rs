@@ -1,66 +1,70 @@
 //! `cargo xtask test`: everything that must hold. `.ci/run` calls it and nothing else.
 
 use crate::{
+    builds,
     cargo::cargo,
-    demo, setup,
+    demo, layers, setup,
     steps::{self, Steps},
 };
-use anyhow::{Result, bail};
+use anyhow::Result;
 use harness::project::Project;
 
 /// The steps in order; the first that fails ends it. What fails quickly comes first.
+///
+/// Cargo commands without `--package` take the workspace's default members: what ships and its tests. xtask and the page
+/// are built apart, so that their dependencies' features change nothing in what ships.
 pub fn run(project: &Project) -> Result<()> {
     let mut steps = Steps::new();
     let cargo_step = |args: &[&str]| steps::run(&mut cargo(project, args));
     steps.run("format", "cargo fmt --check", || cargo_step(&["fmt", "--all", "--check"]))?;
+    steps.run("spelling", "typos", || {
+        let mut typos = setup::typos(project)?;
+        steps::run(typos.arg("--format").arg("brief").current_dir(project.root()))
+    })?;
+    steps.run("layers", "what may depend on what", || layers::check(project))?;
+    steps.run("features", "what is tested has the features that ship", || builds::same_features(project))?;
     steps.run("set-up", "libtorch and Rust's WebAssembly target", || setup::for_builds(project))?;
-    steps.run("browser", "Chromium and its driver", setup::for_browser)?;
+    steps.run("browser", "Chromium", setup::for_browser)?;
     steps.run("audit", "axe-core", || setup::for_audit(project))?;
-    steps.run("layers", "what may depend on what", || layers(project))?;
-    steps.run("lints", "clippy (the first time some five minutes)", || {
-        cargo_step(&[
-            "clippy",
-            "--quiet",
-            "--release",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ])
-    })?;
-    steps.run("lints, viewer", "clippy for WebAssembly (the first time a minute)", || {
-        let wasm = ["--target", "wasm32-unknown-unknown", "--profile", "wasm"];
-        cargo_step(&[&["clippy", "--quiet", "-p", "viewer"], &wasm[..], &["--", "-D", "warnings"]].concat())
-    })?;
-    steps.run("docs", "rustdoc without warnings", || {
-        let mut docs = cargo(project, ["doc", "--quiet", "--release", "--workspace", "--no-deps"]);
-        steps::run(docs.env("RUSTDOCFLAGS", "-D warnings"))
-    })?;
+    lints(project, &mut steps)?;
     demo::build(project, &mut steps)?;
-    steps.run("tests", "unit, end-to-end, browser and documentation tests", || {
-        cargo_step(&["test", "--release", "--workspace"])
+    steps.run("compile", "the tests", || cargo_step(&["test", "--quiet", "--release", "--no-run"]))?;
+    steps.run("one build", "libtorch's binding is compiled once", || builds::one_build(project))?;
+    // Apart from one another: each binary uses all cores, and the browser's tests wait for pages.
+    for (name, about, args) in [
+        ("unit tests", "of every crate", &["--lib", "--bins", "--test", "it", "--test", "memory"][..]),
+        ("oracle", "numbers of other software", &["--test", "oracle"]),
+        ("programs", "compute as a program", &["--test", "cli"]),
+        ("pages", "the page in Chromium", &["--test", "browser"]),
+        ("examples", "in the documentation", &["--doc"]),
+    ] {
+        steps.run(name, about, || cargo_step(&[&["test", "--quiet", "--release"], args].concat()))?;
+    }
+    steps.run("developer commands", "their own tests", || {
+        cargo_step(&["test", "--quiet", "--release", "--package", "xtask"])
     })?;
     steps.summary();
     println!("\neverything holds");
     Ok(())
 }
 
-/// The viewer knows nothing of libtorch, and viewer and compute nothing of each other.
-fn layers(project: &Project) -> Result<()> {
-    for (package, forbidden) in [
-        ("viewer", &["tch", "torch-sys", "compute", "tests"][..]),
-        ("compute", &["viewer", "tests"]),
-        ("shared", &["tch", "leptos", "compute", "viewer", "tests"]),
-    ] {
-        let args =
-            ["tree", "--package", package, "--prefix", "none", "--format", "{p}", "--edges", "normal,build"];
-        let tree = steps::read(&mut cargo(project, args))?;
-        let found =
-            tree.lines().filter_map(|line| line.split(' ').next()).find(|name| forbidden.contains(name));
-        if let Some(found) = found {
-            bail!("{package} depends on {found}: see `cargo tree -p {package} -i {found}`");
-        }
-    }
-    Ok(())
+/// clippy and rustdoc, without warnings.
+fn lints(project: &Project, steps: &mut Steps) -> Result<()> {
+    const PAGE: [&str; 6] =
+        ["--package", "viewer", "--target", "wasm32-unknown-unknown", "--profile", "wasm"];
+    let clippy = |args: &[&str]| {
+        let args = [&["clippy", "--quiet"], args, &["--", "-D", "warnings"]].concat();
+        steps::run(&mut cargo(project, args))
+    };
+    let doc = |args: &[&str]| {
+        let mut doc = cargo(project, [&["doc", "--quiet", "--no-deps"], args].concat());
+        steps::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    };
+    steps.run("lints", "clippy (the first time some four minutes)", || {
+        clippy(&["--release", "--all-targets"])
+    })?;
+    steps.run("lints, xtask", "clippy", || clippy(&["--release", "--all-targets", "--package", "xtask"]))?;
+    steps.run("lints, page", "clippy for WebAssembly (the first time a minute)", || clippy(&PAGE))?;
+    steps.run("docs", "rustdoc without warnings", || doc(&["--release"]))?;
+    steps.run("docs, page", "rustdoc for WebAssembly", || doc(&PAGE))
 }

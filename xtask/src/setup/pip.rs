@@ -2,7 +2,7 @@
 
 use crate::{apt, steps};
 use anyhow::Result;
-use harness::browser::find::on_path;
+use harness::{browser::find::on_path, project::Project};
 use std::{path::Path, process::Command};
 
 /// A pip: Python's own, that of a virtual environment, or Debian's.
@@ -26,4 +26,14 @@ pub fn pip(tools: &Path) -> Result<Command> {
     println!("installing Debian's python3-pip (about 20 MB)");
     apt::install(&["python3-pip"])?;
     Ok(own())
+}
+
+/// Fetches one package, without those that it depends on, into a folder of `.tools`.
+pub fn install(project: &Project, package: &str, folder: &str) -> Result<()> {
+    println!("fetching {package} from PyPI into .tools");
+    let mut pip = pip(&project.tools())?;
+    pip.args(["install", "--quiet", "--no-deps", "--no-compile", "--root-user-action=ignore", package]);
+    // In a container one is root, and the folder is ours alone.
+    pip.env("PIP_ROOT_USER_ACTION", "ignore");
+    steps::run(pip.arg("--target").arg(project.tools().join(folder)))
 }
