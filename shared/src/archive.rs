@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 
 use crate::{
-    bundle::CRC32,
+    checksum::CRC32,
     error::{Invalid, ensure},
 };
 

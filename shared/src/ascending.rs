@@ -2,17 +2,15 @@
 
 use std::ops::Deref;
 
-use postcard_schema::{
-    Schema,
-    schema::{DataModelType, NamedType},
-};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::Serialize;
+
+use crate::wire::{Reader, Wire, WireError};
 
 /// Numbers without repetition, ascending.
 ///
-/// A file holds the first number, then of each other one how many numbers it skips after the one before: whatever
+/// A file holds a list: the first number, then of each other one how many numbers it skips after the one before. Whatever
 /// the gaps, what is read ascends.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Ascending(Vec<u32>);
 
 impl From<Vec<u32>> for Ascending {
@@ -32,30 +30,25 @@ impl Deref for Ascending {
     }
 }
 
-impl Serialize for Ascending {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut next = 0;
-        serializer.collect_seq(self.0.iter().map(|&n| {
-            let gap = n - next;
-            next = n.wrapping_add(1); // nothing follows the largest number
-            gap
-        }))
-    }
-}
+impl Wire for Ascending {
+    const MIN_BYTES: usize = 1;
 
-impl<'de> Deserialize<'de> for Ascending {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut numbers = Vec::<u32>::deserialize(deserializer)?;
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.0.len() as u64).write(out);
+        let mut next = 0;
+        for &n in &self.0 {
+            (n - next).write(out);
+            next = n.wrapping_add(1); // nothing follows the largest number
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        let mut numbers = Vec::<u32>::read(from)?;
         let mut next = Some(0u32);
         for n in &mut numbers {
-            let sum = next.and_then(|next| next.checked_add(*n));
-            *n = sum.ok_or_else(|| D::Error::custom("ascending numbers run over"))?;
+            *n = next.and_then(|next| next.checked_add(*n)).ok_or(WireError::Range)?;
             next = n.checked_add(1);
         }
         Ok(Self(numbers))
     }
-}
-
-impl Schema for Ascending {
-    const SCHEMA: &'static NamedType = &NamedType { name: "Ascending", ty: &DataModelType::Seq(u32::SCHEMA) };
 }

@@ -1,163 +1,117 @@
-//! Files of a bundle: where they lie, how they are encoded, and how they are checked when read.
+//! Files of a bundle as bytes: how they are encoded, and how they are checked when read.
 //!
-//! | path | type |
-//! |---|---|
-//! | `manifest.json` | [`Manifest`], plain JSON |
-//! | `vocab.*` | [`crate::vocab::Vocab`] |
-//! | `corpus/NNNN.*` | [`crate::corpus::CorpusChunk`] |
-//! | `features/index.*` | [`crate::index::FeatureIndex`] |
-//! | `features/NNNN.*` | [`crate::feature::FeatureBlock`] |
-//! | `features/labels.*` | [`crate::labels::Labels`], where there are any (since 2.1) |
-//! | `prompts/index.*` | [`crate::prompt::PromptIndex`] |
-//! | `prompts/NNNN.*` | [`crate::prompt::Prompt`] |
-//!
-//! Nothing is trusted: [`decode`] checks length, checksum, decompressed length and every relation between
-//! values before a caller sees them.
+//! A file is a value in the encoding of [`crate::wire`], gzipped. Nothing is trusted: [`decode`] checks length, checksum,
+//! decompressed length and every relation between values before a caller sees them.
 
 use std::{
     borrow::Cow,
     io::{Read, Write},
 };
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use flate2::{Compression, bufread::DeflateDecoder, write::GzEncoder};
-use postcard_schema::{Schema, schema::DataModelType};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    error::{BundleError, Invalid},
-    json,
+    checksum::CRC32,
+    corpus::CorpusChunk,
+    error::{BundleError, Invalid, ensure},
+    explanations::Explanations,
+    feature::FeatureBlock,
+    index::FeatureIndex,
+    labels::Labels,
     manifest::{FileInfo, Manifest},
+    prompt::{Prompt, PromptIndex},
+    roles::{ChunkRoles, RoleStats},
+    v2,
+    vocab::Vocab,
+    wire::{Reader, Wire, WireError},
 };
 
 /// No file of a bundle decompresses to more than this.
 pub const MAX_DECODED_BYTES: u64 = 1 << 30;
+/// Nor to more than this many times its stored length, beyond the first [`FREE_BYTES`]: what a file takes in memory is
+/// bounded by what was fetched. Real blocks are packed three to five times, blocks of dead features twenty times.
+const MAX_RATIO: u64 = 64;
+/// Decompressed length that any file may have.
+const FREE_BYTES: u64 = 4 << 20;
 
-/// The checksum of files, that of gzip. One table of 1 KB: the fast variants' tables do not compress, and weigh a
-/// twentieth of the page.
-pub(crate) static CRC32: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+/// A file of a bundle.
+pub trait Checked: Wire {
+    /// Fails where values contradict one another, or the manifest, so that readers need not check again.
+    fn check(&self, manifest: &Manifest) -> Result<(), Invalid>;
 
-/// How a bundle's files are encoded. Both are gzipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// Compact: [postcard](https://postcard.jamesmunns.com/wire-format).
-    #[default]
-    Postcard,
-    /// The same types as JSON, for other programs to read.
-    Json,
-}
-
-impl Encoding {
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Postcard => "bin",
-            Self::Json => "json.gz",
-        }
+    /// Reads what schema 2 wrote.
+    fn read_v2(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        Self::read(from)
     }
-
-    /// Path of the vocabulary.
-    pub fn vocab_path(self) -> String {
-        format!("vocab.{}", self.extension())
-    }
-
-    /// Path of corpus chunk `i`.
-    pub fn corpus_path(self, i: usize) -> String {
-        format!("corpus/{i:04}.{}", self.extension())
-    }
-
-    /// Path of the table over all features.
-    pub fn index_path(self) -> String {
-        format!("features/index.{}", self.extension())
-    }
-
-    /// Path of block `i` of features.
-    pub fn block_path(self, i: usize) -> String {
-        format!("features/{i:04}.{}", self.extension())
-    }
-
-    /// Path of the labels of features.
-    pub fn labels_path(self) -> String {
-        format!("features/labels.{}", self.extension())
-    }
-
-    /// Path of the list of prompts.
-    pub fn prompt_index_path(self) -> String {
-        format!("prompts/index.{}", self.extension())
-    }
-
-    /// Path of prompt `i`.
-    pub fn prompt_path(self, i: usize) -> String {
-        format!("prompts/{i:04}.{}", self.extension())
-    }
-}
-
-/// A type of the schema that can check its own values.
-pub trait Checked: DeserializeOwned + Schema {
-    /// Fails where values contradict one another, so that readers need not check again.
-    fn validate(&self) -> Result<(), Invalid>;
 }
 
 /// Encodes a value as the file at `path`: its bytes and its entry for the manifest.
-pub fn encode<T: Serialize>(
-    value: &T,
-    path: String,
-    encoding: Encoding,
-) -> Result<(FileInfo, Vec<u8>), BundleError> {
-    let failed = |reason: String| BundleError::Decode { reason, path: path.clone() };
-    let plain = match encoding {
-        Encoding::Postcard => postcard::to_stdvec(value).map_err(|e| failed(e.to_string()))?,
-        Encoding::Json => serde_json::to_vec(value).map_err(|e| failed(e.to_string()))?,
-    };
-    // Level 6: level 9 gains 1 % of size for 2.5 times the time. The header carries no time, so bytes repeat.
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::new(6));
-    gzip.write_all(&plain).map_err(|e| failed(e.to_string()))?;
-    let bytes = gzip.finish().map_err(|e| failed(e.to_string()))?;
+pub fn encode<T: Wire>(value: &T, path: String) -> Result<(FileInfo, Vec<u8>), BundleError> {
+    let mut plain = Vec::new();
+    value.write(&mut plain);
+    // Level 6: level 9 gains 1 % of size for 2.5 times the time.
+    let mut bytes = gzip(&plain, 6, &path)?;
+    if plain.len() as u64 > most_decoded(bytes.len() as u64) {
+        bytes = gzip(&plain, 0, &path)?;
+    }
     let info = FileInfo {
         crc32: CRC32.checksum(&bytes),
         bytes: bytes.len() as u64,
         decoded_bytes: plain.len() as u64,
+        shared: false,
         path,
     };
     Ok((info, bytes))
 }
 
+/// The header carries no time, so bytes repeat.
+fn gzip(plain: &[u8], level: u32, path: &str) -> Result<Vec<u8>, BundleError> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::new(level));
+    let written = gzip.write_all(plain).and_then(|()| gzip.finish());
+    written.map_err(|e| BundleError::Decode { reason: e.to_string(), path: path.to_owned() })
+}
+
 /// Decodes and checks the file at `path`, whose bytes are `bytes`, by what the manifest says of it.
 ///
-/// A host that serves `.json.gz` with `Content-Encoding: gzip` hands over the decompressed bytes; these are
-/// recognised by the missing gzip header and checked by their length alone.
+/// A host that serves files with `Content-Encoding: gzip` hands over the decompressed bytes; these are recognised by the
+/// missing gzip header and checked by their length alone.
 pub fn decode<T: Checked>(manifest: &Manifest, path: &str, bytes: &[u8]) -> Result<T, BundleError> {
-    let plain = plain(manifest, path, bytes, T::SCHEMA.ty)?;
-    let failed = |e: postcard::Error| BundleError::Decode { reason: e.to_string(), path: path.to_owned() };
-    let value: T = postcard::from_bytes(&plain).map_err(failed)?;
-    value.validate().map_err(|Invalid(reason)| BundleError::Invalid { reason, path: path.to_owned() })?;
+    let plain = unpack(manifest.file(path)?, bytes)?;
+    let mut reader = Reader::new(&plain);
+    let read = if manifest.is_v2() { T::read_v2(&mut reader) } else { T::read(&mut reader) };
+    let value = read.map_err(|e| BundleError::Decode { reason: e.to_string(), path: path.to_owned() })?;
+    let invalid = |Invalid(reason)| BundleError::Invalid { reason, path: path.to_owned() };
+    value.check(manifest).map_err(invalid)?;
     Ok(value)
 }
 
-/// The checked file as postcard.
-fn plain<'a>(
-    manifest: &Manifest,
-    path: &str,
-    bytes: &'a [u8],
-    ty: &'static DataModelType,
-) -> Result<Cow<'a, [u8]>, BundleError> {
-    let info = manifest.file(path)?;
-    let failed = |reason: String| BundleError::Decode { reason, path: path.to_owned() };
-    let limit = info.decoded_bytes.min(MAX_DECODED_BYTES);
+/// The most that `stored` bytes may decompress to.
+fn most_decoded(stored: u64) -> u64 {
+    stored.saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES).min(MAX_DECODED_BYTES)
+}
+
+/// The checked file, decompressed.
+fn unpack<'a>(info: &FileInfo, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>, BundleError> {
+    let path = || info.path.clone();
+    let most = most_decoded(info.bytes);
+    if info.decoded_bytes > most {
+        let (decoded, stored) = (info.decoded_bytes, info.bytes);
+        let reason =
+            format!("{stored} bytes are said to unpack to {decoded}, more than the {most} that they may");
+        return Err(BundleError::Invalid { reason, path: path() });
+    }
     let plain = if bytes.starts_with(&[0x1f, 0x8b]) {
         check_stored(info, bytes)?;
-        Cow::Owned(inflate(bytes, limit).map_err(|e| failed(e.to_string()))?)
+        let failed = |e: std::io::Error| BundleError::Decode { reason: e.to_string(), path: path() };
+        Cow::Owned(inflate(bytes, info.decoded_bytes).map_err(failed)?)
     } else {
         Cow::Borrowed(bytes)
     };
     if plain.len() as u64 != info.decoded_bytes {
         let (expected, got) = (info.decoded_bytes, plain.len() as u64);
-        return Err(BundleError::Truncated { expected, got, path: path.to_owned() });
+        return Err(BundleError::Truncated { expected, got, path: path() });
     }
-    match manifest.encoding {
-        Encoding::Postcard => Ok(plain),
-        Encoding::Json => json::to_postcard(&plain, ty).map(Cow::Owned).map_err(|e| failed(e.to_string())),
-    }
+    Ok(plain)
 }
 
 fn check_stored(info: &FileInfo, bytes: &[u8]) -> Result<(), BundleError> {
@@ -172,13 +126,13 @@ fn check_stored(info: &FileInfo, bytes: &[u8]) -> Result<(), BundleError> {
     Ok(())
 }
 
-/// Decompresses at most `limit` bytes and one more, which shows that there were too many.
+/// Decompresses at most `expected` bytes and one more, which shows that there were too many.
 ///
 /// The trailer's checksum is not computed: the manifest's covers the file as stored.
-fn inflate(bytes: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
+fn inflate(bytes: &[u8], expected: u64) -> std::io::Result<Vec<u8>> {
     let body = gzip_body(bytes).ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let mut plain = Vec::new();
-    DeflateDecoder::new(body).take(limit + 1).read_to_end(&mut plain)?;
+    let mut plain = Vec::with_capacity(expected as usize + 1);
+    DeflateDecoder::new(body).take(expected + 1).read_to_end(&mut plain)?;
     Ok(plain)
 }
 
@@ -201,3 +155,64 @@ fn gzip_body(bytes: &[u8]) -> Option<&[u8]> {
     }
     if flags & CHECKSUM != 0 { body.get(2..) } else { Some(body) }
 }
+
+impl Checked for FeatureBlock {
+    fn check(&self, _manifest: &Manifest) -> Result<(), Invalid> {
+        self.validate()
+    }
+
+    fn read_v2(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        v2::feature_block(from)
+    }
+}
+
+impl Checked for FeatureIndex {
+    fn check(&self, manifest: &Manifest) -> Result<(), Invalid> {
+        let (n, expected) = (self.len(), manifest.n_features());
+        ensure(n == expected, || format!("the index has {n} features, the manifest {expected}"))?;
+        self.validate()
+    }
+
+    fn read_v2(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        Self::read_v2(from)
+    }
+}
+
+impl Checked for Prompt {
+    fn check(&self, _manifest: &Manifest) -> Result<(), Invalid> {
+        self.validate()
+    }
+
+    fn read_v2(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        v2::prompt(from)
+    }
+}
+
+impl Checked for PromptIndex {
+    fn check(&self, manifest: &Manifest) -> Result<(), Invalid> {
+        let (n, expected) = (self.texts.len(), manifest.n_prompts);
+        ensure(n as u64 == u64::from(expected), || {
+            format!("there are {n} prompts, the manifest has {expected}")
+        })
+    }
+}
+
+impl Checked for Labels {
+    fn check(&self, manifest: &Manifest) -> Result<(), Invalid> {
+        let (n, most) = (self.features.len(), manifest.n_features());
+        ensure(n <= most, || format!("{n} features have labels, the manifest has {most}"))?;
+        self.validate()
+    }
+}
+
+/// Files whose own values are all that is checked.
+macro_rules! checked_alone {
+    ($($name:ident),+) => {$(
+        impl Checked for $name {
+            fn check(&self, _manifest: &Manifest) -> Result<(), Invalid> {
+                self.validate()
+            }
+        }
+    )+};
+}
+checked_alone!(CorpusChunk, Vocab, Explanations, ChunkRoles, RoleStats);

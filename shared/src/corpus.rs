@@ -1,15 +1,14 @@
 //! The corpus: rows of token ids, stored once, in chunks.
 
-use postcard_schema::Schema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
-    bundle::Checked,
     error::{Invalid, ensure},
+    wire::wire,
 };
 
 /// Consecutive rows of the corpus.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct CorpusChunk {
     /// First row.
     pub first_row: u32,
@@ -20,6 +19,8 @@ pub struct CorpusChunk {
     /// The document that each row begins in, counted over the whole corpus; empty where documents are not known.
     pub documents: Vec<u32>,
 }
+
+wire!(CorpusChunk { first_row, seq_len, token_ids, documents });
 
 impl CorpusChunk {
     /// Token ids of `row`; `None` where the row is not in this chunk.
@@ -35,8 +36,8 @@ impl CorpusChunk {
     }
 }
 
-impl Checked for CorpusChunk {
-    fn validate(&self) -> Result<(), Invalid> {
+impl CorpusChunk {
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
         let whole = self.seq_len > 0 && self.token_ids.len().is_multiple_of(self.seq_len as usize);
         ensure(whole, || format!("{} token ids do not fill rows of {}", self.token_ids.len(), self.seq_len))?;
         let n_rows = self.token_ids.len() / self.seq_len as usize;

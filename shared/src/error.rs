@@ -16,6 +16,11 @@ pub enum BundleError {
         /// Major version that this build reads.
         reads: u32,
     },
+    /// The files are JSON, which schema 2 had as a choice.
+    #[error(
+        "the bundle's files are JSON, which is read no more: run `compute` again to write it anew (manifest.json)"
+    )]
+    JsonFiles,
     /// A file is not as long as the manifest says.
     #[error(
         "bundle {}: expected {expected} bytes, got {got} ({path})",
@@ -65,7 +70,7 @@ pub enum BundleError {
     },
 }
 
-/// A contradiction between values of one file; [`crate::bundle::decode`] adds the path.
+/// A contradiction between values of one file; the file's reader adds the path.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 #[error("{0}")]
 pub struct Invalid(pub String);

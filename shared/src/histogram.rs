@@ -1,30 +1,40 @@
 //! Histograms of equal bins, and where their axis has ticks.
 
-use postcard_schema::Schema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::error::{Invalid, ensure};
+use crate::{
+    error::{Invalid, ensure},
+    wire::wire,
+};
 
 /// Counts of values in equal bins from `min` to `max`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Histogram {
-    /// Smallest value counted: the left edge of the first bin.
+    /// Left edge of the first bin: the smallest value counted, or 0 where all values are equal and positive.
     pub min: f32,
-    /// Largest value counted: the right edge of the last bin, which includes it.
+    /// Right edge of the last bin, which includes it: the largest value counted, or 0 where all are equal and negative.
     pub max: f32,
     /// Number of values in each bin.
-    pub counts: Vec<u32>,
+    pub counts: Vec<u64>,
 }
+
+wire!(Histogram { min, max, counts });
 
 impl Histogram {
     /// Counts `values` in `n_bins` equal bins from their minimum to their maximum; `None` without values.
     ///
-    /// Where all values are equal the bins span one unit around the value, as `torch.histc` does.
+    /// Where all values are equal the bins go from 0 to the value, so that activations are never shown below 0; all zero,
+    /// from 0 to 1.
     pub fn of(values: &[f32], n_bins: usize) -> Option<Self> {
         let (&first, _) = values.split_first()?;
         let (min, max) = values.iter().fold((first, first), |(lo, hi), &v| (lo.min(v), hi.max(v)));
-        let (min, max) = if min < max { (min, max) } else { (min - 1.0, max + 1.0) };
-        let mut counts = vec![0u32; n_bins.max(1)];
+        let (min, max) = match max {
+            _ if min < max => (min, max),
+            _ if max > 0.0 => (0.0, max),
+            _ if min < 0.0 => (min, 0.0),
+            _ => (0.0, 1.0),
+        };
+        let mut counts = vec![0u64; n_bins.max(1)];
         let last = counts.len() - 1;
         let per_unit = counts.len() as f64 / (f64::from(max) - f64::from(min));
         for &v in values {

@@ -5,25 +5,32 @@
 //! WASM.
 //!
 //! Read in this order: [`manifest`] (what a bundle says of itself), [`feature`] (all that one feature's page
-//! shows), [`sequence`] (examples, activations and effects), [`prompt`], [`layout`], [`bundle`] (paths,
-//! encoding, checking).
+//! shows), [`sequence`] (examples, activations and effects), [`prompt`], [`layout`], [`layers`] (what may be there
+//! besides), [`paths`], [`bundle`] (encoding, checking), [`wire`] (bytes).
+#![doc = include_str!("../FORMAT.md")]
 
 pub mod archive;
 pub mod ascending;
 pub mod bundle;
+mod checksum;
 pub mod corpus;
 pub mod decimals;
 pub mod error;
+pub mod explanations;
 pub mod feature;
 pub mod histogram;
 pub mod index;
-mod json;
 pub mod labels;
+pub mod layers;
 pub mod layout;
 pub mod manifest;
+pub mod paths;
 pub mod prompt;
 pub mod quantiles;
+pub mod roles;
 pub mod sequence;
+mod v2;
 pub mod vocab;
+pub mod wire;
 
 pub use error::BundleError;

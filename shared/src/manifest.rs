@@ -1,17 +1,25 @@
-//! What a bundle says of itself: `manifest.json`, the one file that is always plain JSON.
+//! What a bundle says of itself: `manifest.json`, the one file that is plain JSON.
+//!
+//! What a bundle may lack, one that was made from other programs' files above all, is `None` and left out of the JSON.
+//! Members that a reader does not know are ignored.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    bundle::Encoding,
     error::{BundleError, Invalid, ensure},
+    layers::{LABELS, Layer, LayerInfo},
     layout::Layout,
+    paths,
 };
 
-/// Major schema version: a reader reads its own only.
-pub const MAJOR: u32 = 2;
-/// Minor schema version: a reader reads any; new fields have defaults.
-pub const MINOR: u32 = 1;
+/// Major schema version: a reader reads its own and [`OLDEST`].
+pub const MAJOR: u32 = 3;
+/// Minor schema version: a reader reads any; what is new is ignored, or shown as made by a newer version.
+pub const MINOR: u32 = 0;
+/// The oldest major schema version that is read.
+pub const OLDEST: u32 = 2;
+/// Where schema 2 has the labels, which were no layer yet.
+const V2_LABELS: &str = "features/labels.bin";
 
 /// Provenance, layouts, health, and the table of files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,25 +33,34 @@ pub struct Manifest {
     /// The SAE whose features are shown.
     pub sae: SaeInfo,
     /// The second SAE, in whose dictionary correlated features are looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sae_b: Option<SaeInfo>,
     /// The text.
     pub dataset: DatasetInfo,
-    /// How the numbers were computed.
-    pub run: RunInfo,
+    /// How the numbers were computed; `None` where another program computed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunInfo>,
     /// The features in the bundle.
     pub features: Vec<FeatureRange>,
     /// Layouts that the data was gathered for.
     pub layouts: Layouts,
     /// How well the SAE fits the model on this text.
+    #[serde(default)]
     pub health: Health,
     /// Number of prompts.
+    #[serde(default)]
     pub n_prompts: u32,
-    /// How every file but this one is encoded.
-    pub encoding: Encoding,
-    /// Rows in every corpus chunk but the last.
-    pub rows_per_chunk: u32,
+    /// Rows in every corpus chunk but the last; `None` where the bundle has no corpus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_per_chunk: Option<u32>,
     /// Blocks of features, in order.
     pub blocks: Vec<BlockInfo>,
+    /// Files that the schema does not require, see [`crate::layers`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<LayerInfo>,
+    /// The folder in which files that are [`FileInfo::shared`] lie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedFolder>,
     /// All files but this one.
     pub files: Vec<FileInfo>,
 }
@@ -58,74 +75,85 @@ pub struct SchemaVersion {
 }
 
 /// The language model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ModelInfo {
     /// Name as given: a folder's name or a hub id.
     pub name: String,
     /// Family whose checkpoint names it has, such as `gpt2`.
-    pub family: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
     /// Number of blocks.
-    pub n_layers: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_layers: Option<u32>,
     /// Width of the residual stream.
-    pub d_model: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_model: Option<u32>,
     /// Tokens in the vocabulary.
-    pub d_vocab: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_vocab: Option<u32>,
     /// SHA-256 of its weight files, hexadecimal.
-    pub sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// A sparse autoencoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SaeInfo {
     /// Name as given.
     pub name: String,
     /// Architecture, such as `standard` or `jumprelu`.
-    pub architecture: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
     /// Format of the weight files.
-    pub format: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
     /// Hook point that it reads.
     pub hook: String,
-    /// Width of that hook point.
-    pub d_in: u32,
+    /// Hook point that it writes, where that is another one: a transcoder's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook_out: Option<String>,
+    /// Width of the hook point that it reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_in: Option<u32>,
     /// Features in its dictionary.
     pub d_sae: u32,
+    /// Whether activations may be negative; active is then what is not 0.
+    #[serde(default)]
+    pub signed: bool,
     /// SHA-256 of its weight files, hexadecimal.
-    pub sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// The text, as rows of tokens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct DatasetInfo {
     /// Name of the file, as given.
     pub name: String,
     /// Rows.
-    pub n_rows: u32,
-    /// Tokens in a row.
-    pub seq_len: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_rows: Option<u32>,
+    /// Tokens in a row, or in the longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq_len: Option<u32>,
     /// Whether each row begins with the beginning-of-sequence token.
-    pub prepend_bos: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepend_bos: Option<bool>,
     /// Whether rows were shuffled by the run's seed.
-    pub shuffled: bool,
-    /// Whether features count as inactive at the tokenizer's special tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffled: Option<bool>,
+    /// Whether features count as inactive at special tokens.
     #[serde(default)]
     pub skip_special: bool,
+    /// Those tokens, where they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub special_tokens: Vec<u32>,
     /// Files that the text came from, in order; empty for token arrays.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<DataFile>,
     /// SHA-256 of the token ids as little-endian u32, hexadecimal.
-    pub sha256: String,
-}
-
-impl DatasetInfo {
-    /// Where document `document` of the corpus is, as the end of a sentence: its number in its file, from 1.
-    pub fn place(&self, document: u32) -> String {
-        match self.files.iter().rfind(|file| file.first_document <= document) {
-            Some(file) => {
-                format!(", begins in document {} of {}", document - file.first_document + 1, file.name)
-            }
-            None => format!(", begins in document {}", document + 1),
-        }
-    }
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// A file of text.
@@ -138,15 +166,20 @@ pub struct DataFile {
 }
 
 /// How the numbers were computed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RunInfo {
     /// Kind of device: `cpu` or `cuda`.
     pub device: String,
     /// Number type of the forward pass: `f32`, `tf32` (f32 with TF32 matrix products) or `bf16`.
     pub dtype: String,
-    /// Number type of the product with the SAEs' encoders: `f32` or `bf16`.
-    #[serde(default = "first_sae_dtype")]
-    pub sae_dtype: String,
+    /// Number type of the product with the SAEs' encoders: `f32` or `bf16`; `None` in bundles from before it was recorded,
+    /// which computed in `f32`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sae_dtype: Option<String>,
+    /// What effects are: `none` where they were not computed, `direct` where later layers are held fixed; `None` in bundles
+    /// from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effects: Option<String>,
     /// Rows in a batch.
     pub batch_rows: u32,
     /// Seed of every random choice.
@@ -156,11 +189,6 @@ pub struct RunInfo {
     /// Whether the attention's value bias was subtracted from `hook_z`.
     #[serde(default)]
     pub fold_value_biases: bool,
-}
-
-/// What SAEs were encoded in before manifests said so.
-fn first_sae_dtype() -> String {
-    "f32".to_owned()
 }
 
 /// Features `start..end`.
@@ -176,18 +204,32 @@ pub struct FeatureRange {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Layouts {
     /// Of a feature's page.
+    #[serde(deserialize_with = "Layout::deserialize_newer")]
     pub feature: Layout,
     /// Of each column of the prompt page.
+    #[serde(deserialize_with = "Layout::deserialize_newer")]
     pub prompt: Layout,
 }
 
-/// Health of the SAE on this text. `None` where a figure was not computed.
+/// Health of the SAE on this text. `None` where a figure was not computed, or does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Health {
-    /// Mean number of active features at a position, of those computed.
-    pub l0: f64,
-    /// Features that are active nowhere in the corpus, of those computed.
-    pub n_dead: u32,
+    /// Mean number of active features at a position.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub l0: Option<f64>,
+    /// Positions on which `l0` was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_l0: Option<u64>,
+    /// Features that are active nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_dead: Option<u32>,
+    /// Positions at which all features of `n_dead` were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_dead_measured: Option<u64>,
+    /// Features of which `n_dead` and `l0` were counted: the SAE's, or those of the bundle; `None` where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_features: Option<u32>,
     /// Positions on which the figures below were measured.
     pub n_measured: u64,
     /// 1 − squared error over variance of the activations; at most 1.
@@ -199,22 +241,11 @@ pub struct Health {
     /// The same with the activations replaced by zero.
     pub loss_zeroed: Option<f64>,
     /// Mean Euclidean norm of the activations.
-    #[serde(default)]
     pub acts_norm: Option<f64>,
     /// Mean Euclidean norm of their reconstruction.
-    #[serde(default)]
     pub reconstruction_norm: Option<f64>,
     /// Mean Euclidean norm of the decoder's rows.
-    #[serde(default)]
     pub decoder_norm: Option<f64>,
-}
-
-impl Health {
-    /// Share of the loss between zeroed and whole that the reconstruction wins back: 1 = all of it.
-    pub fn loss_recovered(&self) -> Option<f64> {
-        let (zeroed, whole) = (self.loss_zeroed?, self.loss?);
-        Some((zeroed - self.loss_reconstructed?) / (zeroed - whole))
-    }
 }
 
 /// A block of consecutive computed features.
@@ -229,7 +260,7 @@ pub struct BlockInfo {
 /// A file of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileInfo {
-    /// Path inside the bundle, with `/`.
+    /// Path inside the bundle, or inside the shared folder, with `/`.
     pub path: String,
     /// Length as stored.
     pub bytes: u64,
@@ -237,31 +268,140 @@ pub struct FileInfo {
     pub decoded_bytes: u64,
     /// CRC-32 of the bytes as stored.
     pub crc32: u32,
+    /// Whether it lies in [`Manifest::shared`], for several bundles of a site.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
+}
+
+/// A folder of files that several bundles of a site read, such as their corpus and vocabulary: `../` for each step from the
+/// bundle's folder to the site's, then a path inside the site.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SharedFolder {
+    n_up: usize,
+    folder: String,
+}
+
+impl SharedFolder {
+    /// The shared folder of the bundle at `bundle`, a path inside the site, as a path inside the site.
+    ///
+    /// Fails where the folder would lie outside: a bundle then names files that are none of the site's.
+    pub fn in_site(&self, bundle: &str) -> Result<&str, Invalid> {
+        let depth = bundle.split('/').filter(|name| !name.is_empty()).count();
+        ensure(self.n_up == depth && (bundle.is_empty() || paths::is_inside(bundle)), || {
+            format!(
+                "shared files are said to lie {} folders up, the bundle's folder in the site is \"{bundle}\"",
+                self.n_up
+            )
+        })?;
+        Ok(&self.folder)
+    }
+
+    /// Folders between the bundle's and the site's.
+    pub fn n_up(&self) -> usize {
+        self.n_up
+    }
+
+    /// Path inside the site.
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+}
+
+impl TryFrom<String> for SharedFolder {
+    type Error = Invalid;
+
+    fn try_from(path: String) -> Result<Self, Invalid> {
+        let (mut n_up, mut folder) = (0, path.as_str());
+        while let Some(rest) = folder.strip_prefix("../") {
+            (n_up, folder) = (n_up + 1, rest);
+        }
+        ensure(n_up > 0 && paths::is_inside(folder), || {
+            format!("the shared folder is \"{path}\", expected ../ and a path inside the site")
+        })?;
+        Ok(Self { n_up, folder: folder.to_owned() })
+    }
+}
+
+impl From<SharedFolder> for String {
+    fn from(shared: SharedFolder) -> Self {
+        "../".repeat(shared.n_up) + &shared.folder
+    }
+}
+
+impl DatasetInfo {
+    /// Tokens of the corpus.
+    pub fn n_tokens(&self) -> Option<u64> {
+        Some(u64::from(self.n_rows?) * u64::from(self.seq_len?))
+    }
+
+    /// Where document `document` of the corpus comes from, as the end of a sentence: its number in its file, from 1.
+    pub fn origin(&self, document: u32) -> String {
+        match self.files.iter().rfind(|file| file.first_document <= document) {
+            Some(file) => {
+                format!(", begins in document {} of {}", document - file.first_document + 1, file.name)
+            }
+            None => format!(", begins in document {}", u64::from(document) + 1),
+        }
+    }
+}
+
+impl Health {
+    /// Share of the loss between zeroed and whole that the reconstruction wins back: 1 = all of it.
+    pub fn loss_recovered(&self) -> Option<f64> {
+        let (zeroed, whole) = (self.loss_zeroed?, self.loss?);
+        Some((zeroed - self.loss_reconstructed?) / (zeroed - whole))
+    }
 }
 
 impl Manifest {
-    /// Reads a manifest: the version first, so that a newer one is named as such, then the rest.
+    /// Reads a manifest: the version first, so that one that cannot be read is named as such, then the rest.
     pub fn from_json(json: &[u8]) -> Result<Self, BundleError> {
         #[derive(Deserialize)]
-        struct Version {
+        struct Head {
             schema: SchemaVersion,
+            encoding: Option<String>,
         }
-        let path = || "manifest.json".to_owned();
+        let path = || paths::MANIFEST.to_owned();
         let decode = |e: serde_json::Error| BundleError::Decode { reason: e.to_string(), path: path() };
-        let version: Version = serde_json::from_slice(json).map_err(decode)?;
-        if version.schema.major != MAJOR {
-            return Err(BundleError::Version { found: version.schema.major, reads: MAJOR });
+        let head: Head = serde_json::from_slice(json).map_err(decode)?;
+        let found = head.schema.major;
+        if !(OLDEST..=MAJOR).contains(&found) {
+            return Err(BundleError::Version { found, reads: MAJOR });
         }
-        let manifest: Self = serde_json::from_slice(json).map_err(decode)?;
-        let invalid = |Invalid(reason)| BundleError::Invalid { reason, path: path() };
-        manifest.validate().map_err(invalid)?;
+        if found == 2 && head.encoding.as_deref() == Some("json") {
+            return Err(BundleError::JsonFiles);
+        }
+        let mut manifest: Self = serde_json::from_slice(json).map_err(decode)?;
+        if manifest.is_v2() {
+            manifest.complete_v2();
+        }
+        manifest.validate().map_err(|Invalid(reason)| BundleError::Invalid { reason, path: path() })?;
         Ok(manifest)
     }
 
     /// The manifest as readable JSON.
     pub fn to_json(&self) -> Result<Vec<u8>, BundleError> {
         serde_json::to_vec_pretty(self)
-            .map_err(|e| BundleError::Decode { reason: e.to_string(), path: "manifest.json".to_owned() })
+            .map_err(|e| BundleError::Decode { reason: e.to_string(), path: paths::MANIFEST.to_owned() })
+    }
+
+    /// Whether the files are those of schema 2.
+    pub fn is_v2(&self) -> bool {
+        self.schema.major == 2
+    }
+
+    /// Says what schema 2 left unsaid: how examples were chosen, and that labels are a layer.
+    fn complete_v2(&mut self) {
+        for layout in [&mut self.layouts.feature, &mut self.layouts.prompt] {
+            layout.choose_as_v2();
+        }
+        if self.files.iter().any(|file| file.path == V2_LABELS) {
+            self.layers.push(LABELS.info());
+        }
+        self.health.n_l0 = self.dataset.n_tokens();
+        self.health.n_dead_measured = self.dataset.n_tokens();
+        self.health.n_features = Some(self.n_features() as u32);
     }
 
     /// All features of the bundle, ascending.
@@ -294,6 +434,11 @@ impl Manifest {
         Err(BundleError::Missing { what: format!("feature {feature}"), have })
     }
 
+    /// Number of the corpus chunk that holds `row`; `None` where the bundle has no corpus.
+    pub fn chunk_of(&self, row: u32) -> Option<usize> {
+        Some((row / self.rows_per_chunk?) as usize)
+    }
+
     /// The table's entry for the file at `path`.
     pub fn file(&self, path: &str) -> Result<&FileInfo, BundleError> {
         self.files.iter().find(|f| f.path == path).ok_or_else(|| BundleError::Missing {
@@ -302,10 +447,24 @@ impl Manifest {
         })
     }
 
-    /// Whether any feature has a label.
-    pub fn has_labels(&self) -> bool {
-        let path = self.encoding.labels_path();
-        self.files.iter().any(|file| file.path == path)
+    /// Whether the bundle has `layer`, in a version that this build reads.
+    pub fn has_layer(&self, layer: &Layer) -> bool {
+        self.layers.iter().any(|info| info.is(layer))
+    }
+
+    /// Layers that this build does not read.
+    pub fn newer_layers(&self) -> impl Iterator<Item = &LayerInfo> {
+        self.layers.iter().filter(|info| !info.is_known())
+    }
+
+    /// Path of the layer `labels`.
+    pub fn labels_path(&self) -> String {
+        if self.is_v2() { V2_LABELS.to_owned() } else { LABELS.path() }
+    }
+
+    /// Whether effects are stored; `None` where the bundle does not say.
+    pub fn has_effects(&self) -> Option<bool> {
+        Some(self.run.as_ref()?.effects.as_deref()? != "none")
     }
 
     /// Bytes of all files but the manifest.
@@ -323,6 +482,18 @@ impl Manifest {
         let ordered = self.blocks.is_sorted_by(|a, b| a.last < b.first)
             && self.blocks.iter().all(|b| b.first <= b.last);
         ensure(ordered, || "blocks do not ascend".into())?;
-        ensure(self.rows_per_chunk > 0 && self.dataset.seq_len > 0, || "corpus rows are empty".into())
+        let empty = self.rows_per_chunk == Some(0) || self.dataset.seq_len == Some(0);
+        ensure(!empty, || "corpus rows are empty".into())?;
+        for file in &self.files {
+            ensure(paths::is_inside(&file.path), || format!("it lists a file outside it: {:?}", file.path))?;
+            let lies = !file.shared || self.shared.is_some();
+            ensure(lies, || format!("{} is shared, and no shared folder is named", file.path))?;
+        }
+        for layer in &self.layers {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            let named = !layer.name.is_empty() && layer.name.chars().all(plain);
+            ensure(named, || format!("a layer is called {:?}", layer.name))?;
+        }
+        Ok(())
     }
 }

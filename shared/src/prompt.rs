@@ -1,24 +1,23 @@
 //! Prompts: which features matter at each position of a given text.
 
-use postcard_schema::Schema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
-    bundle::Checked,
     decimals::Decimals,
     error::{Invalid, ensure},
     sequence::{RowActs, TokenView},
+    wire::{Reader, Wire, WireError, wire, write_sized},
 };
 
 /// The prompts of a bundle; file `i` of the folder holds prompt `i`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct PromptIndex {
     /// Texts, in the order given.
     pub texts: Vec<String>,
 }
 
 /// One prompt with its best features and their activations and effects on it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Prompt {
     /// The text.
     pub text: String,
@@ -26,12 +25,15 @@ pub struct Prompt {
     pub token_ids: Vec<u32>,
     /// Best features by metric and position.
     pub scores: Vec<MetricScores>,
+    /// Names of metrics that a newer version ranked by, whose scores are not read.
+    pub newer_metrics: Vec<String>,
     /// Every computed feature that is active on the prompt, ascending.
     pub features: Vec<PromptFeature>,
 }
 
 /// By what features are ranked at a position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Activation at the position.
     ActSize,
@@ -70,7 +72,7 @@ impl Metric {
 }
 
 /// The best features at every position under one metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricScores {
     /// The metric.
     pub metric: Metric,
@@ -79,7 +81,7 @@ pub struct MetricScores {
 }
 
 /// A feature's score at a position.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Score {
     /// The feature.
     pub feature: u32,
@@ -102,7 +104,7 @@ impl Score {
 }
 
 /// A feature's activations, effects and logits on a prompt.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct PromptFeature {
     /// The feature.
     pub feature: u32,
@@ -110,6 +112,39 @@ pub struct PromptFeature {
     pub acts: RowActs,
     /// The feature's logit for the token at each position.
     pub token_logits: Decimals,
+}
+
+wire!(PromptIndex { texts });
+wire!(Score { feature, value, precision });
+wire!(sized PromptFeature { feature, acts, token_logits });
+
+impl Wire for Prompt {
+    const MIN_BYTES: usize = 4;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.text.write(out);
+        self.token_ids.write(out);
+        (self.scores.len() as u64).write(out);
+        for MetricScores { metric, positions } in &self.scores {
+            metric.name().to_owned().write(out);
+            write_sized(out, |out| positions.write(out));
+        }
+        self.features.write(out);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        let mut prompt = Self { text: Wire::read(from)?, token_ids: Wire::read(from)?, ..Self::default() };
+        let ranked = from.list(2, |from| Ok((String::read(from)?, from.sized()?)))?;
+        for (name, mut scores) in ranked {
+            match Metric::from_name(&name) {
+                Some(metric) => {
+                    prompt.scores.push(MetricScores { metric, positions: Wire::read(&mut scores)? });
+                }
+                None => prompt.newer_metrics.push(name),
+            }
+        }
+        Ok(Self { features: Wire::read(from)?, ..prompt })
+    }
 }
 
 impl Prompt {
@@ -131,14 +166,8 @@ impl Prompt {
     }
 }
 
-impl Checked for PromptIndex {
-    fn validate(&self) -> Result<(), Invalid> {
-        Ok(())
-    }
-}
-
-impl Checked for Prompt {
-    fn validate(&self) -> Result<(), Invalid> {
+impl Prompt {
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
         let n = self.token_ids.len();
         for s in &self.scores {
             ensure(s.positions.len() == n, || {

@@ -4,12 +4,12 @@
 //! positions, zeros included, with linear interpolation; a feature is zero at most positions, so the leading
 //! zeros are counted, not stored.
 
-use postcard_schema::Schema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     decimals::Decimals,
     error::{Invalid, ensure},
+    wire::wire,
 };
 
 /// Ranges of the grid: (start, end, decimals of its step).
@@ -35,14 +35,16 @@ pub fn precision(quantile: f64) -> u8 {
     RANGES.iter().find(|(_, end, _)| quantile < *end).map_or(5, |&(_, _, decimals)| decimals as u8)
 }
 
-/// Values of one feature's activations at the quantiles of [`grid`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
+/// Values of one feature's activations at the quantiles of [`grid`]; of their sizes where the SAE is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Quantiles {
     /// Number of grid points at the start whose value is zero. A dead feature has all of them.
     pub n_zeros: u32,
     /// Values at the remaining points, ascending, [`Decimals::stepwise`].
     pub steps: Decimals,
 }
+
+wire!(Quantiles { n_zeros, steps });
 
 impl Quantiles {
     /// Keeps the values at all grid points: `values` ascending, [`GRID_LEN`] long.

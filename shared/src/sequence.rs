@@ -9,80 +9,109 @@
 //! prints and no more; ids of hover tokens point into a dictionary, the most frequent first; lists hold the steps from
 //! value to value; positions hold the gaps between them.
 
-use postcard_schema::Schema;
-use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+use serde::Serialize;
 
 use crate::{
     ascending::Ascending,
     decimals::Decimals,
     error::{Invalid, ensure},
+    wire::{Reader, Wire, WireError, wire, write_sized},
 };
 
 /// The examples of one feature, in groups.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Sequences {
     /// Groups in the order shown; their examples follow one another in the columns below.
     pub groups: Vec<Group>,
-    /// Row of each example, as an index into the rows of `acts`.
+    /// Row of each example, as an index into the rows of `row_acts`.
     pub rows: Vec<u32>,
     /// Position of each example in its row: the token shown in bold.
     pub positions: Vec<u32>,
-    /// Tokens of every window before the bold one; `None` where windows are whole rows.
-    pub before: Option<u32>,
-    /// Number of tokens of every window.
-    pub window_len: u32,
-    /// Token ids of all windows, one after another, `window_len` each.
+    /// The feature's activation at the bold token of each example.
+    pub acts: Decimals,
+    /// How many windows of the corpus each example stands for, itself among them; empty where each is for itself.
+    pub counts: Vec<u32>,
+    /// Tokens of a window before and after the bold one, fewer where the row ends; `None` where windows are whole rows.
+    pub buffer: Option<(u32, u32)>,
+    /// Token ids of all windows, one after another; see [`Sequences::windows`].
     pub token_ids: Vec<u32>,
     /// The feature's logit for each distinct token id of `token_ids`, ascending by id.
     pub token_logits: Decimals,
     /// Activations on the whole of every row that has an example, and effects inside the windows.
-    pub acts: RowActs,
+    pub row_acts: RowActs,
 }
 
 /// A group of examples.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Group {
     /// How its examples were chosen.
     pub kind: GroupKind,
     /// Number of examples.
     pub n_examples: u32,
+    /// Positions of the corpus that the examples were chosen from; `None` where it is not known.
+    pub n_positions: Option<u64>,
 }
 
 /// How the examples of a group were chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum GroupKind {
     /// The positions with the largest activation, largest first.
     Top,
+    /// The positions with the smallest activation of a signed SAE, smallest first.
+    Bottom,
     /// Random positions whose activation lies in an interval.
     Interval {
         /// Lower bound, excluded.
         low: f32,
         /// Upper bound, included.
         high: f32,
-        /// Positions in the interval over all positions, in [0, 1].
-        share: f64,
+    },
+    /// Random positions between two quantiles of the active values.
+    Quantile {
+        /// Lower quantile, in [0, 1].
+        from: f32,
+        /// Upper quantile, in [0, 1].
+        to: f32,
+        /// Smallest activation in the group.
+        low: f32,
+        /// Largest activation in the group.
+        high: f32,
+    },
+    /// Random positions of a token at which the feature is not active, though at other positions of that token it is.
+    Inactive {
+        /// The token at which it is most often active.
+        token_id: u32,
+    },
+    /// Chosen in a way that a newer version knows.
+    Newer {
+        /// Its name.
+        name: String,
     },
 }
 
 /// A feature's activations on some rows: sparse, row by row.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct RowActs {
     /// Rows of the corpus.
     pub rows: Ascending,
-    /// Number of tokens of every row.
+    /// Number of tokens of every row, or of the longest.
     pub row_len: u32,
+    /// Number of tokens of each row; empty where all have `row_len`.
+    pub row_lens: Vec<u32>,
     /// Active positions: `row_len` times the row's index in `rows`, and the position in it.
-    pub places: Ascending,
-    /// Activation at each of `places`, positive; what is less than half the last decimal reads 0.
+    pub active: Ascending,
+    /// Activation at each active position; what is less than half the last decimal reads 0.
     pub acts: Decimals,
-    /// What ablating the feature at some of `places` does to the token after.
+    /// What ablating the feature at some of the active positions does to the token after.
     pub effects: Effects,
 }
 
 /// Effects of ablating a feature at single positions, in nats, as columns.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Effects {
-    /// Which entries of [`RowActs::places`] have an effect stored.
+    /// Which entries of [`RowActs::active`] have an effect stored.
     pub at: Ascending,
     /// Loss with the feature less loss without it, at the next token: negative = the feature helps.
     pub loss: Decimals,
@@ -102,19 +131,40 @@ pub struct Effects {
     pub suppressed_by: Decimals,
 }
 
-/// One example, as the page draws it.
-#[derive(Debug, Clone, PartialEq)]
+wire!(sized Sequences {
+    groups, rows, positions, acts, counts, buffer, token_ids, token_logits, row_acts
+});
+wire!(sized Group { kind, n_examples, n_positions });
+wire!(sized RowActs { rows, row_len, row_lens, active, acts, effects });
+wire!(Effects {
+    at,
+    loss,
+    prob_change,
+    n_hover,
+    hover_tokens,
+    boosted,
+    boosted_by,
+    suppressed,
+    suppressed_by
+});
+
+/// One example.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Example {
     /// Corpus row.
     pub row: u32,
-    /// Position of the bold token.
+    /// Position of the bold token in the row.
     pub position: u32,
+    /// The feature's activation there.
+    pub act: f64,
+    /// How many windows of the corpus it stands for, itself among them.
+    pub count: u32,
     /// Tokens of the window in order.
     pub tokens: Vec<TokenView>,
 }
 
 /// One token under a feature.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TokenView {
     /// Position in the row.
     pub position: u32,
@@ -129,7 +179,7 @@ pub struct TokenView {
 }
 
 /// What ablating a feature at one position does to the token after it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EffectView {
     /// Loss with the feature less loss without, nats.
     pub loss_effect: f64,
@@ -139,6 +189,53 @@ pub struct EffectView {
     pub boosted: Vec<(u32, f64)>,
     /// Tokens made less likely.
     pub suppressed: Vec<(u32, f64)>,
+}
+
+impl GroupKind {
+    /// Name in files.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Top => "top",
+            Self::Bottom => "bottom",
+            Self::Interval { .. } => "interval",
+            Self::Quantile { .. } => "quantile",
+            Self::Inactive { .. } => "inactive",
+            Self::Newer { name } => name,
+        }
+    }
+}
+
+impl Wire for GroupKind {
+    const MIN_BYTES: usize = 2;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.name().to_owned().write(out);
+        write_sized(out, |out| match self {
+            Self::Top | Self::Bottom | Self::Newer { .. } => {}
+            Self::Interval { low, high } => (*low, *high).write(out),
+            Self::Quantile { from, to, low, high } => ((*from, *to), (*low, *high)).write(out),
+            Self::Inactive { token_id } => token_id.write(out),
+        });
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<Self, WireError> {
+        let name = String::read(from)?;
+        let mut body = from.sized()?;
+        Ok(match name.as_str() {
+            "top" => Self::Top,
+            "bottom" => Self::Bottom,
+            "interval" => {
+                let (low, high) = Wire::read(&mut body)?;
+                Self::Interval { low, high }
+            }
+            "quantile" => {
+                let ((from, to), (low, high)) = Wire::read(&mut body)?;
+                Self::Quantile { from, to, low, high }
+            }
+            "inactive" => Self::Inactive { token_id: Wire::read(&mut body)? },
+            _ => Self::Newer { name },
+        })
+    }
 }
 
 impl Sequences {
@@ -151,7 +248,25 @@ impl Sequences {
     /// `n` examples from `first` on, whatever their groups.
     pub fn examples(&self, first: usize, n: usize) -> Vec<Example> {
         let distinct = self.distinct_token_ids();
-        (first..first.saturating_add(n)).map_while(|i| self.example(i, &distinct)).collect()
+        let mut start = 0;
+        let windows = self.windows().map(|window| {
+            let ids = start..start + window.len();
+            start = ids.end;
+            (window, ids)
+        });
+        let chosen = windows.enumerate().skip(first).take(n);
+        chosen.map_while(|(i, (window, ids))| self.example(i, window, ids, &distinct)).collect()
+    }
+
+    /// The positions in its row of each example's window.
+    pub fn windows(&self) -> impl Iterator<Item = Range<u32>> + '_ {
+        self.rows.iter().zip(&self.positions).map(|(&row, &position)| {
+            let end = self.row_acts.len_of(row as usize);
+            self.buffer.map_or(0..end, |(before, after)| {
+                let last = position.saturating_add(after).saturating_add(1);
+                position.saturating_sub(before)..last.min(end)
+            })
+        })
     }
 
     /// The token ids of the windows without repetition, ascending: the keys of `token_logits`.
@@ -162,27 +277,31 @@ impl Sequences {
         ids
     }
 
-    /// Corpus row and position of every example, in order.
-    pub fn places(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        let row = |r: u32| self.acts.rows.get(r as usize).copied();
+    /// Corpus row, and position in it, of every example, in order.
+    pub fn bold_tokens(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let row = |r: u32| self.row_acts.rows.get(r as usize).copied();
         self.rows.iter().zip(&self.positions).filter_map(move |(&r, &position)| Some((row(r)?, position)))
     }
 
-    fn example(&self, i: usize, distinct: &[u32]) -> Option<Example> {
-        let (row, position) = (*self.acts.rows.get(*self.rows.get(i)? as usize)?, *self.positions.get(i)?);
-        let len = self.window_len as usize;
-        let ids = self.token_ids.get(i * len..(i + 1) * len)?;
-        let mut tokens = self.acts.tokens(row, self.start(position)?, ids);
+    /// Token id of every example's bold token, in order.
+    pub fn bold_token_ids(&self) -> impl Iterator<Item = u32> + '_ {
+        let mut start = 0;
+        self.windows().zip(&self.positions).filter_map(move |(window, &position)| {
+            let bold = start + position.checked_sub(window.start)? as usize;
+            start += window.len();
+            self.token_ids.get(bold).copied()
+        })
+    }
+
+    fn example(&self, i: usize, window: Range<u32>, ids: Range<usize>, distinct: &[u32]) -> Option<Example> {
+        let row = *self.row_acts.rows.get(*self.rows.get(i)? as usize)?;
+        let mut tokens = self.row_acts.tokens(row, window.start, self.token_ids.get(ids)?);
         for token in &mut tokens {
             let key = distinct.binary_search(&token.token_id).ok();
             token.logit = key.and_then(|k| self.token_logits.get(k));
         }
-        Some(Example { row, position, tokens })
-    }
-
-    /// First position of the window of an example at `position`.
-    fn start(&self, position: u32) -> Option<u32> {
-        self.before.map_or(Some(0), |before| position.checked_sub(before))
+        let (position, act) = (*self.positions.get(i)?, self.acts.get(i)?);
+        Some(Example { row, position, act, count: self.counts.get(i).copied().unwrap_or(1), tokens })
     }
 
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
@@ -190,21 +309,22 @@ impl Sequences {
         for (what, len) in [("rows", self.rows.len()), ("positions", self.positions.len())] {
             ensure(len as u64 == n, || format!("{n} examples have {len} {what}"))?;
         }
-        let n_tokens = n * u64::from(self.window_len);
+        ensure(self.counts.is_empty() || self.counts.len() as u64 == n, || {
+            format!("{n} examples have {} counts", self.counts.len())
+        })?;
+        ensure(self.counts.iter().all(|count| *count > 0), || "an example stands for no window".into())?;
+        self.acts.validate("activations of examples", self.positions.len())?;
+        let known = self.rows.iter().all(|r| (*r as usize) < self.row_acts.rows.len());
+        ensure(known, || "an example's row has no activations".into())?;
+        self.row_acts.validate()?;
+        let mut examples = self.rows.iter().zip(&self.positions);
+        let inside = examples.all(|(&row, &position)| position < self.row_acts.len_of(row as usize));
+        ensure(inside, || "an example lies outside its row".into())?;
+        let n_tokens: u64 = self.windows().map(|window| u64::from(window.end - window.start)).sum();
         ensure(self.token_ids.len() as u64 == n_tokens, || {
             format!("windows have {} token ids, expected {n_tokens}", self.token_ids.len())
         })?;
-        let known = self.rows.iter().all(|r| (*r as usize) < self.acts.rows.len());
-        ensure(known, || "an example's row has no activations".into())?;
-        let inside = self.positions.iter().all(|&position| {
-            self.start(position).is_some_and(|start| {
-                let end = u64::from(start) + u64::from(self.window_len);
-                position - start < self.window_len && end <= u64::from(self.acts.row_len)
-            })
-        });
-        ensure(inside, || "an example lies outside its window, or its window outside its row".into())?;
-        self.token_logits.validate("token logits", self.distinct_token_ids().len())?;
-        self.acts.validate()
+        self.token_logits.validate("token logits", self.distinct_token_ids().len())
     }
 }
 
@@ -213,11 +333,11 @@ impl RowActs {
     pub fn tokens(&self, row: u32, start: u32, ids: &[u32]) -> Vec<TokenView> {
         let first = self.rows.binary_search(&row).ok().map(|r| r as u32 * self.row_len + start);
         // The entry that the walk stands at, beginning with the position before the first token.
-        let mut next = first.map_or(self.places.len(), |first| {
-            self.places.partition_point(|place| *place < first - u32::from(start > 0))
+        let mut next = first.map_or(self.active.len(), |first| {
+            self.active.partition_point(|active| *active < first - u32::from(start > 0))
         });
-        let mut active_at = |place: u32| {
-            let here = (self.places.get(next) == Some(&place)).then_some(next);
+        let mut active_at = |at: u32| {
+            let here = (self.active.get(next) == Some(&at)).then_some(next);
             next += usize::from(here.is_some());
             here
         };
@@ -232,21 +352,39 @@ impl RowActs {
         (0..self.row_len.saturating_sub(start)).zip(ids).map(token).collect()
     }
 
+    /// The activation at `position` of the row with index `r` in `rows`; 0 where inactive.
+    pub fn act_at(&self, r: u32, position: u32) -> f64 {
+        let at = r.saturating_mul(self.row_len).saturating_add(position);
+        self.active.binary_search(&at).ok().and_then(|e| self.acts.get(e)).unwrap_or(0.0)
+    }
+
+    /// Number of tokens of the row with index `r` in `rows`.
+    fn len_of(&self, r: usize) -> u32 {
+        self.row_lens.get(r).copied().unwrap_or(self.row_len)
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
-        let n_places = (self.rows.len() as u64).saturating_mul(u64::from(self.row_len));
-        ensure(u32::try_from(n_places).is_ok(), || {
+        let n_cells = (self.rows.len() as u64).saturating_mul(u64::from(self.row_len));
+        ensure(u32::try_from(n_cells).is_ok(), || {
             format!("{} rows of {} tokens are too many", self.rows.len(), self.row_len)
         })?;
-        ensure(self.places.last().is_none_or(|last| u64::from(*last) < n_places), || {
+        ensure(self.row_lens.is_empty() || self.row_lens.len() == self.rows.len(), || {
+            format!("{} rows have {} lengths", self.rows.len(), self.row_lens.len())
+        })?;
+        let longest = self.row_lens.iter().max().copied().unwrap_or(self.row_len);
+        ensure(longest <= self.row_len, || {
+            format!("a row has {longest} tokens, the longest {}", self.row_len)
+        })?;
+        ensure(self.active.last().is_none_or(|last| u64::from(*last) < n_cells), || {
             format!("an active position lies outside {} rows of {} tokens", self.rows.len(), self.row_len)
         })?;
-        self.acts.validate("activations", self.places.len())?;
-        self.effects.validate(self.places.len())
+        self.acts.validate("activations", self.active.len())?;
+        self.effects.validate(self.active.len())
     }
 }
 
 impl Effects {
-    /// The effect stored for entry `e` of [`RowActs::places`].
+    /// The effect stored for entry `e` of [`RowActs::active`].
     fn of_entry(&self, e: usize) -> Option<EffectView> {
         let i = self.at.binary_search(&u32::try_from(e).ok()?).ok()?;
         Some(EffectView {

@@ -5,22 +5,23 @@
 //! part of a character (`\xe2\x80`). In a sequence whose tokens make the whole character, that is shown instead of its
 //! bytes: Chinese is to be read, not decoded. Markup is the page's business: text is never markup there.
 
-use postcard_schema::Schema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
-    bundle::Checked,
     error::{Invalid, ensure},
+    wire::wire,
 };
 
 /// The tokens of the model's vocabulary.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, Schema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Vocab {
     /// End of each token's bytes in `bytes`, by token id.
     pub ends: Vec<u32>,
     /// Bytes of all tokens, one after another.
     pub bytes: Vec<u8>,
 }
+
+wire!(Vocab { ends, bytes });
 
 /// A character that several tokens make together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +139,8 @@ fn is_invisible(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-impl Checked for Vocab {
-    fn validate(&self) -> Result<(), Invalid> {
+impl Vocab {
+    pub(crate) fn validate(&self) -> Result<(), Invalid> {
         let end = self.ends.last().map_or(0, |e| *e as usize);
         ensure(self.ends.is_sorted() && end == self.bytes.len(), || {
             format!("tokens end at byte {end} of {}", self.bytes.len())

@@ -50,13 +50,16 @@ pub fn agree(a: &[Feature], b: &[Feature], tolerance: f64) {
 fn agree_in_numbers(a: &Feature, b: &Feature, tolerance: f64) {
     let close = |what: &str, a: f64, b: f64| close(what, (a, b), tolerance);
     assert_eq!(a.stats.n_active, b.stats.n_active, "feature {}", a.feature);
-    close("density", a.stats.density, b.stats.density);
+    both("density", a.stats.density, b.stats.density, |a, b| close("density", a, b));
     close("maximum", a.stats.max.into(), b.stats.max.into());
-    close("mean", a.stats.mean, b.stats.mean);
-    close("standard deviation", a.stats.std, b.stats.std);
-    close("skewness", a.stats.skewness, b.stats.skewness);
-    close("kurtosis", a.stats.kurtosis, b.stats.kurtosis);
-    quantiles(&a.quantiles, &b.quantiles, tolerance);
+    close("minimum", a.stats.min.into(), b.stats.min.into());
+    both("moments", a.stats.moments, b.stats.moments, |a, b| {
+        close("mean", a.mean, b.mean);
+        close("standard deviation", a.std, b.std);
+        close("skewness", a.skewness, b.skewness);
+        close("kurtosis", a.kurtosis, b.kurtosis);
+    });
+    both("quantiles", a.quantiles.as_ref(), b.quantiles.as_ref(), |a, b| quantiles(a, b, tolerance));
     for (a, b) in [(&a.acts_histogram, &b.acts_histogram), (&a.logits_histogram, &b.logits_histogram)] {
         both("histogram", a.as_ref(), b.as_ref(), |a, b| histogram(a, b, tolerance));
     }
@@ -85,9 +88,9 @@ fn quantiles(a: &Quantiles, b: &Quantiles, tolerance: f64) {
 fn histogram(a: &Histogram, b: &Histogram, tolerance: f64) {
     close("histogram's start", (a.min.into(), b.min.into()), tolerance);
     close("histogram's end", (a.max.into(), b.max.into()), tolerance);
-    let total = |h: &Histogram| h.counts.iter().map(|n| u64::from(*n)).sum::<u64>();
+    let total = |h: &Histogram| h.counts.iter().sum::<u64>();
     assert_eq!(total(a), total(b), "values in a histogram");
-    let moved: u64 = same_length("bins", &a.counts, &b.counts).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    let moved: u64 = same_length("bins", &a.counts, &b.counts).map(|(a, b)| a.abs_diff(*b)).sum();
     assert!(moved <= 4 + total(a) / 10, "{moved} of {} values are in other bins", total(a));
 }
 
@@ -115,11 +118,12 @@ fn logits(a: &LogitsTable, b: &LogitsTable, tolerance: f64) {
 fn examples(a: &Sequences, b: &Sequences, tolerance: f64) -> Vec<(Example, Example)> {
     for (a, b) in same_length("groups", &a.groups, &b.groups) {
         assert_eq!(a.n_examples, b.n_examples, "examples of a group");
-        match (a.kind, b.kind) {
+        assert_eq!(a.n_positions.is_some(), b.n_positions.is_some(), "positions of a group");
+        match (&a.kind, &b.kind) {
             (GroupKind::Top, GroupKind::Top) => {}
-            (GroupKind::Interval { low, high, .. }, GroupKind::Interval { low: low_b, high: high_b, .. }) => {
-                close("lower bound", (low.into(), low_b.into()), tolerance);
-                close("upper bound", (high.into(), high_b.into()), tolerance);
+            (GroupKind::Interval { low, high }, GroupKind::Interval { low: low_b, high: high_b }) => {
+                close("lower bound", ((*low).into(), (*low_b).into()), tolerance);
+                close("upper bound", ((*high).into(), (*high_b).into()), tolerance);
             }
             kinds => panic!("groups of other kinds: {kinds:?}"),
         }
@@ -129,6 +133,7 @@ fn examples(a: &Sequences, b: &Sequences, tolerance: f64) -> Vec<(Example, Examp
 }
 
 fn agree_in_tokens(a: &Example, b: &Example, tolerance: f64) {
+    close_in_decimals("activation of an example", (a.act, b.act), tolerance, DECIMALS);
     for (a, b) in same_length("tokens", &a.tokens, &b.tokens) {
         assert_eq!((a.position, a.token_id), (b.position, b.token_id));
         close_in_decimals("activation", (a.act, b.act), tolerance, DECIMALS);
@@ -180,15 +185,15 @@ mod tests {
     /// What changes a feature, and its name.
     type Change = (&'static str, fn(&mut Feature));
 
-    const CHANGES: [Change; 16] = [
-        ("one active position more", |f| f.stats.n_active += 1),
+    const CHANGES: [Change; 17] = [
+        ("one active position more", |f| f.stats.n_active = f.stats.n_active.map(|n| n + 1)),
         ("another maximum", |f| f.stats.max *= 1.01),
-        ("another mean", |f| f.stats.mean += 0.1),
-        ("zeros among the quantiles", |f| f.quantiles.n_zeros += 1),
+        ("another mean", |f| f.stats.moments.as_mut().unwrap().mean += 0.1),
+        ("zeros among the quantiles", |f| f.quantiles.as_mut().unwrap().n_zeros += 1),
         ("a quantile fewer", |f| {
-            f.quantiles.steps.cells.pop();
+            f.quantiles.as_mut().unwrap().steps.cells.pop();
         }),
-        ("other quantiles", |f| f.quantiles.steps.cells[0] += 100),
+        ("other quantiles", |f| f.quantiles.as_mut().unwrap().steps.cells[0] += 100),
         ("no correlated neurons", |f| f.tables.correlated_neurons = Some(Vec::new())),
         ("no table of features", |f| f.tables.correlated_features = None),
         ("an aligned neuron fewer", |f| {
@@ -202,8 +207,9 @@ mod tests {
         }),
         ("another logit", |f| f.logits_table.as_mut().unwrap().top[0].logit += 0.1),
         ("no examples", |f| f.sequences = Some(Sequences::default())),
+        ("another activation of an example", |f| f.sequences.as_mut().unwrap().acts.cells[0] += 100),
         ("other activations", |f| {
-            let acts = &mut f.sequences.as_mut().unwrap().acts.acts.cells;
+            let acts = &mut f.sequences.as_mut().unwrap().row_acts.acts.cells;
             for act in acts {
                 *act += 100;
             }
@@ -221,7 +227,7 @@ mod tests {
                 && catch_unwind(AssertUnwindSafe(|| agree(other, &all, 1e-4))).is_err()
         };
         assert!(differs(&all[1..]), "a feature fewer");
-        let alive = all.iter().position(|f| f.stats.n_active > 0).unwrap();
+        let alive = all.iter().position(|f| !f.stats.is_dead()).unwrap();
         for (name, change) in CHANGES {
             let mut other = all.clone();
             change(&mut other[alive]);

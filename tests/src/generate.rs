@@ -13,14 +13,18 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::Context;
 use serde_json::json;
 use shared::{
-    bundle::{Encoding, encode},
+    bundle::encode,
     corpus::CorpusChunk,
     feature::{Feature, FeatureBlock},
     index::FeatureIndex,
     labels::Labels,
+    layers::LABELS,
     layout::Layout,
     manifest::{BlockInfo, FileInfo, MAJOR, MINOR, Manifest},
+    paths,
     prompt::PromptIndex,
+    quantiles::Quantiles,
+    wire::Wire,
 };
 
 use prompt::Known;
@@ -38,7 +42,6 @@ const D_IN: usize = 512;
 const FEATURES_PER_BLOCK: u32 = 32;
 /// Features beyond these appear in no prompt, so that large bundles stay quick to make.
 const N_PROMPT_FEATURES: u32 = 512;
-const ENCODING: Encoding = Encoding::Postcard;
 
 /// The text as features see it.
 struct Corpus {
@@ -87,8 +90,8 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn write<T: serde::Serialize>(&mut self, value: &T, path: String) -> anyhow::Result<()> {
-        let (info, bytes) = encode(value, path, ENCODING)?;
+    fn write<T: Wire>(&mut self, value: &T, path: String) -> anyhow::Result<()> {
+        let (info, bytes) = encode(value, path)?;
         let file = self.folder.join(&info.path);
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent)?;
@@ -115,25 +118,25 @@ pub fn generate_with_rows(folder: &Path, n_features: u32, seed: u64, seq_len: us
     let token_ids = text.token_ids.clone();
     let corpus = Corpus { token_ids, seq_len, positions_of, n_features: n_features as usize };
     let mut writer = Writer { folder, files: Vec::new() };
-    writer.write(&text.vocab, ENCODING.vocab_path())?;
+    writer.write(&text.vocab, paths::VOCAB.to_owned())?;
     for (i, rows) in corpus.token_ids.chunks(CHUNK_TOKENS).enumerate() {
         let first_row = (i * CHUNK_TOKENS / seq_len) as u32;
         let n_rows = (rows.len() / seq_len) as u32;
         let documents = (first_row..first_row + n_rows).map(|row| row / ROWS_PER_DOCUMENT).collect();
         let chunk = CorpusChunk { first_row, seq_len: seq_len as u32, token_ids: rows.to_vec(), documents };
-        writer.write(&chunk, ENCODING.corpus_path(i))?;
+        writer.write(&chunk, paths::chunk(i))?;
     }
     let (index, known) = write_features(&mut writer, &corpus, n_features, seed)?;
-    writer.write(&index, ENCODING.index_path())?;
+    writer.write(&index, paths::INDEX.to_owned())?;
     let mut texts = Vec::new();
     for (i, line) in [3, 0, 6, 10].into_iter().enumerate() {
         let prompt = prompt::prompt(&text.lines[line], &text.vocab, &known, &mut rng);
         texts.push(prompt.text.clone());
-        writer.write(&prompt, ENCODING.prompt_path(i))?;
+        writer.write(&prompt, paths::prompt(i))?;
     }
     let n_prompts = texts.len();
-    writer.write(&PromptIndex { texts }, ENCODING.prompt_index_path())?;
-    writer.write(&labels(&index, &text), ENCODING.labels_path())?;
+    writer.write(&PromptIndex { texts }, paths::PROMPTS.to_owned())?;
+    writer.write(&labels(&index, &text), LABELS.path())?;
     let n_dead = index.max.iter().filter(|m| **m == 0.0).count();
     let manifest = manifest(&writer.files, &corpus, n_prompts, n_dead, seed)?;
     fs::write(folder.join("manifest.json"), manifest.to_json()?)?;
@@ -159,12 +162,12 @@ fn write_features(
         triggers.sort_by(|a, b| b.1.total_cmp(&a.1));
         enter(&mut index, &shown, &triggers);
         if f < N_PROMPT_FEATURES {
-            let quantiles = shown.quantiles.values();
+            let quantiles = shown.quantiles.as_ref().map(Quantiles::values).unwrap_or_default();
             known.push(Known { feature: f, triggers, quantiles, logits });
         }
         block.features.push(shown);
         if block.features.len() as u32 == FEATURES_PER_BLOCK || f + 1 == n_features {
-            let path = ENCODING.block_path((f / FEATURES_PER_BLOCK) as usize);
+            let path = paths::block((f / FEATURES_PER_BLOCK) as usize);
             writer.write(&std::mem::take(&mut block), path)?;
         }
     }
@@ -185,12 +188,13 @@ fn labels(index: &FeatureIndex, text: &Text) -> Labels {
 
 fn enter(index: &mut FeatureIndex, f: &Feature, triggers: &[(u32, f32)]) {
     index.features.push(f.feature);
-    index.density.push(f.stats.density as f32);
+    let moments = f.stats.moments.unwrap_or_default();
+    index.density.push(f.stats.density.unwrap_or_default() as f32);
     index.max.push(f.stats.max);
-    index.mean.push(f.stats.mean as f32);
-    index.std.push(f.stats.std as f32);
-    index.skewness.push(f.stats.skewness as f32);
-    index.kurtosis.push(f.stats.kurtosis as f32);
+    index.mean.push(moments.mean as f32);
+    index.std.push(moments.std as f32);
+    index.skewness.push(moments.skewness as f32);
+    index.kurtosis.push(moments.kurtosis as f32);
     index.active_tokens.push(triggers.iter().take(5).map(|(t, _)| *t).collect());
     let top = f.logits_table.as_ref().map(|t| t.top.iter().take(5).map(|l| l.token_id).collect());
     index.logit_tokens.push(top.unwrap_or_default());
@@ -225,17 +229,18 @@ fn manifest(
         "dataset": { "name": "synthetic lines", "n_rows": N_TOKENS / seq_len, "seq_len": seq_len, "prepend_bos": false,
                      "shuffled": true, "sha256": "0".repeat(64),
                      "files": [{ "name": "lines.txt", "first_document": 0 }] },
-        "run": { "device": "cpu", "dtype": "f32", "batch_rows": 32, "seed": seed,
+        "run": { "device": "cpu", "dtype": "f32", "sae_dtype": "f32", "effects": "direct", "batch_rows": 32, "seed": seed,
                  "center_writing_weights": false },
         "features": [{ "start": 0, "end": n_features }],
         "layouts": { "feature": Layout::default_feature(), "prompt": Layout::default_prompt() },
-        "health": { "l0": 9.25, "n_dead": n_dead, "n_measured": N_TOKENS, "explained_variance": 0.871,
+        "health": { "l0": 9.25, "n_l0": N_TOKENS, "n_dead": n_dead, "n_dead_measured": N_TOKENS,
+                    "n_features": n_features, "n_measured": N_TOKENS, "explained_variance": 0.871,
                     "loss": 3.412, "loss_reconstructed": 3.561, "loss_zeroed": 5.207,
                     "acts_norm": 8.4, "reconstruction_norm": 7.9, "decoder_norm": 1.0 },
         "n_prompts": n_prompts,
-        "encoding": ENCODING,
         "rows_per_chunk": CHUNK_TOKENS / seq_len,
         "blocks": blocks,
+        "layers": [LABELS.info()],
         "files": files,
     }))?)
 }

@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context as _, Result};
 use compute::bundle::Bundle;
 use harness::project::Project;
-use shared::feature::{Feature, FeatureBlock};
+use shared::{
+    feature::{Feature, FeatureBlock},
+    paths,
+};
 
 /// A file or folder of the demo.
 pub fn demo(name: &str) -> PathBuf {
@@ -47,7 +50,7 @@ pub fn few_rows(out: &Path, more: &[&str]) -> Vec<String> {
 /// All features of a bundle, in order.
 pub fn features(bundle: &Path) -> Result<Vec<Feature>> {
     let bundle = Bundle::open(bundle)?;
-    let block = |i| bundle.file::<FeatureBlock>(&bundle.manifest.encoding.block_path(i));
+    let block = |i| bundle.file::<FeatureBlock>(&paths::block(i));
     let blocks: Vec<FeatureBlock> = (0..bundle.manifest.blocks.len()).map(block).collect::<Result<_>>()?;
     Ok(blocks.into_iter().flat_map(|block| block.features).collect())
 }

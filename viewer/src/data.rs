@@ -22,6 +22,7 @@ use shared::{
     index::FeatureIndex,
     labels::Labels,
     manifest::Manifest,
+    paths,
     prompt::{Prompt, PromptIndex},
     vocab::Vocab,
 };
@@ -72,9 +73,9 @@ impl Shown {
         &self.block.features[self.at]
     }
 
-    /// Its largest activation.
+    /// The largest size of its activations.
     pub fn max_act(&self) -> f64 {
-        self.feature().stats.max.into()
+        self.feature().stats.max_size().into()
     }
 }
 
@@ -97,30 +98,30 @@ impl Bundle {
 
     /// Token texts.
     pub fn vocab(self: &Arc<Self>) -> impl Future<Output = Result<Arc<Vocab>, DataError>> + use<> {
-        self.read(&self.kept.vocab, 0, self.manifest.encoding.vocab_path())
+        self.read(&self.kept.vocab, 0, paths::VOCAB.to_owned())
     }
 
     /// The table over all features.
     pub fn index(self: &Arc<Self>) -> impl Future<Output = Result<Arc<FeatureIndex>, DataError>> + use<> {
-        self.read(&self.kept.index, 0, self.manifest.encoding.index_path())
+        self.read(&self.kept.index, 0, paths::INDEX.to_owned())
     }
 
     /// The labels of features, of a bundle that has them.
     pub fn labels(self: &Arc<Self>) -> impl Future<Output = Result<Arc<Labels>, DataError>> + use<> {
-        self.read(&self.kept.labels, 0, self.manifest.encoding.labels_path())
+        self.read(&self.kept.labels, 0, self.manifest.labels_path())
     }
 
     /// The list of prompts.
     pub fn prompt_index(
         self: &Arc<Self>,
     ) -> impl Future<Output = Result<Arc<PromptIndex>, DataError>> + use<> {
-        self.read(&self.kept.prompt_index, 0, self.manifest.encoding.prompt_index_path())
+        self.read(&self.kept.prompt_index, 0, paths::PROMPTS.to_owned())
     }
 
     /// Prompt `i`.
     pub fn prompt(self: &Arc<Self>, i: u32) -> impl Future<Output = Result<Arc<Prompt>, DataError>> + use<> {
         let i = i as usize;
-        self.read(&self.kept.prompts, i, self.manifest.encoding.prompt_path(i))
+        self.read(&self.kept.prompts, i, paths::prompt(i))
     }
 
     /// Everything that `feature`'s page shows.
@@ -136,8 +137,12 @@ impl Bundle {
 
     /// All token ids of corpus row `row`, and the document it begins in, where that is known.
     pub async fn row(self: Arc<Self>, row: u32) -> Result<(Vec<u32>, Option<u32>), DataError> {
-        let i = (row / self.manifest.rows_per_chunk) as usize;
-        let path = self.manifest.encoding.corpus_path(i);
+        let no_corpus = || BundleError::Missing {
+            what: "corpus".to_owned(),
+            have: "it was made without the text around its examples".to_owned(),
+        };
+        let i = self.manifest.chunk_of(row).ok_or_else(no_corpus)?;
+        let path = paths::chunk(i);
         let chunk: Arc<CorpusChunk> = self.read(&self.kept.chunks, i, path.clone()).await?;
         let missing = || BundleError::Invalid { reason: format!("row {row} is missing"), path };
         let ids = chunk.row(row).ok_or_else(missing)?.to_vec();
@@ -147,7 +152,7 @@ impl Bundle {
     /// Size of the file that holds `feature`, compressed; 0 where the bundle has none.
     pub fn size_of(&self, feature: u32) -> u64 {
         let Ok(block) = self.manifest.block_of(feature) else { return 0 };
-        let path = self.manifest.encoding.block_path(block);
+        let path = paths::block(block);
         self.manifest.files.iter().find(|file| file.path == path).map_or(0, |file| file.bytes)
     }
 
@@ -190,7 +195,7 @@ impl Bundle {
         self: &Arc<Self>,
         i: usize,
     ) -> impl Future<Output = Result<Arc<FeatureBlock>, DataError>> + use<> {
-        self.read(&self.kept.blocks, i, self.manifest.encoding.block_path(i))
+        self.read(&self.kept.blocks, i, paths::block(i))
     }
 
     fn read<T: Checked + 'static>(

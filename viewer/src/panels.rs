@@ -49,19 +49,19 @@ fn column_view(column: &Column, shown: &Shown, marks: Marks) -> impl IntoView + 
         Some(Component::FeatureTables(_)) => "column column-tables",
         _ => "column column-plots",
     };
-    let components =
-        column.components.iter().map(|c| component_view(*c, shown.clone(), marks)).collect_view();
+    let components = column.components.iter().map(|c| component_view(c, shown.clone(), marks)).collect_view();
     let width = column.width.map(|px| format!("{px}px"));
     view! { <div class=kind class:column-sized=width.is_some() style:width=width>{components}</div> }
 }
 
-fn component_view(component: Component, shown: Shown, marks: Marks) -> AnyView {
-    let panel = match component {
+fn component_view(component: &Component, shown: Shown, marks: Marks) -> AnyView {
+    let panel = match component.clone() {
         Component::FeatureTables(options) => view! { <FeatureTables shown options /> }.into_any(),
         Component::ActsHistogram(_) => view! { <ActsHistogram shown marks /> }.into_any(),
         Component::LogitsTable(options) => view! { <LogitsTable shown options marks /> }.into_any(),
         Component::LogitsHistogram(_) => view! { <LogitsHistogram shown marks /> }.into_any(),
         Component::Sequences(options) => view! { <Sequences shown options marks /> }.into_any(),
+        Component::Newer(_) => return newer(component.name()),
     };
     // What the button does is in www/figures.js.
     view! {
@@ -71,6 +71,12 @@ fn component_view(component: Component, shown: Shown, marks: Marks) -> AnyView {
         </div>
     }
     .into_any()
+}
+
+/// A component that this page does not know.
+fn newer(name: &str) -> AnyView {
+    let note = format!("“{name}” was made by a newer version: open the bundle with a newer page to see it.");
+    view! { <section class="panel" data-panel="newer"><p class="note">{note}</p></section> }.into_any()
 }
 
 /// A component that the bundle holds no data for.

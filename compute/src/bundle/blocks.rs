@@ -3,11 +3,13 @@
 use anyhow::Result;
 use rayon::prelude::*;
 use shared::{
-    bundle::{Encoding, encode},
+    bundle::encode,
     feature::{Feature, FeatureBlock},
     index::FeatureIndex,
     manifest::{BlockInfo, FileInfo},
+    paths,
     sequence::GroupKind,
+    wire::Wire as _,
 };
 
 /// Uncompressed size at which a block of features is closed: about 256 KB compressed.
@@ -34,9 +36,13 @@ pub struct Blocks {
 
 impl Blocks {
     /// Takes features, which follow those taken before; gives back the blocks that they fill, encoded.
-    pub fn push(&mut self, features: Vec<Feature>, encoding: Encoding) -> Result<Vec<EncodedFile>> {
-        let sizes: Vec<usize> =
-            features.par_iter().map(|f| Ok(postcard::to_stdvec(f)?.len())).collect::<Result<_>>()?;
+    pub fn push(&mut self, features: Vec<Feature>) -> Result<Vec<EncodedFile>> {
+        let size = |feature: &Feature| {
+            let mut bytes = Vec::new();
+            feature.write(&mut bytes);
+            bytes.len()
+        };
+        let sizes: Vec<usize> = features.par_iter().map(size).collect();
         let mut full = Vec::new();
         for (feature, size) in features.into_iter().zip(sizes) {
             self.enter(&feature);
@@ -47,37 +53,38 @@ impl Blocks {
             self.filled += size;
             self.open.features.push(feature);
         }
-        self.encode(&full, encoding)
+        self.encode(&full)
     }
 
     /// The last block, encoded; none where there is no feature.
-    pub fn last(&mut self, encoding: Encoding) -> Result<Vec<EncodedFile>> {
+    pub fn last(&mut self) -> Result<Vec<EncodedFile>> {
         let last = std::mem::take(&mut self.open);
         let blocks: &[FeatureBlock] = if last.features.is_empty() { &[] } else { &[last] };
-        self.encode(blocks, encoding)
+        self.encode(blocks)
     }
 
-    fn encode(&mut self, blocks: &[FeatureBlock], encoding: Encoding) -> Result<Vec<EncodedFile>> {
+    fn encode(&mut self, blocks: &[FeatureBlock]) -> Result<Vec<EncodedFile>> {
         let first = self.infos.len();
         for block in blocks {
             if let (Some(first), Some(last)) = (block.features.first(), block.features.last()) {
                 self.infos.push(BlockInfo { first: first.feature, last: last.feature });
             }
         }
-        let encode = |(i, block)| Ok(encode(block, encoding.block_path(first + i), encoding)?);
+        let encode = |(i, block)| Ok(encode(block, paths::block(first + i))?);
         blocks.par_iter().enumerate().map(encode).collect()
     }
 
     fn enter(&mut self, feature: &Feature) {
         let (index, stats) = (&mut self.index, &feature.stats);
-        self.n_dead += u32::from(stats.n_active == 0);
+        self.n_dead += u32::from(stats.is_dead());
         index.features.push(feature.feature);
-        index.density.push(stats.density as f32);
+        let known = |value: Option<f64>| value.map_or(f32::NAN, |value| value as f32);
+        index.density.push(known(stats.density));
         index.max.push(stats.max);
-        index.mean.push(stats.mean as f32);
-        index.std.push(stats.std as f32);
-        index.skewness.push(stats.skewness as f32);
-        index.kurtosis.push(stats.kurtosis as f32);
+        index.mean.push(known(stats.moments.map(|m| m.mean)));
+        index.std.push(known(stats.moments.map(|m| m.std)));
+        index.skewness.push(known(stats.moments.map(|m| m.skewness)));
+        index.kurtosis.push(known(stats.moments.map(|m| m.kurtosis)));
         index.active_tokens.push(active_tokens(feature));
         index.logit_tokens.push(logit_tokens(feature));
     }
@@ -86,14 +93,9 @@ impl Blocks {
 /// Distinct bold tokens of the top examples.
 fn active_tokens(feature: &Feature) -> Vec<u32> {
     let Some(sequences) = &feature.sequences else { return Vec::new() };
-    let n_top =
-        sequences.groups.iter().find(|g| g.kind == GroupKind::Top).map_or(0, |g| g.n_examples as usize);
-    let bold = |i: usize| {
-        let offset = sequences.before.unwrap_or(sequences.positions[i]);
-        sequences.token_ids[i * sequences.window_len as usize + offset as usize]
-    };
+    let n_top = sequences.groups.first().filter(|g| g.kind == GroupKind::Top).map_or(0, |g| g.n_examples);
     let mut tokens = Vec::new();
-    for token in (0..n_top).map(bold) {
+    for token in sequences.bold_token_ids().take(n_top as usize) {
         if !tokens.contains(&token) && tokens.len() < INDEX_TOKENS {
             tokens.push(token);
         }

@@ -9,7 +9,9 @@ use anyhow::{Context, Result};
 use shared::{
     bundle::{Checked, decode},
     labels::Labels,
+    layers::LABELS,
     manifest::Manifest,
+    paths,
     vocab::Vocab,
 };
 
@@ -28,16 +30,16 @@ impl Bundle {
     pub fn open(folder: &Path) -> Result<Self> {
         let manifest = read_manifest(folder)?;
         let mut bundle = Self { folder: folder.to_owned(), manifest, vocab: Vocab::default() };
-        bundle.vocab = bundle.file(&bundle.manifest.encoding.vocab_path())?;
+        bundle.vocab = bundle.file(paths::VOCAB)?;
         Ok(bundle)
     }
 
     /// Its labels; none where it has no such file.
     pub fn labels(&self) -> Result<Labels> {
-        if !self.manifest.has_labels() {
+        if !self.manifest.has_layer(&LABELS) {
             return Ok(Labels::default());
         }
-        self.file(&self.manifest.encoding.labels_path())
+        self.file(&self.manifest.labels_path())
     }
 
     /// Reads and checks the file at `path` inside the bundle.

@@ -7,15 +7,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 use shared::{
-    bundle::{Encoding, encode},
+    bundle::encode,
     corpus::CorpusChunk,
     feature::Feature,
     labels::Labels,
+    layers::{LABELS, LayerInfo},
     manifest::{BlockInfo, FileInfo, Manifest},
+    paths,
     prompt::{Prompt, PromptIndex},
     vocab::Vocab,
+    wire::Wire,
 };
 use tempfile::TempDir;
 
@@ -34,14 +36,14 @@ pub fn rows_per_chunk(seq_len: usize) -> usize {
 pub struct BundleWriter {
     folder: TempDir,
     out: PathBuf,
-    encoding: Encoding,
     blocks: Blocks,
+    layers: Vec<LayerInfo>,
     files: Vec<FileInfo>,
 }
 
 impl BundleWriter {
     /// Begins a bundle that will be at `out`.
-    pub fn new(out: &Path, encoding: Encoding) -> Result<Self> {
+    pub fn new(out: &Path) -> Result<Self> {
         // The name is chosen first, so that an interrupt finds the folder whenever it comes.
         let name = format!(".sae-vis-partial-{:016x}", rand::random::<u64>());
         clean_up_when_interrupted(parent(out).join(&name))?;
@@ -49,12 +51,13 @@ impl BundleWriter {
             tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(parent(out)).with_context(
                 || format!("could not write to the output's folder ({})", parent(out).display()),
             )?;
-        Ok(Self { folder, out: out.to_owned(), encoding, blocks: Blocks::default(), files: Vec::new() })
+        let (blocks, layers, files) = (Blocks::default(), Vec::new(), Vec::new());
+        Ok(Self { folder, out: out.to_owned(), blocks, layers, files })
     }
 
     /// Writes the vocabulary.
     pub fn vocab(&mut self, vocab: &Vocab) -> Result<()> {
-        self.add(self.encoding.vocab_path(), vocab)
+        self.add(paths::VOCAB, vocab)
     }
 
     /// Writes the corpus in chunks.
@@ -72,36 +75,37 @@ impl BundleWriter {
                 token_ids: token_ids.to_vec(),
                 documents: documents.get(first_row..end).unwrap_or_default().to_vec(),
             };
-            self.add(self.encoding.corpus_path(i), &chunk)?;
+            self.add(&paths::chunk(i), &chunk)?;
         }
         Ok(())
     }
 
     /// Takes features, which follow those taken before, and writes the blocks that they fill.
     pub fn features(&mut self, features: Vec<Feature>) -> Result<()> {
-        let full = self.blocks.push(features, self.encoding)?;
+        let full = self.blocks.push(features)?;
         full.into_iter().try_for_each(|file| self.add_encoded(file))
     }
 
     /// Writes the last block of features and their index.
     pub fn end_of_features(&mut self) -> Result<()> {
-        let last = self.blocks.last(self.encoding)?;
+        let last = self.blocks.last()?;
         last.into_iter().try_for_each(|file| self.add_encoded(file))?;
-        let index = encode(&self.blocks.index, self.encoding.index_path(), self.encoding)?;
+        let index = encode(&self.blocks.index, paths::INDEX.to_owned())?;
         self.add_encoded(index)
     }
 
     /// Writes the prompts and their list.
     pub fn prompts(&mut self, prompts: &[Prompt]) -> Result<()> {
         let texts = prompts.iter().map(|p| p.text.clone()).collect();
-        self.add(self.encoding.prompt_index_path(), &PromptIndex { texts })?;
+        self.add(paths::PROMPTS, &PromptIndex { texts })?;
         let mut numbered = prompts.iter().enumerate();
-        numbered.try_for_each(|(i, prompt)| self.add(self.encoding.prompt_path(i), prompt))
+        numbered.try_for_each(|(i, prompt)| self.add(&paths::prompt(i), prompt))
     }
 
     /// Writes the labels of features.
     pub fn labels(&mut self, labels: &Labels) -> Result<()> {
-        self.add(self.encoding.labels_path(), labels)
+        self.layers.push(LABELS.info());
+        self.add(&LABELS.path(), labels)
     }
 
     /// First and last feature of every block.
@@ -114,13 +118,18 @@ impl BundleWriter {
         self.blocks.n_dead
     }
 
+    /// Layers written so far.
+    pub fn layers(&self) -> &[LayerInfo] {
+        &self.layers
+    }
+
     /// Files written so far.
     pub fn files(&self) -> &[FileInfo] {
         &self.files
     }
 
-    fn add<T: Serialize>(&mut self, path: String, value: &T) -> Result<()> {
-        let encoded = encode(value, path, self.encoding)?;
+    fn add<T: Wire>(&mut self, path: &str, value: &T) -> Result<()> {
+        let encoded = encode(value, path.to_owned())?;
         self.add_encoded(encoded)
     }
 

@@ -59,7 +59,7 @@ impl CheckArgs {
         let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };
         let report = Report {
             loss_recovered: health.loss_recovered(),
-            dead_share: f64::from(health.n_dead) / input.sae_config.d_sae as f64,
+            dead_share: f64::from(health.n_dead.unwrap_or_default()) / input.sae_config.d_sae as f64,
             fits,
             verdict: verdict(&input, &health, better),
             health,
@@ -73,7 +73,8 @@ impl CheckArgs {
         let h = &report.health;
         writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
         writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.name)?;
-        writeln!(out, "L0                      {:.2} of {} features", h.l0, input.sae_config.d_sae)?;
+        let l0 = h.l0.unwrap_or_default();
+        writeln!(out, "L0                      {l0:.2} of {} features", input.sae_config.d_sae)?;
         writeln!(out, "never active            {:.1} % on these tokens", 100.0 * report.dead_share)?;
         writeln!(out, "explained variance      {}", number(h.explained_variance))?;
         writeln!(out, "loss                    {} nats a token", number(h.loss))?;

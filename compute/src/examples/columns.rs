@@ -19,7 +19,7 @@ use crate::{
 pub struct ExampleRows {
     rows: Vec<u32>,
     row_len: u32,
-    /// As in [`RowActs::places`].
+    /// As in [`RowActs::active`].
     slots: Vec<u32>,
     acts: Vec<f32>,
     /// Entries of `slots` with an effect.
@@ -58,7 +58,7 @@ impl ExampleRows {
             let row = windows[0].row;
             let shown = |pos: u32| {
                 windows.iter().any(|w| {
-                    let inside = (w.start..w.start + examples.window_len).contains(&pos);
+                    let inside = (w.start..w.end).contains(&pos);
                     inside && (options.compute_buffer || pos == w.position + 1)
                 })
             };
@@ -78,6 +78,16 @@ impl ExampleRows {
             }
         }
         found
+    }
+
+    /// The feature's activation at the bold token of every window.
+    pub fn acts_of(&self, examples: &ExampleWindows) -> Vec<f64> {
+        let act = |w: &Window| {
+            let row = self.rows.partition_point(|row| *row < w.row) as u32;
+            let slot = self.slots.binary_search(&(row * self.row_len + w.position)).ok();
+            slot.map_or(0.0, |slot| f64::from(self.acts[slot]))
+        };
+        examples.windows.iter().map(act).collect()
     }
 
     /// Positions whose ablation was computed, and its effect on the loss of the token after each.
@@ -111,7 +121,8 @@ impl ExampleRows {
         RowActs {
             rows: self.rows.clone().into(),
             row_len: self.row_len,
-            places: self.slots.clone().into(),
+            row_lens: Vec::new(),
+            active: self.slots.clone().into(),
             acts: Decimals::to_scale(self.acts.iter().map(|a| f64::from(*a))),
             effects,
         }
@@ -129,23 +140,27 @@ fn by_frequency(tokens: impl Iterator<Item = u32>) -> Vec<u32> {
 
 /// The sequences of one feature.
 ///
+/// - `own`: the activation at the bold token of every window
 /// - `logits`: the feature's logits over the vocabulary
-pub fn sequences(examples: ExampleWindows, acts: RowActs, logits: &[f32], rows: &Rows) -> Sequences {
-    let len = examples.window_len as usize;
-    let window = |w: &Window| {
-        let start = w.start as usize;
-        rows.row(w.row as usize)[start..start + len].to_vec()
-    };
-    let row = |w: &Window| acts.rows.partition_point(|row| *row < w.row) as u32;
+pub fn sequences(
+    examples: ExampleWindows,
+    own: Vec<f64>,
+    row_acts: RowActs,
+    logits: &[f32],
+    rows: &Rows,
+) -> Sequences {
+    let window = |w: &Window| rows.row(w.row as usize)[w.start as usize..w.end as usize].to_vec();
+    let row = |w: &Window| row_acts.rows.partition_point(|row| *row < w.row) as u32;
     let mut sequences = Sequences {
         rows: examples.windows.iter().map(row).collect(),
         positions: examples.windows.iter().map(|w| w.position).collect(),
-        before: examples.before,
-        window_len: examples.window_len,
+        acts: Decimals::to_scale(own),
+        counts: Vec::new(),
+        buffer: examples.buffer,
         token_ids: examples.windows.iter().flat_map(window).collect(),
         token_logits: Decimals::default(),
         groups: examples.groups,
-        acts,
+        row_acts,
     };
     let distinct = sequences.distinct_token_ids();
     let values = distinct.iter().map(|t| f64::from(logits[*t as usize]));

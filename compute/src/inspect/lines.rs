@@ -2,7 +2,13 @@
 
 use std::fmt::Write;
 
-use shared::{decimals, feature::Correlated, labels::Labels, manifest::Manifest};
+use shared::{
+    decimals,
+    feature::Correlated,
+    labels::Labels,
+    layout::Component,
+    manifest::{Manifest, SaeInfo},
+};
 
 use super::view::{ExampleView, FeatureView, LogitView, PromptView};
 
@@ -13,56 +19,90 @@ macro_rules! line {
 
 pub fn manifest(m: &Manifest, n_labels: usize) -> String {
     let mut text = String::new();
-    let sae = |sae: &shared::manifest::SaeInfo| {
-        format!(
-            "{} ({}, {} features on {}, d_in {})",
-            sae.name, sae.architecture, sae.d_sae, sae.hook, sae.d_in
-        )
-    };
     line!(text, "bundle    schema {}.{}, {}", m.schema.major, m.schema.minor, m.tool);
     line!(
         text,
         "model     {} ({}, {} layers, d_model {}, {} tokens)",
         m.model.name,
-        m.model.family,
-        m.model.n_layers,
-        m.model.d_model,
-        m.model.d_vocab
+        known(m.model.family.as_ref()),
+        known(m.model.n_layers),
+        known(m.model.d_model),
+        known(m.model.d_vocab)
     );
     line!(text, "sae       {}", sae(&m.sae));
     if let Some(b) = &m.sae_b {
         line!(text, "sae b     {}", sae(b));
     }
     let d = &m.dataset;
-    let shuffled = if d.shuffled { ", shuffled" } else { "" };
-    line!(text, "corpus    {}, {} rows of {} tokens{shuffled}", d.name, d.n_rows, d.seq_len);
-    line!(
-        text,
-        "run       {} {}, {} rows a batch, seed {}",
-        m.run.device,
-        m.run.dtype,
-        m.run.batch_rows,
-        m.run.seed
-    );
-    line!(text, "features  {} ({} dead)", m.n_features(), m.health.n_dead);
+    let shuffled = if d.shuffled == Some(true) { ", shuffled" } else { "" };
+    let stored = if m.rows_per_chunk.is_some() { "" } else { ", not in the bundle" };
+    let (n_rows, seq_len) = (known(d.n_rows), known(d.seq_len));
+    line!(text, "corpus    {}, {n_rows} rows of {seq_len} tokens{shuffled}{stored}", d.name);
+    if let Some(run) = &m.run {
+        line!(
+            text,
+            "run       {} {}, SAE {}, {} rows a batch, seed {}, effects {}",
+            run.device,
+            run.dtype,
+            run.sae_dtype.as_deref().unwrap_or("f32"),
+            run.batch_rows,
+            run.seed,
+            known(run.effects.as_ref())
+        );
+    }
+    let h = &m.health;
+    line!(text, "features  {} ({} dead)", m.n_features(), known(h.n_dead));
     if n_labels > 0 {
         line!(text, "labels    {n_labels}");
     }
-    let h = &m.health;
     let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
     line!(
         text,
-        "health    L0 {:.2}, explained variance {}, loss {}, reconstructed {}, zeroed {}, recovered {}",
-        h.l0,
+        "health    L0 {}, explained variance {}, loss {}, reconstructed {}, zeroed {}, recovered {}",
+        h.l0.map_or("-".to_owned(), |l0| format!("{l0:.2}")),
         number(h.explained_variance),
         number(h.loss),
         number(h.loss_reconstructed),
         number(h.loss_zeroed),
         number(h.loss_recovered())
     );
+    line!(
+        text,
+        "measured  L0 on {} tokens, dead features on {}, the rest on {}",
+        known(h.n_l0),
+        known(h.n_dead_measured),
+        h.n_measured
+    );
     line!(text, "prompts   {}", m.n_prompts);
+    for layer in &m.layers {
+        let newer = if layer.is_known() { "" } else { ": made by a newer version, not read" };
+        line!(text, "layer     {} {}{newer}", layer.name, layer.version);
+    }
+    newer_layouts(&mut text, m);
     line!(text, "size      {} bytes in {} files", m.total_bytes(), m.files.len() + 1);
     text
+}
+
+fn sae(sae: &SaeInfo) -> String {
+    let (architecture, d_in) = (known(sae.architecture.as_ref()), known(sae.d_in));
+    format!("{} ({architecture}, {} features on {}, d_in {d_in})", sae.name, sae.d_sae, sae.hook)
+}
+
+/// What the layouts have that this build does not know.
+fn newer_layouts(text: &mut String, m: &Manifest) {
+    for layout in [&m.layouts.feature, &m.layouts.prompt] {
+        let newer = layout.components().filter(|c| matches!(c, Component::Newer(_)));
+        let names: Vec<&str> =
+            newer.map(Component::name).chain(layout.newer_options.iter().map(String::as_str)).collect();
+        if !names.is_empty() {
+            line!(text, "layout    made by a newer version, not read: {}", names.join(", "));
+        }
+    }
+}
+
+/// A value, or a dash where it is not known.
+fn known<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 pub fn feature(f: &FeatureView, labels: &Labels) -> String {
@@ -70,16 +110,13 @@ pub fn feature(f: &FeatureView, labels: &Labels) -> String {
     let s = &f.stats;
     let label = f.label.as_ref().map_or_else(String::new, |label| format!(": {label}"));
     line!(text, "feature {}{label}", f.feature);
-    line!(
-        text,
-        "density {:.3}%, max {}, mean {:.3}, std {:.3}, skewness {:.2}, kurtosis {:.2}",
-        s.density * 100.0,
-        decimals::text(s.max.into(), s.max.into()),
-        s.mean,
-        s.std,
-        s.skewness,
-        s.kurtosis
-    );
+    let density = s.density.map_or("-".to_owned(), |density| format!("{:.3}%", density * 100.0));
+    let active = s.n_active.map_or_else(String::new, |n| format!(" ({n} positions)"));
+    line!(text, "density {density}{active}, max {}", decimals::text(s.max.into(), s.max_size().into()));
+    if let Some(m) = s.moments {
+        let (mean, std, skewness, kurtosis) = (m.mean, m.std, m.skewness, m.kurtosis);
+        line!(text, "mean {mean:.3}, std {std:.3}, skewness {skewness:.2}, kurtosis {kurtosis:.2}");
+    }
     if let Some(rows) = &f.tables.neuron_alignment {
         line!(text, "\nneuron alignment    value  % of L1");
         for r in rows {
@@ -103,9 +140,10 @@ pub fn feature(f: &FeatureView, labels: &Labels) -> String {
         line!(text, "\n{name}: {}", logits.iter().map(entry).collect::<Vec<_>>().join(", "));
     }
     for group in &f.groups {
-        line!(text, "\n{}", group.title);
+        let n = group.n_positions.map_or_else(String::new, |n| format!(" ({n} positions)"));
+        line!(text, "\n{}{n}", group.title);
         for example in &group.examples {
-            line!(text, "{}", example_line(example, s.max.into()));
+            line!(text, "{}", example_line(example, s.max_size().into()));
         }
     }
     text
@@ -119,20 +157,19 @@ fn correlated(text: &mut String, name: &str, rows: &[Correlated], labels: &Label
     }
 }
 
-/// The window as text, the bold token in double brackets, after its activation and place.
+/// The window as text, the bold token in double brackets, after its activation, row and position.
 fn example_line(example: &ExampleView, max_act: f64) -> String {
     let mut text = String::new();
-    let mut act = 0.0;
     for token in &example.tokens {
         if token.position == example.position {
-            act = token.act;
             text.extend(["[[", &token.token, "]]"]);
         } else {
             text.push_str(&token.token);
         }
     }
-    let act = decimals::text(act, max_act);
-    format!("{act:>8}  {:>6}:{:<4} {text}", example.row, example.position)
+    let act = decimals::text(example.act, max_act);
+    let count = if example.count > 1 { format!("  ({} times)", example.count) } else { String::new() };
+    format!("{act:>8}  {:>6}:{:<4} {text}{count}", example.row, example.position)
 }
 
 pub fn prompt(p: &PromptView) -> String {
@@ -149,6 +186,9 @@ pub fn prompt(p: &PromptView) -> String {
             format!("{:?}", scores.token),
             pairs.join(", ")
         );
+    }
+    for metric in &p.newer_metrics {
+        line!(text, "{metric}: made by a newer version, not read");
     }
     text
 }

@@ -10,7 +10,7 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use shared::{feature::FeatureBlock, prompt::Prompt};
+use shared::{feature::FeatureBlock, paths, prompt::Prompt};
 
 use crate::bundle::Bundle;
 
@@ -33,10 +33,9 @@ pub struct InspectArgs {
 /// Prints a bundle, one of its features, or one of its prompts.
 pub fn inspect(args: &InspectArgs) -> Result<()> {
     let bundle = Bundle::open(&args.bundle)?;
-    let encoding = bundle.manifest.encoding;
     let mut out = std::io::stdout().lock();
     let printed = if let Some(feature) = args.feature {
-        let block: FeatureBlock = bundle.file(&encoding.block_path(bundle.manifest.block_of(feature)?))?;
+        let block: FeatureBlock = bundle.file(&paths::block(bundle.manifest.block_of(feature)?))?;
         let found = block.features.iter().find(|f| f.feature == feature);
         let found = found.with_context(|| format!("bundle has no feature {feature}"))?;
         let labels = bundle.labels()?;
@@ -45,7 +44,7 @@ pub fn inspect(args: &InspectArgs) -> Result<()> {
     } else if let Some(number) = args.prompt {
         let n = bundle.manifest.n_prompts;
         ensure!(number < n, "bundle has no prompt {number}: it has {n}, numbered from 0");
-        let prompt: Prompt = bundle.file(&encoding.prompt_path(number as usize))?;
+        let prompt: Prompt = bundle.file(&paths::prompt(number as usize))?;
         let view = view::prompt(&prompt, &bundle.vocab);
         if args.json { json(&view)? } else { lines::prompt(&view) }
     } else if args.json {

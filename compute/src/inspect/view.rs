@@ -6,7 +6,8 @@ use shared::{
     feature::{Feature, FeatureTables, Stats, TokenLogit},
     histogram::Histogram,
     prompt::{Metric, Prompt},
-    sequence::{GroupKind, TokenView},
+    quantiles::Quantiles,
+    sequence::{Group, GroupKind, TokenView},
     vocab::Vocab,
 };
 
@@ -23,7 +24,8 @@ pub struct FeatureView {
     pub positive_logits: Vec<LogitView>,
     pub negative_logits: Vec<LogitView>,
     /// Values at all points of the quantile grid.
-    pub quantiles: Vec<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantiles: Option<Vec<f64>>,
     pub groups: Vec<GroupView>,
 }
 
@@ -31,7 +33,7 @@ pub struct FeatureView {
 pub struct HistogramView {
     pub min: f32,
     pub max: f32,
-    pub counts: Vec<u32>,
+    pub counts: Vec<u64>,
     pub centres: Vec<f64>,
     pub ticks: Vec<f64>,
 }
@@ -46,14 +48,29 @@ pub struct LogitView {
 #[derive(Debug, Serialize)]
 pub struct GroupView {
     pub title: String,
-    pub kind: GroupKind,
+    pub kind: KindView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_positions: Option<u64>,
     pub examples: Vec<ExampleView>,
+}
+
+/// A group's kind; `share`: its positions over all positions.
+#[derive(Debug, Serialize)]
+pub enum KindView {
+    Top,
+    Bottom,
+    Interval { low: f32, high: f32, share: Option<f64> },
+    Quantile { from: f32, to: f32, low: f32, high: f32, share: Option<f64> },
+    Inactive { token_id: u32, token: String, share: Option<f64> },
+    Newer { name: String },
 }
 
 #[derive(Debug, Serialize)]
 pub struct ExampleView {
     pub row: u32,
     pub position: u32,
+    pub act: f64,
+    pub count: u32,
     pub tokens: Vec<TokenJson>,
 }
 
@@ -84,6 +101,9 @@ pub struct PromptView {
     pub tokens: Vec<String>,
     pub token_ids: Vec<u32>,
     pub scores: Vec<ScoresView>,
+    /// Metrics of a newer version, which are not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub newer_metrics: Vec<String>,
     pub features: Vec<PromptFeatureView>,
 }
 
@@ -118,7 +138,7 @@ pub fn feature(feature: &Feature, vocab: &Vocab, label: Option<String>) -> Featu
         logits_histogram: feature.logits_histogram.as_ref().map(histogram),
         positive_logits: logits(|t| &t.top),
         negative_logits: logits(|t| &t.bottom),
-        quantiles: feature.quantiles.values(),
+        quantiles: feature.quantiles.as_ref().map(Quantiles::values),
         groups: groups(feature, vocab),
     }
 }
@@ -135,23 +155,56 @@ fn histogram(histogram: &Histogram) -> HistogramView {
 
 fn groups(feature: &Feature, vocab: &Vocab) -> Vec<GroupView> {
     let Some(sequences) = &feature.sequences else { return Vec::new() };
-    let max = feature.stats.max.into();
-    let act = |value| decimals::text(value, max);
-    let group = |(g, group): (usize, &shared::sequence::Group)| GroupView {
-        title: match group.kind {
-            GroupKind::Top => format!("TOP ACTIVATIONS, MAX = {}", act(max)),
-            GroupKind::Interval { low, high, share } => {
-                format!("INTERVAL {} - {}, CONTAINS {:.3}%", act(low.into()), act(high.into()), share * 100.0)
-            }
-        },
-        kind: group.kind,
+    let group = |(g, group): (usize, &Group)| GroupView {
+        title: title(feature, group, vocab),
+        kind: kind(feature, group, vocab),
+        n_positions: group.n_positions,
         examples: sequences
             .group_examples(g)
             .into_iter()
-            .map(|e| ExampleView { row: e.row, position: e.position, tokens: tokens(&e.tokens, vocab) })
+            .map(|e| ExampleView {
+                row: e.row,
+                position: e.position,
+                act: e.act,
+                count: e.count,
+                tokens: tokens(&e.tokens, vocab),
+            })
             .collect(),
     };
     sequences.groups.iter().enumerate().map(group).collect()
+}
+
+fn kind(feature: &Feature, group: &Group, vocab: &Vocab) -> KindView {
+    let share = feature.share(group);
+    match group.kind {
+        GroupKind::Top => KindView::Top,
+        GroupKind::Bottom => KindView::Bottom,
+        GroupKind::Interval { low, high } => KindView::Interval { low, high, share },
+        GroupKind::Quantile { from, to, low, high } => KindView::Quantile { from, to, low, high, share },
+        GroupKind::Inactive { token_id } => {
+            KindView::Inactive { token_id, token: vocab.text(token_id), share }
+        }
+        GroupKind::Newer { ref name } => KindView::Newer { name: name.clone() },
+    }
+}
+
+/// What a group is called: its kind, its bounds, and how much of the corpus it was chosen from.
+fn title(feature: &Feature, group: &Group, vocab: &Vocab) -> String {
+    let size = feature.stats.max_size().into();
+    let act = |value: f32| decimals::text(value.into(), size);
+    let share = feature.share(group).map(|share| format!(", CONTAINS {:.3}%", share * 100.0));
+    let contains = share.unwrap_or_default();
+    match &group.kind {
+        GroupKind::Top => format!("TOP ACTIVATIONS, MAX = {}", act(feature.stats.max)),
+        GroupKind::Bottom => format!("BOTTOM ACTIVATIONS, MIN = {}", act(feature.stats.min)),
+        GroupKind::Interval { low, high } => format!("INTERVAL {} - {}{contains}", act(*low), act(*high)),
+        GroupKind::Quantile { from, to, low, high } => {
+            let (from, to) = (from * 100.0, to * 100.0);
+            format!("QUANTILES {from:.0}% - {to:.0}%: {} - {}{contains}", act(*low), act(*high))
+        }
+        GroupKind::Inactive { token_id } => format!("INACTIVE AT {:?}{contains}", vocab.text(*token_id)),
+        GroupKind::Newer { name } => format!("MADE BY A NEWER VERSION: {name}{contains}"),
+    }
 }
 
 fn tokens(tokens: &[TokenView], vocab: &Vocab) -> Vec<TokenJson> {
@@ -196,6 +249,7 @@ pub fn prompt(prompt: &Prompt, vocab: &Vocab) -> PromptView {
         tokens: prompt.token_ids.iter().map(|t| vocab.text(*t)).collect(),
         token_ids: prompt.token_ids.clone(),
         scores,
+        newer_metrics: prompt.newer_metrics.clone(),
         features: prompt.features.iter().map(feature).collect(),
     }
 }

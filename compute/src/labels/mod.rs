@@ -21,17 +21,20 @@ mod formats;
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, fs,
     io::Write,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
+use serde_json::Value;
 use shared::{
     bundle::encode,
     labels::Labels,
-    manifest::{MAJOR, MINOR, Manifest},
+    layers::LABELS,
+    manifest::{FileInfo, MAJOR, MINOR, Manifest, SchemaVersion},
+    paths,
 };
 use thiserror::Error;
 
@@ -48,6 +51,9 @@ pub struct LabelArgs {
     #[arg(long, short)]
     pub quiet: bool,
 }
+
+/// The minor version of schema 2 that has labels.
+const V2_MINOR: u32 = 1;
 
 /// Why a file of labels cannot be used.
 #[derive(Debug, Error)]
@@ -144,15 +150,8 @@ impl fmt::Display for Chosen {
 /// Puts labels into a bundle, in place of those that it has.
 pub fn label(args: &LabelArgs) -> Result<()> {
     let manifest = read_manifest(&args.bundle)?;
-    // What a newer program added to the manifest is unknown here, and would be lost by writing it.
-    ensure!(
-        manifest.schema.minor <= MINOR,
-        "bundle schema is version {MAJOR}.{}, this build writes version {MAJOR}.{MINOR}: label it with a newer `compute` ({})",
-        manifest.schema.minor,
-        args.bundle.display()
-    );
     let chosen = Chosen::read(&args.labels, |feature| manifest.has_feature(feature))?;
-    put(&args.bundle, manifest, &chosen.labels)?;
+    put(&args.bundle, &manifest, &chosen.labels)?;
     if !args.quiet {
         writeln!(std::io::stdout(), "labels    {chosen} ({})", args.bundle.display())?;
     }
@@ -162,15 +161,36 @@ pub fn label(args: &LabelArgs) -> Result<()> {
 /// Writes the labels and the manifest that lists them.
 ///
 /// Whatever interrupts it, the folder holds a whole bundle: the manifest lists no labels while they are replaced.
-fn put(bundle: &Path, mut manifest: Manifest, labels: &Labels) -> Result<()> {
-    let write_manifest = |manifest: &Manifest| replace(&bundle.join("manifest.json"), &manifest.to_json()?);
-    let (info, bytes) = encode(labels, manifest.encoding.labels_path(), manifest.encoding)?;
-    if manifest.has_labels() {
-        manifest.files.retain(|file| file.path != info.path);
-        write_manifest(&manifest)?;
+fn put(bundle: &Path, manifest: &Manifest, labels: &Labels) -> Result<()> {
+    let path = bundle.join(paths::MANIFEST);
+    let (info, bytes) = encode(labels, manifest.labels_path())?;
+    let json = fs::read(&path).with_context(|| format!("could not open the bundle ({})", path.display()))?;
+    if manifest.has_layer(&LABELS) {
+        replace(&path, &listing(&json, manifest, &info, false)?)?;
     }
     replace(&bundle.join(&info.path), &bytes)?;
-    manifest.schema.minor = MINOR;
-    manifest.files.push(info);
-    write_manifest(&manifest)
+    replace(&path, &listing(&json, manifest, &info, true)?)
+}
+
+/// The manifest `json` that lists the labels `file`, or does not.
+///
+/// It is changed as JSON: what a newer program wrote into it stays, and so does an older version's form.
+fn listing(json: &[u8], manifest: &Manifest, file: &FileInfo, listed: bool) -> Result<Vec<u8>> {
+    let mut value: Value = serde_json::from_slice(json)?;
+    let mut list = |member: &str, key: &str, entry: Value| {
+        let entries = value[member].as_array().cloned().unwrap_or_default();
+        let others = entries.into_iter().filter(|other| other[key] != entry[key]);
+        let own = listed.then(|| entry.clone());
+        value[member] = others.chain(own).collect();
+    };
+    list("files", "path", serde_json::to_value(file)?);
+    if manifest.is_v2() {
+        value["schema"]["minor"] = V2_MINOR.into();
+    } else {
+        list("layers", "name", serde_json::to_value(LABELS.info())?);
+    }
+    let bytes = serde_json::to_vec_pretty(&value)?;
+    let SchemaVersion { major, minor } = manifest.schema;
+    let current = !manifest.is_v2() && (major, minor) <= (MAJOR, MINOR);
+    Ok(if current { Manifest::from_json(&bytes)?.to_json()? } else { bytes })
 }

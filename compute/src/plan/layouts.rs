@@ -41,7 +41,10 @@ fn default_prompt(feature: &Layout) -> Layout {
     let gathered = feature.needs();
     for column in &mut prompt.columns {
         column.components.retain(|c| {
-            let alone = Layout { columns: vec![Column { components: vec![*c], width: None }], height: None };
+            let alone = Layout {
+                columns: vec![Column { components: vec![c.clone()], width: None }],
+                ..Layout::default()
+            };
             gathered.covers(&alone.needs()).is_empty()
         });
     }

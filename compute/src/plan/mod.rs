@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use shared::{
-    bundle::Encoding,
     layout::Needs,
     manifest::{FeatureRange, Layouts},
 };
@@ -88,8 +87,6 @@ pub struct Plan {
     pub labels: Option<labels::Chosen>,
     /// Memory that the run may take, in bytes.
     pub max_memory: Option<usize>,
-    /// How files are encoded.
-    pub encoding: Encoding,
 }
 
 /// Row length for text where neither the reader nor the SAE names one.
@@ -197,7 +194,6 @@ impl Plan {
             effects: !args.no_effects,
             labels,
             max_memory: args.max_memory.map(|bytes| bytes.as_u64() as usize),
-            encoding: args.encoding.into(),
         })
     }
 }

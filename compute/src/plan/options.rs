@@ -3,31 +3,12 @@
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use clap::{Args, ValueEnum};
-use shared::bundle::Encoding;
+use clap::Args;
 
 use crate::{
     backend::{Dtype, SaeDtype},
     sae::SaeFormat,
 };
-
-/// How the bundle's files are encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EncodingArg {
-    /// Compact binary, gzipped.
-    Postcard,
-    /// The same types as JSON, gzipped.
-    Json,
-}
-
-impl From<EncodingArg> for Encoding {
-    fn from(arg: EncodingArg) -> Self {
-        match arg {
-            EncodingArg::Postcard => Self::Postcard,
-            EncodingArg::Json => Self::Json,
-        }
-    }
-}
 
 /// What is read, and how: the options that `run` and `check` share.
 #[derive(Debug, Args)]
@@ -117,9 +98,6 @@ pub struct RunOptions {
     /// Labels of features: .json, .jsonl, .csv or .tsv (also .gz), such as Neuronpedia's explanations
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
-    /// How the bundle's files are encoded
-    #[arg(long, value_enum, default_value_t = EncodingArg::Postcard)]
-    pub encoding: EncodingArg,
     /// Compute no effects: the layers after the hook are not run
     #[arg(long)]
     pub no_effects: bool,

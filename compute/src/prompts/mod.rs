@@ -85,13 +85,8 @@ pub fn compute(
 
     let options =
         shared::layout::SequencesOptions { compute_buffer: true, ..plan.needs.sequences.unwrap_or_default() };
-    let window = Window { row: 0, position: 0, start: 0 };
-    let whole = ExampleWindows {
-        groups: Vec::new(),
-        windows: vec![window],
-        before: None,
-        window_len: token_ids.len() as u32,
-    };
+    let window = Window { row: 0, position: 0, start: 0, end: token_ids.len() as u32 };
+    let whole = ExampleWindows { groups: Vec::new(), windows: vec![window], buffer: None };
     let mut ablations = Vec::new();
     let mut example_rows = Vec::with_capacity(active.len());
     for (k, &i) in active.iter().enumerate() {
@@ -133,7 +128,8 @@ pub fn compute(
             token_logits: Decimals::to_scale(token_ids.iter().map(|t| f64::from(logits[*t as usize]))),
         });
     }
-    Ok(Prompt { text: text.to_owned(), token_ids: token_ids.to_vec(), scores: ranked.best(), features })
+    let (text, token_ids) = (text.to_owned(), token_ids.to_vec());
+    Ok(Prompt { text, token_ids, scores: ranked.best(), newer_metrics: Vec::new(), features })
 }
 
 /// All scores by metric and position.

@@ -163,7 +163,7 @@ impl Sources<'_> {
                     sequences: None,
                 };
                 let seed = (plan.input.seed, plan.features[i]);
-                let choose = |o| choose((positions, acts), o, rows.seq_len(), n_positions, seed);
+                let choose = |o| choose((positions, acts), o, rows.seq_len(), seed);
                 (summary, options.map(choose))
             })
             .collect();
@@ -191,12 +191,13 @@ impl Sources<'_> {
         });
         let sequences = summary.sequences.as_ref().map(|(examples, on_rows)| {
             let n_hover = needs.sequences.map_or(0, |s| s.top_logits_hoverdata);
-            sequences(examples.clone(), on_rows.columns(&tile.effects, n_hover), &logits, self.rows)
+            let own = on_rows.acts_of(examples);
+            sequences(examples.clone(), own, on_rows.columns(&tile.effects, n_hover), &logits, self.rows)
         });
         Feature {
             feature: self.plan.features[tile.first + i],
             stats: summary.stats,
-            quantiles: summary.quantiles.clone(),
+            quantiles: Some(summary.quantiles.clone()),
             tables,
             acts_histogram: summary.histogram.clone(),
             logits_histogram: needs.logits_bins.and_then(|n| Histogram::of(&logits, n as usize)),

@@ -29,7 +29,7 @@ pub use features::{Decoder, Sources};
 /// Computes the bundle that is planned.
 pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     let _no_grad = tch::no_grad_guard();
-    let writer = BundleWriter::new(&plan.out, plan.encoding)?;
+    let writer = BundleWriter::new(&plan.out)?;
 
     progress.begin("load", 0, "");
     let tokenizer = load::tokenizer(&plan.input)?;
@@ -44,7 +44,14 @@ pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
         background.end(done)
     })?;
 
-    let health = Health { n_dead: writer.n_dead(), ..health };
+    let n_positions = Some(rows.n_positions() as u64);
+    let health = Health {
+        n_dead: Some(writer.n_dead()),
+        n_dead_measured: n_positions,
+        n_l0: n_positions,
+        n_features: Some(plan.features.len() as u32),
+        ..health
+    };
     let manifest = provenance::manifest(plan, &rows, health, &writer)?;
     writer.finish(&manifest)?;
     progress.end();
@@ -109,7 +116,7 @@ fn compute<'scope>(
         plan.labels.as_ref().map_or(Ok(()), |chosen| w.labels(&chosen.labels))
     })?;
     let n_active: usize = gathered.acts.n_active().iter().sum();
-    Ok(Health { l0: n_active as f64 / rows.n_positions() as f64, ..health })
+    Ok(Health { l0: Some(n_active as f64 / rows.n_positions() as f64), ..health })
 }
 
 /// Decoder directions of the chosen features, as they are and in the residual stream.
@@ -123,18 +130,19 @@ fn decoder(subject: &Subject, plan: &Plan) -> Result<Decoder> {
 fn summary(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> {
     let mut out = std::io::stdout();
     let (dataset, health) = (&manifest.dataset, &manifest.health);
-    let n_tokens = u64::from(dataset.n_rows) * u64::from(dataset.seq_len);
-    writeln!(out, "features  {} ({} dead)", manifest.n_features(), health.n_dead)?;
+    writeln!(out, "features  {} ({} dead)", manifest.n_features(), health.n_dead.unwrap_or_default())?;
     if let Some(chosen) = &plan.labels {
         writeln!(out, "labels    {chosen}")?;
     }
-    writeln!(out, "tokens    {n_tokens} in {} rows of {}", dataset.n_rows, dataset.seq_len)?;
+    let [n_rows, seq_len] = [dataset.n_rows, dataset.seq_len].map(Option::unwrap_or_default);
+    let n_tokens = dataset.n_tokens().unwrap_or_default();
+    writeln!(out, "tokens    {n_tokens} in {n_rows} rows of {seq_len}")?;
     let optional = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.3}"));
     let (variance, recovered) = (optional(health.explained_variance), optional(health.loss_recovered()));
     writeln!(
         out,
         "health    L0 {:.1}, explained variance {variance}, loss recovered {recovered}",
-        health.l0
+        health.l0.unwrap_or_default()
     )?;
     let mut stages: Vec<(&str, f64)> = Vec::new();
     for (name, time) in &progress.stages {

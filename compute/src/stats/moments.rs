@@ -1,7 +1,7 @@
 //! Moments and quantiles of one feature's activations.
 
 use shared::{
-    feature::Stats,
+    feature::{Moments, Stats},
     quantiles::{GRID_LEN, grid},
 };
 
@@ -9,7 +9,8 @@ use shared::{
 pub fn stats(acts: &[f32], n_positions: usize) -> Stats {
     let n = acts.len() as f64;
     if acts.is_empty() {
-        return Stats::default();
+        let moments = Some(Moments::default());
+        return Stats { n_active: Some(0), density: Some(0.0), moments, ..Stats::default() };
     }
     let mean = acts.iter().map(|a| f64::from(*a)).sum::<f64>() / n;
     let central = |power| acts.iter().map(|a| (f64::from(*a) - mean).powi(power)).sum::<f64>() / n;
@@ -17,13 +18,16 @@ pub fn stats(acts: &[f32], n_positions: usize) -> Stats {
     let standard =
         |power| if variance > 0.0 { central(power) / variance.powf(f64::from(power) / 2.0) } else { 0.0 };
     Stats {
-        n_active: acts.len() as u64,
-        density: n / n_positions as f64,
+        n_active: Some(acts.len() as u64),
+        density: Some(n / n_positions as f64),
         max: acts.iter().copied().fold(0.0, f32::max),
-        mean,
-        std: variance.sqrt(),
-        skewness: standard(3),
-        kurtosis: if variance > 0.0 { standard(4) - 3.0 } else { 0.0 },
+        min: acts.iter().copied().fold(0.0, f32::min),
+        moments: Some(Moments {
+            mean,
+            std: variance.sqrt(),
+            skewness: standard(3),
+            kurtosis: if variance > 0.0 { standard(4) - 3.0 } else { 0.0 },
+        }),
     }
 }
 
@@ -54,13 +58,14 @@ mod tests {
     fn moments_are_those_of_the_active_values() {
         // By hand: central moments 2.25, 3 and 11.0625, so skewness 3 / 1.5³ and kurtosis 11.0625 / 1.5⁴ - 3.
         let s = stats(&[1.0, 2.0, 2.0, 5.0], 8);
-        assert_eq!(s.n_active, 4);
-        for (got, expected) in [(s.density, 0.5), (f64::from(s.max), 5.0), (s.mean, 2.5)] {
+        assert_eq!(s.n_active, Some(4));
+        let m = s.moments.unwrap();
+        for (got, expected) in [(s.density.unwrap(), 0.5), (f64::from(s.max), 5.0), (m.mean, 2.5)] {
             assert!((got - expected).abs() < 1e-12, "{got}");
         }
-        assert!((s.std - 1.5).abs() < 1e-12);
-        assert!((s.skewness - 8.0 / 9.0).abs() < 1e-12, "{}", s.skewness);
-        assert!((s.kurtosis - (11.0625 / 5.0625 - 3.0)).abs() < 1e-9, "{}", s.kurtosis);
+        assert!((m.std - 1.5).abs() < 1e-12);
+        assert!((m.skewness - 8.0 / 9.0).abs() < 1e-12, "{}", m.skewness);
+        assert!((m.kurtosis - (11.0625 / 5.0625 - 3.0)).abs() < 1e-9, "{}", m.kurtosis);
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //!
 //! A layout is JSON, the same for `compute --layout` and for the viewer. It has two readers: `compute` gathers
 //! the data that a layout [needs](Layout::needs), the viewer shows a layout if the data [covers](Needs::covers)
-//! its needs. The names are those of sae_vis 0.2's `SaeVisLayoutConfig`.
+//! its needs. The names are those of sae_vis 0.2's `SaeVisLayoutConfig`, but for the options that it has not.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
+use serde_json::Value;
 
 use crate::error::{Invalid, ensure};
 
 mod help;
 mod needs;
+mod newer;
 mod options;
 mod presets;
 mod schema;
@@ -19,7 +21,7 @@ pub use options::{OptionInfo, Setting};
 pub use presets::{Preset, Use};
 
 /// Columns of components.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layout {
     /// Columns, left to right.
@@ -27,6 +29,9 @@ pub struct Layout {
     /// Height of the page's panel in CSS pixels; `None` = as high as its content.
     #[serde(default)]
     pub height: Option<u32>,
+    /// Options that a newer version wrote and this one does not know, as `component.option`.
+    #[serde(skip)]
+    pub newer_options: Vec<String>,
 }
 
 /// Components below one another.
@@ -41,7 +46,7 @@ pub struct Column {
 }
 
 /// A component with its options.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Component {
     /// Tables of related neurons and features.
@@ -54,10 +59,13 @@ pub enum Component {
     LogitsHistogram(HistogramOptions),
     /// Examples from the corpus.
     Sequences(SequencesOptions),
+    /// One that a newer version knows, as it stood in the bundle.
+    #[serde(skip)]
+    Newer(Value),
 }
 
 /// Options of the feature tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools, reason = "one switch for each table, as in sae_vis's JSON")]
 pub struct FeatureTablesOptions {
@@ -74,7 +82,7 @@ pub struct FeatureTablesOptions {
 }
 
 /// Options of a histogram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HistogramOptions {
     /// Number of equal bins.
@@ -82,7 +90,7 @@ pub struct HistogramOptions {
 }
 
 /// Options of the logits table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogitsTableOptions {
     /// Tokens on each side.
@@ -90,19 +98,27 @@ pub struct LogitsTableOptions {
 }
 
 /// Options of the sequences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SequencesOptions {
     /// Tokens shown before and after the bold one; `null` = the whole row.
     pub buffer: Option<(u32, u32)>,
     /// Whether effects are computed on every token of the window, not on the one after the bold one alone.
     pub compute_buffer: bool,
-    /// Interval groups; 0 = none.
+    /// Interval groups, of equal width; 0 = none.
     pub n_quantiles: u32,
-    /// Examples in the group of top activations.
+    /// Quantile groups, of equally many active positions; 0 = none.
+    pub n_true_quantiles: u32,
+    /// Examples in the group of top activations, and of bottom ones where the SAE is signed.
     pub top_acts_group_size: u32,
-    /// Examples in each interval group.
+    /// Examples in each interval or quantile group.
     pub quantile_group_size: u32,
+    /// Examples of the token at which the feature is most often active where it is not; 0 = none.
+    pub inactive_group_size: u32,
+    /// What becomes of windows that do not fit into their row.
+    pub edges: Edges,
+    /// Which windows count as one example.
+    pub fold: Fold,
     /// Tokens in each hover list of boosted and of suppressed tokens.
     pub top_logits_hoverdata: u32,
     /// How groups are laid out.
@@ -111,8 +127,32 @@ pub struct SequencesOptions {
     pub hover_below: bool,
 }
 
+/// What becomes of windows that do not fit into their row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Edges {
+    /// They are cut at the row's ends.
+    #[default]
+    Cut,
+    /// They are left out, as in sae_vis: the first and last positions of a row are never shown.
+    Skip,
+}
+
+/// Which windows of a group count as one example.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fold {
+    /// Those of the same tokens, around the same bold one.
+    #[default]
+    Exact,
+    /// Those with the same bold token and at least four in five tokens the same, counted from it.
+    Near,
+    /// None, as in sae_vis: the same window may be shown many times.
+    None,
+}
+
 /// How the groups of sequences are laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StackMode {
     /// All groups below one another.
@@ -154,12 +194,30 @@ impl Default for SequencesOptions {
             buffer: Some((5, 5)),
             compute_buffer: true,
             n_quantiles: 10,
+            n_true_quantiles: 0,
             top_acts_group_size: 20,
             quantile_group_size: 5,
+            inactive_group_size: 0,
+            edges: Edges::default(),
+            fold: Fold::default(),
             top_logits_hoverdata: 5,
             stack_mode: StackMode::StackNone,
             hover_below: true,
         }
+    }
+}
+
+impl Serialize for Component {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Self::Newer(raw) = self {
+            return raw.serialize(serializer);
+        }
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("type", self.name())?;
+        for (option, setting) in self.settings() {
+            members.serialize_entry(option.name, &setting)?;
+        }
+        members.end()
     }
 }
 
@@ -177,7 +235,7 @@ impl Layout {
                 ]),
                 column(&[Component::Sequences(SequencesOptions::default())]),
             ],
-            height: None,
+            ..Self::default()
         }
     }
 
@@ -194,7 +252,7 @@ impl Layout {
             Component::LogitsTable(LogitsTableOptions { n_rows: 5 }),
             Component::Sequences(sequences),
         ];
-        Self { columns: vec![Column { components, width: Some(420) }], height: None }
+        Self { columns: vec![Column { components, width: Some(420) }], ..Self::default() }
     }
 
     /// Reads a layout from JSON and checks it.
@@ -223,8 +281,8 @@ impl Layout {
         for (i, column) in self.columns.iter().enumerate() {
             ranged_px(&format!("column {}: width", i + 1), column.width)?;
             for component in &column.components {
-                let place = |Invalid(reason)| Invalid(format!("column {}: {reason}", i + 1));
-                component.validate().map_err(place)?;
+                let in_column = |Invalid(reason)| Invalid(format!("column {}: {reason}", i + 1));
+                component.validate().map_err(in_column)?;
             }
         }
         let n_sequences = self.components().filter(|c| matches!(c, Component::Sequences(_))).count();
@@ -249,7 +307,7 @@ impl Layout {
 
 impl Column {
     fn to_json(&self) -> String {
-        let components: Vec<String> = self.components.iter().map(|c| c.to_json()).collect();
+        let components: Vec<String> = self.components.iter().map(Component::to_json).collect();
         let width = self.width.map_or_else(String::new, |px| format!(",\"width\":{px}"));
         format!("{{\"components\":[{}]{width}}}", components.join(","))
     }
@@ -279,21 +337,25 @@ impl Component {
     /// The component of the same kind with default options.
     #[must_use]
     pub fn default_options(&self) -> Self {
-        Self::all().into_iter().find(|c| c.name() == self.name()).unwrap_or(*self)
+        Self::all().into_iter().find(|c| c.name() == self.name()).unwrap_or_else(|| self.clone())
     }
 
     /// Name in JSON and in messages.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::FeatureTables(_) => "feature_tables",
             Self::ActsHistogram(_) => "acts_histogram",
             Self::LogitsTable(_) => "logits_table",
             Self::LogitsHistogram(_) => "logits_histogram",
             Self::Sequences(_) => "sequences",
+            Self::Newer(raw) => raw.get("type").and_then(Value::as_str).unwrap_or("unnamed"),
         }
     }
 
-    fn to_json(self) -> String {
+    fn to_json(&self) -> String {
+        if let Self::Newer(raw) = self {
+            return raw.to_string();
+        }
         let mut members = vec![format!("\"type\":\"{}\"", self.name())];
         members.extend(
             self.changed().iter().map(|(option, set)| format!("\"{}\":{}", option.name, set.to_json())),
@@ -303,10 +365,10 @@ impl Component {
 
     fn validate(&self) -> Result<(), Invalid> {
         for (option, setting) in self.settings() {
-            let ranged = |value: u32, place: &str| {
+            let ranged = |value: u32, index: &str| {
                 ensure(option.range.contains(&value), || {
                     let (low, high) = (option.range.start(), option.range.end());
-                    format!("{}.{}{place} is {value}, expected {low} to {high}", self.name(), option.name)
+                    format!("{}.{}{index} is {value}, expected {low} to {high}", self.name(), option.name)
                 })
             };
             match setting {
@@ -315,7 +377,7 @@ impl Component {
                     ranged(before, "[0]")?;
                     ranged(after, "[1]")?;
                 }
-                Setting::Buffer(None) | Setting::Flag(_) | Setting::Stack(_) => {}
+                Setting::Buffer(None) | Setting::Flag(_) | Setting::Choice(_) => {}
             }
         }
         Ok(())
@@ -335,6 +397,7 @@ impl Component {
             Self::LogitsHistogram(o) => needs.logits_bins = Some(o.n_bins),
             Self::LogitsTable(o) => needs.logits_rows = o.n_rows,
             Self::Sequences(o) => needs.sequences = Some(*o),
+            Self::Newer(_) => {}
         }
         needs
     }

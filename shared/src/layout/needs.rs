@@ -1,6 +1,7 @@
 //! What a layout needs of a bundle, and whether a bundle holds it.
 
 use super::SequencesOptions;
+use crate::sequence::GroupKind;
 
 /// The data that layouts show: what `compute` gathers and a bundle holds. Zero or `None` = nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,7 +100,26 @@ fn at_most(asked: u32, what: &str, stored: u32) -> String {
     format!("{asked} {what} asked for, the bundle stores {stored}")
 }
 
+/// Of two numbers of groups the first that is not 0.
+fn first_wish(a: u32, b: u32) -> u32 {
+    if a == 0 { b } else { a }
+}
+
 impl SequencesOptions {
+    /// How many examples of a group of this kind are shown, at most; 0 = the group is not shown.
+    pub fn n_shown(&self, kind: &GroupKind) -> u32 {
+        let if_any = |groups: u32, size: u32| if groups > 0 { size } else { 0 };
+        match kind {
+            GroupKind::Top | GroupKind::Bottom => self.top_acts_group_size,
+            GroupKind::Interval { .. } => if_any(self.n_quantiles, self.quantile_group_size),
+            GroupKind::Quantile { .. } => if_any(self.n_true_quantiles, self.quantile_group_size),
+            GroupKind::Inactive { .. } => self.inactive_group_size,
+            GroupKind::Newer { .. } => u32::MAX,
+        }
+    }
+
+    /// The options that serve both layouts. How examples are chosen at edges and folded is the first one's wish: a bundle
+    /// has one choice of examples, and every layout shows it.
     fn and(&self, other: &Self) -> Self {
         Self {
             buffer: match (self.buffer, other.buffer) {
@@ -107,7 +127,9 @@ impl SequencesOptions {
                 _ => None,
             },
             compute_buffer: self.compute_buffer || other.compute_buffer,
-            n_quantiles: if self.n_quantiles == 0 { other.n_quantiles } else { self.n_quantiles },
+            n_quantiles: first_wish(self.n_quantiles, other.n_quantiles),
+            n_true_quantiles: first_wish(self.n_true_quantiles, other.n_true_quantiles),
+            inactive_group_size: self.inactive_group_size.max(other.inactive_group_size),
             top_acts_group_size: self.top_acts_group_size.max(other.top_acts_group_size),
             quantile_group_size: self.quantile_group_size.max(other.quantile_group_size),
             top_logits_hoverdata: self.top_logits_hoverdata.max(other.top_logits_hoverdata),
@@ -120,15 +142,19 @@ impl SequencesOptions {
             refuse("sequences", option, asked <= stored, at_most(asked, what, stored));
         };
         limit("top_acts_group_size", asked.top_acts_group_size, "examples", self.top_acts_group_size);
-        if asked.n_quantiles > 0 {
+        if asked.n_quantiles > 0 || asked.n_true_quantiles > 0 {
             limit("quantile_group_size", asked.quantile_group_size, "examples", self.quantile_group_size);
         }
+        let inactive = (asked.inactive_group_size, self.inactive_group_size);
+        limit("inactive_group_size", inactive.0, "examples", inactive.1);
         let hover = (asked.top_logits_hoverdata, self.top_logits_hoverdata);
         limit("top_logits_hoverdata", hover.0, "tokens", hover.1);
-        let intervals = asked.n_quantiles == 0 || asked.n_quantiles == self.n_quantiles;
-        let reason =
-            format!("{} intervals asked for, the bundle stores {}", asked.n_quantiles, self.n_quantiles);
-        refuse("sequences", "n_quantiles", intervals, reason);
+        for (option, what, asked, stored) in [
+            ("n_quantiles", "intervals", asked.n_quantiles, self.n_quantiles),
+            ("n_true_quantiles", "quantile groups", asked.n_true_quantiles, self.n_true_quantiles),
+        ] {
+            refuse("sequences", option, asked == 0 || asked == stored, at_most(asked, what, stored));
+        }
         let (fits, stored) = match (asked.buffer, self.buffer) {
             (_, None) => (true, String::new()),
             (None, Some((b, a))) => (false, format!("({b}, {a})")),

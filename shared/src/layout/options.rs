@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Component, StackMode};
+use serde::Serialize;
+
+use super::{Component, Edges, Fold, StackMode};
 
 /// An option of a component.
 #[derive(Debug, Clone)]
@@ -13,10 +15,13 @@ pub struct OptionInfo {
     pub about: &'static str,
     /// Numbers that it takes.
     pub range: RangeInclusive<u32>,
+    /// Words that it takes.
+    pub choices: &'static [&'static str],
 }
 
 /// The value of an option.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Setting {
     /// A count.
     Number(u32),
@@ -24,8 +29,8 @@ pub enum Setting {
     Flag(bool),
     /// Tokens before and after; `None` = the whole row.
     Buffer(Option<(u32, u32)>),
-    /// How groups are laid out.
-    Stack(StackMode),
+    /// One of [`OptionInfo::choices`].
+    Choice(&'static str),
 }
 
 impl Setting {
@@ -36,23 +41,43 @@ impl Setting {
             Self::Flag(on) => on.to_string(),
             Self::Buffer(None) => "null".to_owned(),
             Self::Buffer(Some((before, after))) => format!("[{before},{after}]"),
-            Self::Stack(mode) => format!("\"{}\"", mode.name()),
+            Self::Choice(word) => format!("\"{word}\""),
         }
     }
 }
 
-impl StackMode {
-    /// All modes.
-    pub const ALL: [Self; 3] = [Self::StackAll, Self::StackQuantiles, Self::StackNone];
+/// An option that takes one of several words.
+trait Choice: Copy + PartialEq + 'static {
+    const ALL: &'static [Self];
+    const WORDS: &'static [&'static str];
 
-    /// Name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::StackAll => "stack-all",
-            Self::StackQuantiles => "stack-quantiles",
-            Self::StackNone => "stack-none",
-        }
+    fn word(self) -> &'static str {
+        let word = Self::ALL.iter().position(|choice| *choice == self).and_then(|i| Self::WORDS.get(i));
+        word.copied().unwrap_or_default()
     }
+
+    fn choose(&mut self, word: &str) -> bool {
+        let found = Self::WORDS.iter().position(|name| *name == word).and_then(|i| Self::ALL.get(i));
+        if let Some(choice) = found {
+            *self = *choice;
+        }
+        found.is_some()
+    }
+}
+
+impl Choice for StackMode {
+    const ALL: &'static [Self] = &[Self::StackAll, Self::StackQuantiles, Self::StackNone];
+    const WORDS: &'static [&'static str] = &["stack-all", "stack-quantiles", "stack-none"];
+}
+
+impl Choice for Edges {
+    const ALL: &'static [Self] = &[Self::Cut, Self::Skip];
+    const WORDS: &'static [&'static str] = &["cut", "skip"];
+}
+
+impl Choice for Fold {
+    const ALL: &'static [Self] = &[Self::Exact, Self::Near, Self::None];
+    const WORDS: &'static [&'static str] = &["exact", "near", "none"];
 }
 
 /// Where an option is kept.
@@ -61,6 +86,8 @@ enum Slot<'a> {
     Flag(&'a mut bool),
     Buffer(&'a mut Option<(u32, u32)>),
     Stack(&'a mut StackMode),
+    Edges(&'a mut Edges),
+    Fold(&'a mut Fold),
 }
 
 impl Slot<'_> {
@@ -69,7 +96,9 @@ impl Slot<'_> {
             Self::Number(n) => Setting::Number(**n),
             Self::Flag(on) => Setting::Flag(**on),
             Self::Buffer(buffer) => Setting::Buffer(**buffer),
-            Self::Stack(mode) => Setting::Stack(**mode),
+            Self::Stack(mode) => Setting::Choice(mode.word()),
+            Self::Edges(edges) => Setting::Choice(edges.word()),
+            Self::Fold(fold) => Setting::Choice(fold.word()),
         }
     }
 
@@ -79,7 +108,9 @@ impl Slot<'_> {
             (Self::Number(n), Setting::Number(to)) => **n = to,
             (Self::Flag(on), Setting::Flag(to)) => **on = to,
             (Self::Buffer(buffer), Setting::Buffer(to)) => **buffer = to,
-            (Self::Stack(mode), Setting::Stack(to)) => **mode = to,
+            (Self::Stack(mode), Setting::Choice(word)) => return mode.choose(word),
+            (Self::Edges(edges), Setting::Choice(word)) => return edges.choose(word),
+            (Self::Fold(fold), Setting::Choice(word)) => return fold.choose(word),
             _ => return false,
         }
         true
@@ -92,17 +123,26 @@ fn number<'a>(
     slot: &'a mut u32,
     about: &'static str,
 ) -> (OptionInfo, Slot<'a>) {
-    (OptionInfo { name, about, range }, Slot::Number(slot))
+    (OptionInfo { name, about, range, choices: &[] }, Slot::Number(slot))
 }
 
 fn flag<'a>(name: &'static str, slot: &'a mut bool, about: &'static str) -> (OptionInfo, Slot<'a>) {
-    (OptionInfo { name, about, range: 0..=1 }, Slot::Flag(slot))
+    (OptionInfo { name, about, range: 0..=1, choices: &[] }, Slot::Flag(slot))
+}
+
+fn choice<'a>(
+    name: &'static str,
+    choices: &'static [&'static str],
+    slot: Slot<'a>,
+    about: &'static str,
+) -> (OptionInfo, Slot<'a>) {
+    (OptionInfo { name, about, range: 0..=0, choices }, slot)
 }
 
 impl Component {
     /// The options with their values.
     pub fn settings(&self) -> Vec<(OptionInfo, Setting)> {
-        let mut copy = *self;
+        let mut copy = self.clone();
         copy.slots().into_iter().map(|(info, slot)| (info, slot.get())).collect()
     }
 
@@ -155,6 +195,7 @@ impl Component {
                         name: "buffer",
                         about: "tokens before and after the bold one; null = the whole row",
                         range: 0..=10_000,
+                        choices: &[],
                     },
                     Slot::Buffer(&mut o.buffer),
                 ),
@@ -163,13 +204,42 @@ impl Component {
                     &mut o.compute_buffer,
                     "effects on every token of the window, not on the one after the bold one alone",
                 ),
-                number("n_quantiles", 0..=100, &mut o.n_quantiles, "interval groups; 0 = none"),
+                number(
+                    "n_quantiles",
+                    0..=100,
+                    &mut o.n_quantiles,
+                    "interval groups, of equal width; 0 = none",
+                ),
+                number(
+                    "n_true_quantiles",
+                    0..=100,
+                    &mut o.n_true_quantiles,
+                    "quantile groups, of equally many active positions; 0 = none",
+                ),
                 number("top_acts_group_size", 1..=10_000, &mut o.top_acts_group_size, "top activations"),
                 number(
                     "quantile_group_size",
                     1..=10_000,
                     &mut o.quantile_group_size,
-                    "examples in each interval",
+                    "examples in each interval or quantile group",
+                ),
+                number(
+                    "inactive_group_size",
+                    0..=10_000,
+                    &mut o.inactive_group_size,
+                    "examples of the feature's commonest token where it is not active; 0 = none",
+                ),
+                choice(
+                    "edges",
+                    Edges::WORDS,
+                    Slot::Edges(&mut o.edges),
+                    "windows at a row's ends: cut there, or skipped",
+                ),
+                choice(
+                    "fold",
+                    Fold::WORDS,
+                    Slot::Fold(&mut o.fold),
+                    "windows that count as one example: of the same tokens, nearly the same, or none",
                 ),
                 number(
                     "top_logits_hoverdata",
@@ -177,16 +247,15 @@ impl Component {
                     &mut o.top_logits_hoverdata,
                     "tokens in each hover list of boosted and of suppressed ones",
                 ),
-                (
-                    OptionInfo {
-                        name: "stack_mode",
-                        about: "groups below one another, intervals in one column, or in several",
-                        range: 0..=2,
-                    },
+                choice(
+                    "stack_mode",
+                    StackMode::WORDS,
                     Slot::Stack(&mut o.stack_mode),
+                    "groups below one another, intervals in one column, or in several",
                 ),
                 flag("hover_below", &mut o.hover_below, "the hover card opens below its token"),
             ],
+            Self::Newer(_) => Vec::new(),
         }
     }
 }

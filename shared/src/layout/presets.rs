@@ -57,13 +57,13 @@ fn sequences_first() -> Layout {
     let plots = vec![Component::ActsHistogram(HistogramOptions::default()), Component::FeatureTables(tables)];
     Layout {
         columns: vec![column(vec![Component::Sequences(sequences)], Some(650)), column(plots, Some(500))],
-        height: None,
+        ..Layout::default()
     }
 }
 
 fn reading() -> Layout {
     let sequences = SequencesOptions { stack_mode: StackMode::StackQuantiles, ..SequencesOptions::default() };
-    Layout { columns: vec![column(vec![Component::Sequences(sequences)], None)], height: None }
+    Layout { columns: vec![column(vec![Component::Sequences(sequences)], None)], ..Layout::default() }
 }
 
 fn prompt_intervals() -> Layout {
@@ -79,5 +79,5 @@ fn prompt_intervals() -> Layout {
         Component::LogitsTable(LogitsTableOptions { n_rows: 5 }),
         Component::Sequences(sequences),
     ];
-    Layout { columns: vec![column(components, Some(550))], height: Some(1200) }
+    Layout { columns: vec![column(components, Some(550))], height: Some(1200), ..Layout::default() }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Component, Layout, PX, Setting, StackMode};
+use super::{Component, Layout, PX, Setting};
 
 impl Layout {
     /// JSON Schema (draft 2020-12) of what [`Layout::from_json`] reads, for editors and other programs.
@@ -39,9 +39,7 @@ fn component(component: &Component) -> Value {
             Setting::Buffer(buffer) => json!({
                 "type": ["array", "null"], "items": integer, "minItems": 2, "maxItems": 2, "default": buffer,
             }),
-            Setting::Stack(mode) => {
-                json!({ "enum": StackMode::ALL.map(StackMode::name), "default": mode.name() })
-            }
+            Setting::Choice(word) => json!({ "enum": option.choices, "default": word }),
         };
         schema["description"] = json!(option.about);
         properties.insert(option.name.to_owned(), schema);

@@ -1,6 +1,6 @@
 //! Layouts: their JSON, and what fits into what.
 
-use shared::layout::{Component, Layout, Preset, SequencesOptions, Setting, StackMode, Use};
+use shared::layout::{Component, Layout, Preset, SequencesOptions, Setting, Use};
 
 fn sequences(change: impl FnOnce(&mut SequencesOptions)) -> Layout {
     let mut options = SequencesOptions::default();
@@ -24,7 +24,7 @@ fn a_layout_is_what_its_json_says() {
     assert_eq!(Layout::from_json(terse).unwrap().to_json(), terse);
     let short = r#"{"columns": [{"components": [{"type": "sequences", "stack_mode": "stack-all", "buffer": null}]}]}"#;
     let parsed = Layout::from_json(short).unwrap();
-    let Component::Sequences(options) = parsed.columns[0].components[0] else { panic!("not sequences") };
+    let Component::Sequences(options) = &parsed.columns[0].components[0] else { panic!("not sequences") };
     assert_eq!((options.buffer, options.n_quantiles), (None, 10));
 }
 
@@ -111,9 +111,12 @@ fn every_option_can_be_read_and_set_by_name() {
                 Setting::Number(n) => Setting::Number(n + 1),
                 Setting::Flag(on) => Setting::Flag(!on),
                 Setting::Buffer(_) => Setting::Buffer(Some((1, 2))),
-                Setting::Stack(_) => Setting::Stack(StackMode::StackAll),
+                Setting::Choice(now) => {
+                    let other = option.choices.iter().find(|word| **word != now);
+                    Setting::Choice(other.unwrap())
+                }
             };
-            let mut changed = default;
+            let mut changed = default.clone();
             assert!(changed.set(option.name, other));
             let differs: Vec<_> = changed.changed().into_iter().map(|(o, s)| (o.name, s)).collect();
             assert_eq!(differs, [(option.name, other)]);

@@ -5,4 +5,8 @@
 mod archives;
 mod decoding;
 mod layouts;
+mod modules;
+mod newer;
+mod python;
 mod text_and_ticks;
+mod wire;

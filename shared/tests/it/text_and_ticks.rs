@@ -55,9 +55,22 @@ fn ticks_are_multiples_of_a_step_with_three_on_the_longer_side() {
 
 #[test]
 fn equal_values_make_a_histogram_of_one_filled_bin() {
-    let histogram = Histogram::of(&[2.0, 2.0], 50);
-    let n: Option<Vec<u32>> = histogram.map(|h| h.counts.into_iter().filter(|n| *n > 0).collect());
-    assert_eq!(n, Some(vec![2]));
+    for (value, min, max, bin) in [
+        (2.0, 0.0, 2.0, 49),
+        (0.002, 0.0, 0.002, 49),
+        (1e8, 0.0, 1e8, 49),
+        (f32::MAX, 0.0, f32::MAX, 49),
+        (f32::from_bits(1), 0.0, f32::from_bits(1), 49),
+        (-3.0, -3.0, 0.0, 0),
+        (0.0, 0.0, 1.0, 0),
+        (-0.0, 0.0, 1.0, 0),
+    ] {
+        let histogram = Histogram::of(&[value, value], 50).unwrap();
+        assert_eq!((histogram.min, histogram.max), (min, max), "{value}");
+        let filled: Vec<(usize, u64)> =
+            histogram.counts.iter().copied().enumerate().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(filled, [(bin, 2)], "{value}");
+    }
     assert_eq!(Histogram::of(&[], 50), None);
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shared::{
     decimals::{DECIMALS, Decimals, EFFECT_DECIMALS},
-    feature::{AlignedNeuron, Correlated, Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
+    feature::{AlignedNeuron, Correlated, Feature, FeatureTables, LogitsTable, Moments, Stats, TokenLogit},
     histogram::Histogram,
     quantiles::{Quantiles, grid},
     sequence::{Effects, Group, GroupKind, RowActs, Sequences},
@@ -69,7 +69,7 @@ pub(super) fn feature(f: u32, acts: &Acts, logits: &[f32], corpus: &Corpus, rng:
     Feature {
         feature: f,
         stats,
-        quantiles: quantiles(&values, corpus.token_ids.len()),
+        quantiles: Some(quantiles(&values, corpus.token_ids.len())),
         tables: tables(corpus, rng),
         acts_histogram: Histogram::of(&values, 50),
         logits_histogram: Histogram::of(logits, 50),
@@ -83,7 +83,8 @@ pub(super) fn feature(f: u32, acts: &Acts, logits: &[f32], corpus: &Corpus, rng:
 
 fn stats(values: &[f32], n_positions: usize) -> Stats {
     if values.is_empty() {
-        return Stats::default();
+        let moments = Some(Moments::default());
+        return Stats { n_active: Some(0), density: Some(0.0), moments, ..Stats::default() };
     }
     let n = values.len() as f64;
     let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
@@ -91,13 +92,16 @@ fn stats(values: &[f32], n_positions: usize) -> Stats {
     let std = moment(2).sqrt();
     let over = |m: f64, k: i32| if std > 0.0 { m / std.powi(k) } else { 0.0 };
     Stats {
-        n_active: values.len() as u64,
-        density: n / n_positions as f64,
+        n_active: Some(values.len() as u64),
+        density: Some(n / n_positions as f64),
         max: values.iter().copied().fold(0.0, f32::max),
-        mean,
-        std,
-        skewness: over(moment(3), 3),
-        kurtosis: if std > 0.0 { over(moment(4), 4) - 3.0 } else { 0.0 },
+        min: 0.0,
+        moments: Some(Moments {
+            mean,
+            std,
+            skewness: over(moment(3), 3),
+            kurtosis: if std > 0.0 { over(moment(4), 4) - 3.0 } else { 0.0 },
+        }),
     }
 }
 
@@ -140,46 +144,54 @@ fn tables(corpus: &Corpus, rng: &mut Rng) -> FeatureTables {
 
 fn sequences(acts: &Acts, stats: &Stats, logits: &[f32], corpus: &Corpus, rng: &mut Rng) -> Sequences {
     let seq_len = corpus.seq_len;
-    let fits = |p: usize| (BUFFER + 1..seq_len - BUFFER).contains(&(p % seq_len));
-    let mut candidates: Vec<(usize, f32)> =
-        acts.iter().filter(|(p, _)| fits(**p)).map(|(p, a)| (*p, *a)).collect();
+    let mut candidates: Vec<(usize, f32)> = acts.iter().map(|(p, a)| (*p, *a)).collect();
     candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     let mut chosen: Vec<usize> = candidates.iter().take(N_TOP).map(|c| c.0).collect();
-    let mut groups = vec![Group { kind: GroupKind::Top, n_examples: chosen.len() as u32 }];
+    let n_positions = Some(acts.len() as u64);
+    let mut groups = Vec::new();
+    if !chosen.is_empty() {
+        groups.push(Group { kind: GroupKind::Top, n_examples: chosen.len() as u32, n_positions });
+    }
     if stats.max > 0.0 {
         for i in (0..N_INTERVALS).rev() {
             let low = stats.max * i as f32 / N_INTERVALS as f32;
             let high = stats.max * (i + 1) as f32 / N_INTERVALS as f32;
             let inside = |a: f32| a > low && a <= high;
             let pool: Vec<usize> = candidates.iter().filter(|c| inside(c.1)).map(|c| c.0).collect();
-            let share = acts.values().filter(|a| inside(**a)).count() as f64 / corpus.token_ids.len() as f64;
+            let n_positions = Some(pool.len() as u64);
             let step = pool.len().div_ceil(N_PER_INTERVAL).max(1);
             let picked = pool.iter().step_by(step).copied();
             let before = chosen.len();
             chosen.extend(picked);
             let n_examples = (chosen.len() - before) as u32;
-            groups.push(Group { kind: GroupKind::Interval { low, high, share }, n_examples });
+            groups.push(Group { kind: GroupKind::Interval { low, high }, n_examples, n_positions });
         }
     }
-    let token_ids: Vec<u32> =
-        chosen.iter().flat_map(|p| &corpus.token_ids[p - BUFFER..=p + BUFFER]).copied().collect();
+    let window = |p: &usize| {
+        let (row, position) = (p - p % seq_len, p % seq_len);
+        let ids = &corpus.token_ids[row..row + seq_len];
+        &ids[position.saturating_sub(BUFFER)..(position + BUFFER + 1).min(seq_len)]
+    };
+    let token_ids: Vec<u32> = chosen.iter().flat_map(window).copied().collect();
     let mut sequences = Sequences {
         groups,
         positions: chosen.iter().map(|p| (p % seq_len) as u32).collect(),
-        before: Some(BUFFER as u32),
-        window_len: 2 * BUFFER as u32 + 1,
+        acts: Decimals::to_scale(chosen.iter().map(|p| f64::from(acts[p]))),
+        buffer: Some((BUFFER as u32, BUFFER as u32)),
         token_ids,
         ..Sequences::default()
     };
     let distinct = sequences.distinct_token_ids();
     sequences.token_logits =
         Decimals::to_scale(distinct.iter().map(|t| f64::from(logits[*t as usize])).collect::<Vec<_>>());
-    let in_window = |p: usize| chosen.iter().any(|c| p + BUFFER >= *c && p < c + BUFFER);
+    let in_window = |p: usize| {
+        !(p + 1).is_multiple_of(seq_len) && chosen.iter().any(|c| p + BUFFER >= *c && p < c + BUFFER)
+    };
     let mut rows: Vec<usize> = chosen.iter().map(|p| p / seq_len).collect();
     rows.sort_unstable();
     rows.dedup();
     sequences.rows = chosen.iter().map(|p| rows.partition_point(|row| *row < p / seq_len) as u32).collect();
-    sequences.acts = row_acts(&rows, seq_len, acts, in_window, logits.len(), rng);
+    sequences.row_acts = row_acts(&rows, seq_len, acts, in_window, logits.len(), rng);
     sequences
 }
 
@@ -192,7 +204,7 @@ pub(super) fn row_acts(
     d_vocab: usize,
     rng: &mut Rng,
 ) -> RowActs {
-    let (mut places, mut values, mut at) = (vec![], vec![], vec![]);
+    let (mut active, mut values, mut at) = (vec![], vec![], vec![]);
     let (mut loss, mut change, mut lists) = (vec![], vec![], vec![]);
     for (i, &row) in rows.iter().enumerate() {
         for (&p, &act) in acts.range(row * row_len..(row + 1) * row_len) {
@@ -204,7 +216,7 @@ pub(super) fn row_acts(
                 lists.push((0..2 * N_HOVER).map(|_| rng.below(d_vocab) as u32).collect::<Vec<_>>());
             }
             values.push(f64::from(act));
-            places.push((i * row_len + p % row_len) as u32);
+            active.push((i * row_len + p % row_len) as u32);
         }
     }
     let mut hover_tokens: Vec<u32> = lists.iter().flatten().copied().collect();
@@ -219,7 +231,8 @@ pub(super) fn row_acts(
     RowActs {
         rows: rows.iter().map(|row| *row as u32).collect::<Vec<_>>().into(),
         row_len: row_len as u32,
-        places: places.into(),
+        row_lens: Vec::new(),
+        active: active.into(),
         acts: Decimals::to_scale(values),
         effects: Effects {
             at: at.into(),

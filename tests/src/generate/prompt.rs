@@ -48,8 +48,8 @@ pub(super) fn prompt(token_ids: &[u32], vocab: &Vocab, known: &[Known], rng: &mu
     let mut prompt = Prompt {
         text: String::from_utf8_lossy(&bytes).into_owned(),
         token_ids: token_ids.to_vec(),
-        scores: Vec::new(),
         features,
+        ..Prompt::default()
     };
     prompt.scores = Metric::ALL.into_iter().map(|m| scores(m, &prompt, known)).collect();
     prompt

@@ -5,7 +5,7 @@ use std::{fs, io::Write as _, path::Path};
 
 use flate2::{Compression, Crc, write::GzEncoder};
 use serde_json::Value;
-use shared::{corpus::CorpusChunk, feature::FeatureBlock, sequence::Example, vocab::Vocab};
+use shared::{corpus::CorpusChunk, feature::FeatureBlock, paths, sequence::Example, vocab::Vocab};
 use tempfile::TempDir;
 use tests::{
     browser::Browser,
@@ -40,7 +40,7 @@ fn ready(browser: &Browser, feature: u32) {
 fn tokens_are_text_whatever_they_look_like() {
     let site = site(64);
     let bundle = compute::bundle::Bundle::open(&site.path().join("bundle")).unwrap();
-    let block: FeatureBlock = bundle.file(&bundle.manifest.encoding.block_path(0)).unwrap();
+    let block: FeatureBlock = bundle.file(&paths::block(0)).unwrap();
     let is_markup = |vocab: &Vocab, id: u32| vocab.text(id).contains('<') && vocab.text(id).contains('>');
     let with_markup: Vec<u32> = block
         .features
@@ -67,7 +67,7 @@ fn tokens_are_text_whatever_they_look_like() {
 
 /// The first feature of the bundle of which a top example is as asked, and that example.
 fn find(bundle: &compute::bundle::Bundle, is_asked: impl Fn(&Example) -> bool) -> (u32, Example) {
-    let blocks = (0..bundle.manifest.blocks.len()).map(|i| bundle.manifest.encoding.block_path(i));
+    let blocks = (0..bundle.manifest.blocks.len()).map(paths::block);
     let features = blocks.flat_map(|path| bundle.file::<FeatureBlock>(&path).unwrap().features);
     let found = features.filter_map(|f| {
         let examples = f.sequences?.group_examples(0);
@@ -89,8 +89,8 @@ fn a_row_of_4096_tokens_is_read_whole_and_opens_at_its_bold_token() {
     generate_with_rows(&site.path().join("bundle"), 32, 7, SEQ_LEN).unwrap();
     let bundle = compute::bundle::Bundle::open(&site.path().join("bundle")).unwrap();
     let (feature, example) = find(&bundle, |e| (2000..3000).contains(&e.position));
-    let chunk = example.row / bundle.manifest.rows_per_chunk;
-    let chunk: CorpusChunk = bundle.file(&bundle.manifest.encoding.corpus_path(chunk as usize)).unwrap();
+    let chunk = bundle.manifest.chunk_of(example.row).unwrap();
+    let chunk: CorpusChunk = bundle.file(&paths::chunk(chunk)).unwrap();
     let expected = bundle.vocab.texts(chunk.row(example.row).unwrap()).concat();
     open(site.path(), &format!("#/feature/{feature}"), |browser| {
         ready(browser, feature);
@@ -208,8 +208,8 @@ fn a_bundle_without_labels_has_no_places_for_them_and_fetches_none() {
 fn a_dead_feature_says_so() {
     let site = site(64);
     let bundle = compute::bundle::Bundle::open(&site.path().join("bundle")).unwrap();
-    let block: FeatureBlock = bundle.file(&bundle.manifest.encoding.block_path(0)).unwrap();
-    let dead = block.features.iter().find(|f| f.stats.n_active == 0).unwrap().feature;
+    let block: FeatureBlock = bundle.file(&paths::block(0)).unwrap();
+    let dead = block.features.iter().find(|f| f.stats.is_dead()).unwrap().feature;
     open(site.path(), &format!("#/feature/{dead}"), |browser| {
         ready(browser, dead);
         assert_eq!(browser.text("[data-dead]").unwrap(), "dead");

@@ -19,7 +19,7 @@ const ESCAPE: &str = "\u{e00c}";
 /// The demo's bundle and its index.
 fn index() -> (compute::bundle::Bundle, FeatureIndex) {
     let bundle = compute::bundle::Bundle::open(&built::bundle().unwrap()).unwrap();
-    let index = bundle.file(&bundle.manifest.encoding.index_path()).unwrap();
+    let index = bundle.file(shared::paths::INDEX).unwrap();
     (bundle, index)
 }
 
@@ -424,8 +424,7 @@ fn an_example_says_which_document_it_is_from() {
     let row: u32 =
         browser.eval("Number(document.querySelector('[data-whole-row]').dataset.wholeRow)").unwrap();
     let (bundle, _) = index();
-    let rows_per_chunk = bundle.manifest.rows_per_chunk;
-    let path = bundle.manifest.encoding.corpus_path((row / rows_per_chunk) as usize);
+    let path = shared::paths::chunk(bundle.manifest.chunk_of(row).unwrap());
     let chunk: shared::corpus::CorpusChunk = bundle.file(&path).unwrap();
     let document = chunk.document(row).unwrap() + 1;
     assert_eq!(place, format!("Row {row}, begins in document {document} of demo/corpus.jsonl.gz"));

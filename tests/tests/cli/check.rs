@@ -107,10 +107,10 @@ fn a_bundle_has_every_printed_digit_of_the_dumped_activations() {
     let args = ["--model", &model, "--sae", &sae, "--data", &data, "--no-shuffle", "--sequences", &n_rows];
     run("run", &[&args[..], &["--device", "cpu", "--features", "0..60", "--out", &out, "--quiet"]].concat());
     let bundle = Bundle::open(Path::new(&out)).unwrap();
-    let block: FeatureBlock = bundle.file(&bundle.manifest.encoding.block_path(0)).unwrap();
+    let block: FeatureBlock = bundle.file(&shared::paths::block(0)).unwrap();
     let (mut n_compared, mut n_other) = (0, 0);
     for feature in &block.features {
-        let found = &feature.sequences.as_ref().unwrap().acts;
+        let found = &feature.sequences.as_ref().unwrap().row_acts;
         for &row in found.rows.iter() {
             for token in found.tokens(row, 0, &[0; 128]) {
                 let at = (row as usize * 128 + token.position as usize) * d_sae;

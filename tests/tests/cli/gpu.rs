@@ -59,11 +59,11 @@ fn a_gpu_gives_the_numbers_of_the_cpu() {
         agree(&features(&cpu).unwrap(), &features(&gpu).unwrap(), 1e-4);
         let (cpu, gpu) = (Bundle::open(&cpu).unwrap(), Bundle::open(&gpu).unwrap());
         let active = |bundle: &Bundle| {
-            let prompt: Prompt = bundle.file(&bundle.manifest.encoding.prompt_path(0)).unwrap();
+            let prompt: Prompt = bundle.file(&shared::paths::prompt(0)).unwrap();
             prompt.features.iter().map(|f| f.feature).collect::<Vec<_>>()
         };
         assert_eq!(active(&cpu), active(&gpu));
-        assert_eq!([cpu.manifest.run.device, gpu.manifest.run.device], ["cpu", "cuda"]);
+        assert_eq!([cpu, gpu].map(|bundle| bundle.manifest.run.unwrap().device), ["cpu", "cuda"]);
     }
 }
 
@@ -104,9 +104,10 @@ fn only_what_is_active_leaves_the_gpu() {
         let copied = counts.lines().find(|line| line.starts_with("copy to the host\t")).unwrap();
         let copied: u64 = copied.split('\t').nth(2).unwrap().parse().unwrap();
         let features = features(&out).unwrap();
-        let n_effects = |f: &Feature| f.sequences.as_ref().map_or(0, |s| s.acts.effects.loss.len()) as u64;
+        let n_effects =
+            |f: &Feature| f.sequences.as_ref().map_or(0, |s| s.row_acts.effects.loss.len()) as u64;
         // Of an active entry its place and activation; of an effect its two numbers and five tokens each way.
-        let bytes = |f: &Feature| 8 * f.stats.n_active + (8 + 10 * 8) * n_effects(f);
+        let bytes = |f: &Feature| 8 * f.stats.n_active.unwrap() + (8 + 10 * 8) * n_effects(f);
         (copied, features.iter().map(bytes).sum::<u64>())
     };
     let (few, many) = (run("64"), run("256"));
@@ -118,7 +119,7 @@ fn tf32_and_bf16_are_close_to_f32() {
     let temp = tempfile::tempdir().unwrap();
     let run = |dtype: &str| {
         let (out, _) = bundle_on_gpu(&temp, dtype, &["--dtype", dtype], ROOM);
-        assert_eq!(Bundle::open(&out).unwrap().manifest.run.dtype, dtype);
+        assert_eq!(Bundle::open(&out).unwrap().manifest.run.unwrap().dtype, dtype);
         features(&out).unwrap().iter().map(|f| f.stats.max).collect::<Vec<f32>>()
     };
     let exact = run("f32");

@@ -98,6 +98,7 @@ mod tests {
             kurtosis: vec![0.0; 3],
             active_tokens: vec![vec![0], vec![], vec![1]],
             logit_tokens: vec![vec![1], vec![2], vec![2]],
+            min: Vec::new(),
         }
     }
 

@@ -50,7 +50,7 @@ impl Plot {
     /// Lays out `histogram`; zero is always on the value axis.
     pub fn of(histogram: &Histogram) -> Self {
         let domain = (f64::from(histogram.min).min(0.0), f64::from(histogram.max).max(0.0));
-        let highest = u64::from(histogram.counts.iter().copied().max().unwrap_or(0)).max(1);
+        let highest = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
         let mut x_ticks = histogram.ticks();
         x_ticks.retain(|t| (domain.0..=domain.1).contains(t));
         Self {
@@ -73,7 +73,7 @@ impl Plot {
                 continue;
             }
             let left = self.x.at(centre) - width / 2.0 + gap / 2.0;
-            let top = self.y.at(f64::from(n)).min(BOTTOM - 1.0);
+            let top = self.y.at(n as f64).min(BOTTOM - 1.0);
             // Writing to a string cannot fail.
             let written = write!(path, "M{left:.2} {BOTTOM}V{top:.2}h{:.2}V{BOTTOM}z", width - gap);
             debug_assert!(written.is_ok());

@@ -33,7 +33,7 @@ pub fn HistogramPlot(
         return view! { <div class="histogram histogram-empty" aria-hidden="true"></div> }.into_any();
     };
     let plot = Plot::of(&histogram);
-    let n: u64 = histogram.counts.iter().map(|n| u64::from(*n)).sum();
+    let n: u64 = histogram.counts.iter().sum();
     let description = format!(
         "{label}: {n} values from {} to {}",
         trimmed(histogram.min.into()),

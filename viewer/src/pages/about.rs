@@ -52,101 +52,129 @@ fn section(title: &'static str, name: &'static str, facts: Vec<Fact>) -> impl In
     }
 }
 
+/// A fact where its value is known.
+fn fact(name: &'static str, value: Option<String>, code: bool) -> Option<Fact> {
+    value.map(|value| (name, value, code))
+}
+
 fn health(health: &Health, manifest: &Manifest) -> Vec<Fact> {
-    let n = manifest.n_features() as u64;
-    let dead = u64::from(health.n_dead);
-    let mut facts = vec![
-        ("L0: active features at a position", significant(health.l0), false),
-        (
-            "Dead features",
-            format!("{} of {} ({})", count(dead), count(n), percent(dead as f64 / n.max(1) as f64, 1)),
-            false,
-        ),
-    ];
-    let measured = [
-        ("Explained variance", health.explained_variance.map(|v| percent(v, 1))),
-        ("Loss recovered", health.loss_recovered().map(|v| percent(v, 1))),
-        ("Loss, nats a token", health.loss.map(|v| format!("{v:.3}"))),
-        ("Loss with the reconstruction", health.loss_reconstructed.map(|v| format!("{v:.3}"))),
-        ("Loss with zeros", health.loss_zeroed.map(|v| format!("{v:.3}"))),
-        ("Length of an activation", health.acts_norm.map(significant)),
-        ("Length of its reconstruction", health.reconstruction_norm.map(significant)),
-        ("Length of a decoder row", health.decoder_norm.map(significant)),
-    ];
-    facts.extend(measured.into_iter().filter_map(|(name, value)| Some((name, value?, false))));
-    if health.n_measured > 0 {
-        facts.push((
-            "Measured on",
-            format!("{} positions; L0 and dead features on all", count(health.n_measured)),
-            false,
-        ));
-    }
-    facts
+    let on = |n: Option<u64>| n.map_or_else(String::new, |n| format!(", on {} positions", count(n)));
+    let n = health.n_features.map_or(manifest.n_features() as u64, u64::from);
+    let dead = health.n_dead.map(|dead| {
+        let share = percent(f64::from(dead) / n.max(1) as f64, 1);
+        format!("{} of {} ({share}){}", count(dead.into()), count(n), on(health.n_dead_measured))
+    });
+    let l0 = health.l0.map(|l0| format!("{}{}", significant(l0), on(health.n_l0)));
+    let measured = (health.n_measured > 0).then(|| format!("{} positions", count(health.n_measured)));
+    let nats = |v: Option<f64>| v.map(|v| format!("{v:.3}"));
+    [
+        fact("L0: active features at a position", l0, false),
+        fact("Dead features", dead, false),
+        fact("Explained variance", health.explained_variance.map(|v| percent(v, 1)), false),
+        fact("Loss recovered", health.loss_recovered().map(|v| percent(v, 1)), false),
+        fact("Loss, nats a token", nats(health.loss), false),
+        fact("Loss with the reconstruction", nats(health.loss_reconstructed), false),
+        fact("Loss with zeros", nats(health.loss_zeroed), false),
+        fact("Length of an activation", health.acts_norm.map(significant), false),
+        fact("Length of its reconstruction", health.reconstruction_norm.map(significant), false),
+        fact("Length of a decoder row", health.decoder_norm.map(significant), false),
+        fact("Variance, losses and lengths measured on", measured, false),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn model(manifest: &Manifest) -> Vec<Fact> {
     let m = &manifest.model;
-    vec![
-        ("Name", m.name.clone(), false),
-        ("Family", m.family.clone(), false),
-        ("Layers", m.n_layers.to_string(), false),
-        ("d_model", count(m.d_model.into()), false),
-        ("Vocabulary", format!("{} tokens", count(m.d_vocab.into())), false),
-        ("SHA-256", m.sha256.clone(), true),
+    let number = |n: Option<u32>| n.map(|n| count(n.into()));
+    [
+        fact("Name", Some(m.name.clone()), false),
+        fact("Family", m.family.clone(), false),
+        fact("Layers", number(m.n_layers), false),
+        fact("d_model", number(m.d_model), false),
+        fact("Vocabulary", number(m.d_vocab).map(|n| format!("{n} tokens")), false),
+        fact("SHA-256", m.sha256.clone(), true),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn sae(sae: &SaeInfo) -> Vec<Fact> {
-    vec![
-        ("Name", sae.name.clone(), false),
-        ("Architecture", sae.architecture.clone(), false),
-        ("Format", sae.format.clone(), false),
-        ("Hook point", sae.hook.clone(), true),
-        ("d_in", count(sae.d_in.into()), false),
-        ("d_sae", count(sae.d_sae.into()), false),
-        ("SHA-256", sae.sha256.clone(), true),
+    [
+        fact("Name", Some(sae.name.clone()), false),
+        fact("Architecture", sae.architecture.clone(), false),
+        fact("Format", sae.format.clone(), false),
+        fact("Hook point", Some(sae.hook.clone()), true),
+        fact("Hook point that it writes", sae.hook_out.clone(), true),
+        fact("d_in", sae.d_in.map(|n| count(n.into())), false),
+        fact("d_sae", Some(count(sae.d_sae.into())), false),
+        fact("Activations", sae.signed.then(|| "signed: negative ones count as active".to_owned()), false),
+        fact("SHA-256", sae.sha256.clone(), true),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn dataset(manifest: &Manifest) -> Vec<Fact> {
     let d = &manifest.dataset;
-    let n = u64::from(d.n_rows) * u64::from(d.seq_len);
-    vec![
-        ("Name", d.name.clone(), false),
-        (
-            "Rows",
-            format!("{} of {} tokens: {} positions", count(d.n_rows.into()), d.seq_len, count(n)),
-            false,
-        ),
-        ("Begin with BOS", yes_no(d.prepend_bos), false),
-        ("Shuffled", yes_no(d.shuffled), false),
-        ("Special tokens count", yes_no(!d.skip_special), false),
-        ("SHA-256 of the tokens", d.sha256.clone(), true),
+    let rows = d.n_rows.zip(d.seq_len).map(|(n_rows, seq_len)| {
+        let n = u64::from(n_rows) * u64::from(seq_len);
+        format!("{} of {seq_len} tokens: {} positions", count(n_rows.into()), count(n))
+    });
+    let absent = manifest.rows_per_chunk.is_none();
+    [
+        fact("Name", Some(d.name.clone()), false),
+        fact("Rows", rows, false),
+        fact("In the bundle", absent.then(|| "examples only".to_owned()), false),
+        fact("Begin with BOS", d.prepend_bos.map(yes_no), false),
+        fact("Shuffled", d.shuffled.map(yes_no), false),
+        fact("Special tokens count", Some(yes_no(!d.skip_special)), false),
+        fact("SHA-256 of the tokens", d.sha256.clone(), true),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn run(manifest: &Manifest) -> Vec<Fact> {
-    let r = &manifest.run;
-    vec![
-        ("Device", r.device.clone(), false),
-        ("Number type", r.dtype.clone(), false),
-        ("Rows in a batch", r.batch_rows.to_string(), false),
-        ("Seed", r.seed.to_string(), false),
-        ("Centred writing weights", yes_no(r.center_writing_weights), false),
-        ("Folded value biases", yes_no(r.fold_value_biases), false),
+    let Some(r) = &manifest.run else { return Vec::new() };
+    let effects = manifest
+        .has_effects()
+        .map(|stored| if stored { "direct: later layers held fixed" } else { "not computed" }.to_owned());
+    [
+        fact("Device", Some(r.device.clone()), false),
+        fact("Number type", Some(r.dtype.clone()), false),
+        fact("Number type of the SAE", r.sae_dtype.clone(), false),
+        fact("Effects", effects, false),
+        fact("Rows in a batch", Some(r.batch_rows.to_string()), false),
+        fact("Seed", Some(r.seed.to_string()), false),
+        fact("Centred writing weights", Some(yes_no(r.center_writing_weights)), false),
+        fact("Folded value biases", Some(yes_no(r.fold_value_biases)), false),
     ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn about_bundle(manifest: &Manifest, address: &str) -> Vec<Fact> {
     let s = manifest.schema;
-    vec![
+    let mut facts = vec![
         ("Address", address.to_owned(), true),
         ("Features", count(manifest.n_features() as u64), false),
         ("Prompts", manifest.n_prompts.to_string(), false),
         ("Size", format!("{} in {} files", bytes(manifest.total_bytes()), manifest.files.len() + 1), false),
         ("Schema", format!("{}.{}", s.major, s.minor), false),
         ("Written by", manifest.tool.clone(), false),
-    ]
+    ];
+    let newer: Vec<String> =
+        manifest.newer_layers().map(|layer| format!("{} {}", layer.name, layer.version)).collect();
+    if !newer.is_empty() {
+        facts.push(("Layers made by a newer version", newer.join(", "), true));
+    }
+    facts
 }
 
 fn yes_no(yes: bool) -> String {

@@ -9,6 +9,7 @@ use page_logic::{
 };
 use shared::{
     decimals,
+    feature::Moments,
     layout::{Layout, Use},
 };
 use wasm_bindgen::JsCast as _;
@@ -183,7 +184,7 @@ fn FeatureBody(shown: Shown, layout: Layout) -> impl IntoView {
     let f = shown.feature();
     let index = f.feature;
     let numbers = numbers(&shown);
-    let dead = f.stats.n_active == 0;
+    let dead = f.stats.is_dead();
     view! {
         <header class="feature-head">
             <h1 data-feature=index>"Feature "{index}</h1>
@@ -197,15 +198,16 @@ fn FeatureBody(shown: Shown, layout: Layout) -> impl IntoView {
 
 fn numbers(shown: &Shown) -> impl IntoView + use<> {
     let s = shown.feature().stats;
-    let dash = |text: String| if s.n_active == 0 { "–".to_owned() } else { text };
+    let dash = |text: Option<String>| text.filter(|_| !s.is_dead()).unwrap_or_else(|| "–".to_owned());
+    let moment = |of: fn(&Moments) -> String| dash(s.moments.as_ref().map(of));
     [
-        ("density", percent(s.density, 3)),
-        ("active", format!("{} positions", count(s.n_active))),
-        ("max", dash(decimals::text(s.max.into(), s.max.into()))),
-        ("mean", dash(significant(s.mean))),
-        ("std", dash(significant(s.std))),
-        ("skewness", dash(format!("{:.2}", s.skewness))),
-        ("kurtosis", dash(format!("{:.2}", s.kurtosis))),
+        ("density", s.density.map_or_else(|| "–".to_owned(), |density| percent(density, 3))),
+        ("active", s.n_active.map_or_else(|| "–".to_owned(), |n| format!("{} positions", count(n)))),
+        ("max", dash(Some(decimals::text(s.max.into(), s.max_size().into())))),
+        ("mean", moment(|m| significant(m.mean))),
+        ("std", moment(|m| significant(m.std))),
+        ("skewness", moment(|m| format!("{:.2}", m.skewness))),
+        ("kurtosis", moment(|m| format!("{:.2}", m.kurtosis))),
     ]
     .into_iter()
     .map(|(name, value)| view! { <div><dt>{name}</dt><dd data-stat=name>{value}</dd></div> })

@@ -15,7 +15,7 @@ use page_logic::{
     route::Route,
     walk::Walk,
 };
-use shared::{decimals, index::FeatureIndex, labels::Labels, vocab::Vocab};
+use shared::{decimals, index::FeatureIndex, labels::Labels, layers::LABELS, vocab::Vocab};
 use wasm_bindgen::JsCast as _;
 
 use crate::{
@@ -82,7 +82,7 @@ pub fn FeaturesPage() -> impl IntoView {
     let bundle = use_bundle();
     let loading = Loading::new(move || {
         let (index, vocab) = (bundle.index(), bundle.vocab());
-        let labels = bundle.manifest.has_labels().then(|| bundle.labels());
+        let labels = bundle.manifest.has_layer(&LABELS).then(|| bundle.labels());
         async move {
             let (index, vocab) = try_join(index, vocab).await?;
             let labels = match labels {

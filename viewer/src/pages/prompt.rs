@@ -180,7 +180,7 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     let of = |position: u32| tokens.get(position as usize).cloned();
     let marks = Marks::new(of(active).map(|t| t.act), of(found.position).and_then(|t| t.logit));
     let entry = found.prompt.features.iter().find(|f| f.feature == score.feature);
-    let scale = entry.map(|f| Scale::of(shown.feature().stats.max, &f.acts));
+    let scale = entry.map(|f| Scale::of(shown.feature().stats.max_size(), &f.acts));
     let line =
         scale.map(|scale| token_line(&Line::of(&tokens, 0, Some(found.position), &found.vocab, scale)));
     let layout = session.layouts.shown(Use::Prompt, &shown.bundle);

@@ -18,12 +18,13 @@ pub fn ActsHistogram(
     marks: Marks,
 ) -> impl IntoView {
     let feature = shown.feature();
-    let dead = feature.stats.n_active == 0;
-    let density = percent(feature.stats.density, 3);
+    let dead = feature.stats.is_dead();
+    let density = feature.stats.density.map_or_else(|| "not known".to_owned(), |density| percent(density, 3));
     let dataset = &shown.bundle.manifest.dataset;
-    let n_positions = u64::from(dataset.n_rows) * u64::from(dataset.seq_len);
+    let n_positions = dataset.n_tokens();
     let note = dead.then(|| {
-        view! { <p class="note plot-note">{format!("Never active on the {} positions of the corpus.", count(n_positions))}</p> }
+        let positions = n_positions.map_or_else(String::new, |n| format!("{} ", count(n)));
+        view! { <p class="note plot-note">{format!("Never active on the {positions}positions of the corpus.")}</p> }
     });
     view! {
         <section class="panel" data-panel="acts-histogram">

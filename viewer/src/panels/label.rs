@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use shared::labels::Labels;
+use shared::{labels::Labels, layers::LABELS};
 
 use crate::{
     data::{Bundle, Loading},
@@ -20,7 +20,7 @@ struct Coming(Loading<Arc<Labels>>);
 
 /// Lets everything below show the labels of `bundle`.
 pub fn provide_labels(session: Session, bundle: Arc<Bundle>) {
-    if !bundle.manifest.has_labels() {
+    if !bundle.manifest.has_layer(&LABELS) {
         return;
     }
     provide_context(Coming(Loading::new(move || {

@@ -10,7 +10,7 @@ use page_logic::{
     layouts::{Unfit, check, own, presets, used_by},
     route::escape,
 };
-use shared::layout::{Column, Component, Layout, OptionInfo, Setting, StackMode, Use};
+use shared::layout::{Column, Component, Layout, OptionInfo, Setting, Use};
 
 use crate::{
     components::handler::handler,
@@ -153,7 +153,11 @@ fn column(
     let column = &draft.columns[c];
     let n = column.components.len();
     let components = (0..n).map(|i| component(editor, draft, (c, i), unfit, drag)).collect_view();
-    let kinds = Component::all().map(|kind| view! { <option value=kind.name()>{kind.name()}</option> });
+    let kinds = Component::all().map(|kind| {
+        let name = kind.name().to_owned();
+        let shown = name.clone();
+        view! { <option value=name>{shown}</option> }
+    });
     let add = move |e: web_sys::Event| {
         let name = event_target_value(&e);
         if let Some(kind) = Component::all().into_iter().find(|k| k.name() == name) {
@@ -201,7 +205,8 @@ fn component(
     unfit: Option<&Unfit>,
     drag: &Rc<Cell<Option<Place>>>,
 ) -> AnyView {
-    let component = draft.columns[c].components[i];
+    let component = &draft.columns[c].components[i];
+    let kind = component.name().to_owned();
     let (n, n_columns) = (draft.columns[c].components.len(), draft.columns.len());
     let to = |text, label: &'static str, name: &'static str, place: Option<Place>| {
         let act =
@@ -232,7 +237,7 @@ fn component(
         begun.set(Some((c, i)));
         // Firefox begins no drag without data.
         if let Some(data) = e.data_transfer() {
-            let set = data.set_data("text/plain", component.name());
+            let set = data.set_data("text/plain", &kind);
             debug_assert!(set.is_ok(), "data may be set while a drag begins");
         }
     };
@@ -244,10 +249,10 @@ fn component(
         }
     };
     view! {
-        <div class="editor-component" draggable="true" data-component=component.name()
+        <div class="editor-component" draggable="true" data-component=component.name().to_owned()
             on:dragstart=handler(begin) on:drop=handler(drop_here)>
             <details>
-                <summary>{component.name()}</summary>
+                <summary>{component.name().to_owned()}</summary>
                 {options.collect_view()}
             </details>
             <div class="editor-moves">
@@ -302,14 +307,16 @@ fn control(editor: Editor, (c, i): Place, option: OptionInfo, now: Setting, refu
             }
             .into_any()
         }
-        Setting::Stack(mode) => {
-            let modes = StackMode::ALL
-                .map(|m| view! { <option value=m.name() selected=m == mode>{m.name()}</option> });
+        Setting::Choice(now) => {
+            let words = option.choices;
+            let choices =
+                words.iter().map(|&word| view! { <option value=word selected=word == now>{word}</option> });
+            let choices = choices.collect_view();
             let change = move |e: web_sys::Event| {
-                let name = event_target_value(&e);
-                StackMode::ALL.into_iter().filter(|m| m.name() == name).for_each(|m| set(Setting::Stack(m)));
+                let chosen = event_target_value(&e);
+                words.iter().filter(|word| **word == chosen).for_each(|&word| set(Setting::Choice(word)));
             };
-            view! { <select aria-label=name data-option=name on:change=handler(change)>{modes.into_iter().collect_view()}</select> }
+            view! { <select aria-label=name data-option=name on:change=handler(change)>{choices}</select> }
                 .into_any()
         }
     };

@@ -35,8 +35,8 @@ pub fn WholeRow(
     let bundle = shown.bundle.clone();
     let ids = Loading::new(move || Arc::clone(&bundle).row(row));
     let files = shown.bundle.manifest.dataset.clone();
-    let place = move || match ids.get() {
-        Some(Ok((_, Some(document)))) => files.place(document),
+    let origin = move || match ids.get() {
+        Some(Ok((_, Some(document)))) => files.origin(document),
         _ => String::new(),
     };
     let content = move || match ids.get() {
@@ -47,7 +47,7 @@ pub fn WholeRow(
         }
         Some(Ok((ids, _))) => {
             let Some(sequences) = &shown.feature().sequences else { return ().into_any() };
-            let tokens = sequences.acts.tokens(row, 0, &ids);
+            let tokens = sequences.row_acts.tokens(row, 0, &ids);
             let line = Line::of(&tokens, row, Some(position), &shown.vocab, scale);
             let text = NodeRef::<html::P>::new();
             next_frame(move || text.get_untracked().iter().for_each(|text| show_bold(text)));
@@ -56,7 +56,7 @@ pub fn WholeRow(
     };
     view! {
         <div class="whole-row" data-whole-row=row>
-            <p class="whole-row-head">"Row "{row}<span data-document>{move || place()}</span></p>
+            <p class="whole-row-head">"Row "{row}<span data-document>{move || origin()}</span></p>
             {move || content()}
         </div>
     }

@@ -46,15 +46,14 @@ pub fn Sequences(
         return view! { <section class="panel" data-panel="sequences">{not_stored("sequences")}</section> }
             .into_any();
     };
-    let max = shown.feature().stats.max;
-    let scale = Scale::of(max, &sequences.acts);
+    let scale = Scale::of(shown.feature().stats.max_size(), &sequences.row_acts);
     let mut examples = sequences.examples(0, usize::MAX).into_iter();
     let groups = sequences
         .groups
         .iter()
         .enumerate()
         .map(|(g, group)| (g, group, examples.by_ref().take(group.n_examples as usize).collect()))
-        .filter(|(_, group, _)| options.n_quantiles > 0 || group.kind == GroupKind::Top)
+        .filter(|(_, group, _)| options.n_shown(&group.kind) > 0)
         .map(|(g, group, examples)| group_view(&shown, (g, group), examples, &options, scale))
         .collect_view();
     let stack = match options.stack_mode {
@@ -62,7 +61,7 @@ pub fn Sequences(
         StackMode::StackQuantiles => "stack-quantiles",
         StackMode::StackNone => "stack-none",
     };
-    let dead = shown.feature().stats.n_active == 0;
+    let dead = shown.feature().stats.is_dead();
     let note = dead.then(|| {
         view! { <p class="note">"A dead feature: nothing in this corpus activates it, so it has no examples. What it would do if it were active is in its logits."</p> }
     });
@@ -86,22 +85,8 @@ fn group_view(
     options: &SequencesOptions,
     scale: Scale,
 ) -> impl IntoView + use<> {
-    let max = shown.max_act();
-    let act = |value| decimals::text(value, max);
-    let (title, subtitle, n) = match group.kind {
-        GroupKind::Top => {
-            let max = format!("MAX = {}", act(max));
-            ("TOP ACTIVATIONS".to_owned(), max, options.top_acts_group_size)
-        }
-        GroupKind::Interval { low, high, share } => {
-            let contains = format!("CONTAINS {}", percent(share, 3));
-            (
-                format!("INTERVAL {} – {}", act(low.into()), act(high.into())),
-                contains,
-                options.quantile_group_size,
-            )
-        }
-    };
+    let (title, subtitle) = heading(shown, group);
+    let n = options.n_shown(&group.kind);
     let lines = examples.into_iter().take(n as usize).enumerate().map(|(i, example)| {
         let example = within(example, options.buffer);
         let mut line = Line::of(&example.tokens, example.row, Some(example.position), &shown.vocab, scale);
@@ -111,8 +96,9 @@ fn group_view(
         }
         line
     });
-    let window_len = shown.feature().sequences.as_ref().map_or(0, |s| s.window_len);
-    let aligned = options.buffer.is_some() && window_len <= MAX_ALIGNED;
+    let buffer = shown.feature().sequences.as_ref().and_then(|s| s.buffer);
+    let short = buffer.is_some_and(|(before, after)| before.saturating_add(after) < MAX_ALIGNED);
+    let aligned = options.buffer.is_some() && short;
     let kind = if group.kind == GroupKind::Top { "group group-top" } else { "group" };
     view! {
         <section class=kind data-group=g>
@@ -120,6 +106,29 @@ fn group_view(
             <p class="subtitle">{subtitle}</p>
             {example_list(&lines.collect::<Vec<_>>(), aligned)}
         </section>
+    }
+}
+
+/// The title of a group, and the line under it.
+fn heading(shown: &Shown, group: &Group) -> (String, String) {
+    let (stats, size) = (shown.feature().stats, shown.max_act());
+    let act = |value: f32| decimals::text(value.into(), size);
+    let contains = match (group.n_positions, shown.feature().share(group)) {
+        (Some(n), Some(share)) => format!("CONTAINS {n} positions ({})", percent(share, 3)),
+        (Some(n), None) => format!("CONTAINS {n} positions"),
+        _ => String::new(),
+    };
+    match &group.kind {
+        GroupKind::Top => ("TOP ACTIVATIONS".to_owned(), format!("MAX = {}", act(stats.max))),
+        GroupKind::Bottom => ("BOTTOM ACTIVATIONS".to_owned(), format!("MIN = {}", act(stats.min))),
+        GroupKind::Interval { low, high } => (format!("INTERVAL {} – {}", act(*low), act(*high)), contains),
+        GroupKind::Quantile { from, to, .. } => {
+            (format!("QUANTILES {} – {}", percent((*from).into(), 0), percent((*to).into(), 0)), contains)
+        }
+        GroupKind::Inactive { token_id } => {
+            (format!("INACTIVE AT {}", shown.vocab.text(*token_id)), contains)
+        }
+        GroupKind::Newer { name } => (format!("MADE BY A NEWER VERSION: {name}"), contains),
     }
 }
 
@@ -176,7 +185,7 @@ fn TokenArea(shown: Shown, options: SequencesOptions, marks: Marks, children: Ch
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     let show = move |token: &TokenRef| {
         let Some(sequences) = &shown.feature().sequences else { return };
-        let view = sequences.acts.tokens(token.row, token.position, &[token.token_id]).pop();
+        let view = sequences.row_acts.tokens(token.row, token.position, &[token.token_id]).pop();
         let Some(mut view) = view else { return };
         let distinct = sequences.distinct_token_ids();
         let key = distinct.binary_search(&token.token_id).ok();
