@@ -8,6 +8,7 @@ mod corpora;
 mod dump;
 mod effects;
 mod hub;
+mod hub_saes;
 mod labels;
 mod model_folders;
 mod models_match_transformers;
