@@ -44,6 +44,8 @@ struct Report {
     loss_recovered: Option<f64>,
     dead_share: f64,
     fits: bool,
+    /// What should be known of how the corpus was read.
+    corpus: Vec<String>,
     verdict: String,
 }
 
@@ -61,6 +63,7 @@ impl CheckArgs {
             loss_recovered: health.loss_recovered(),
             dead_share: f64::from(health.n_dead.unwrap_or_default()) / input.sae_config.d_sae as f64,
             fits,
+            corpus: input.data.notes.iter().cloned().chain(rows.reading().sentences()).collect(),
             verdict: verdict(&input, &health, better),
             health,
         };
@@ -73,6 +76,9 @@ impl CheckArgs {
         let h = &report.health;
         writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
         writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.name)?;
+        for sentence in &report.corpus {
+            writeln!(out, "corpus                  {sentence}")?;
+        }
         let l0 = h.l0.unwrap_or_default();
         writeln!(out, "L0                      {l0:.2} of {} features", input.sae_config.d_sae)?;
         writeln!(out, "never active            {:.1} % on these tokens", 100.0 * report.dead_share)?;

@@ -1,17 +1,16 @@
 //! Prompt-centric data: which features matter at each position of a given text.
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use shared::{
     decimals::Decimals,
     prompt::{Metric, MetricScores, Prompt, PromptFeature, Score},
     quantiles::Quantiles,
 };
 use tch::Tensor;
-use tokenizers::Tokenizer;
 
 use crate::{
     backend::MemoryBudget,
-    corpus::Rows,
+    corpus::{Rows, Tokenizer},
     effects::{self, Backend, Directions},
     examples::{ExampleRows, ExampleWindows, Window},
     pass::{PassNeeds, Subject, gather},
@@ -32,12 +31,11 @@ pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u3
     let (n_ctx, d_vocab) = (config.n_ctx as usize, config.d_vocab as usize);
     let encode = |text: &String| -> Result<Vec<u32>> {
         let tokenizer = tokenizer.context("prompts need a tokenizer: put tokenizer.json beside the model")?;
-        let encoding = tokenizer.encode_fast(text.as_str(), false).map_err(|e| anyhow!("{e}"))?;
-        let ids = encoding.get_ids();
+        let ids = tokenizer.encode(text)?;
         ensure!(!ids.is_empty(), "a --prompt is empty");
         // A prompt may be written with its beginning-of-sequence token.
         let bos = plan.input.rule.bos.filter(|bos| ids.first() != Some(bos));
-        let ids: Vec<u32> = bos.into_iter().chain(ids.iter().copied()).collect();
+        let ids: Vec<u32> = bos.into_iter().chain(ids).collect();
         let shown = || beginning(text);
         ensure!(
             ids.len() <= n_ctx,
@@ -46,7 +44,7 @@ pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u3
             ids.len()
         );
         if let Some(id) = ids.iter().find(|id| **id as usize >= d_vocab) {
-            let token = tokenizer.id_to_token(*id).unwrap_or_default();
+            let token = tokenizer.token(*id).unwrap_or_default();
             bail!(
                 "--prompt {} holds the token {token:?} with id {id}, the model has ids 0 to {}: is this another model's tokenizer?",
                 shown(),

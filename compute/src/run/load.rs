@@ -3,10 +3,9 @@
 use std::{path::Path, thread};
 
 use anyhow::{Error, Result, anyhow};
-use tokenizers::Tokenizer;
 
 use crate::{
-    corpus::{self, Rows},
+    corpus::{self, Rows, Tokenizer},
     model::Model,
     pass::Subject,
     plan::Input,
@@ -15,7 +14,7 @@ use crate::{
 
 /// The tokenizer beside the model, where there is one.
 pub fn tokenizer(input: &Input) -> Result<Option<Tokenizer>> {
-    Ok(corpus::tokenizer_of(&input.model.path)?)
+    Ok(Tokenizer::of_model(&input.model.path)?)
 }
 
 /// The rows of the corpus, and model and SAEs.
@@ -27,7 +26,7 @@ pub fn all(input: &Input, tokenizer: Option<&Tokenizer>, sae_b: Option<&Path>) -
     let (read, loaded) = thread::scope(|scope| {
         let reading = scope.spawn(|| {
             let d_vocab = input.model_config.d_vocab as usize;
-            corpus::load(tokenizer, &input.data.path, &input.text_column, &input.rule, d_vocab)
+            corpus::load(tokenizer, &input.data, &input.corpus, (&input.rule, input.form), d_vocab)
         });
         let loaded = subject(input, sae_b);
         (reading.join(), loaded)
@@ -57,5 +56,5 @@ fn subject(input: &Input, sae_b: Option<&Path>) -> Result<Subject> {
 /// Special tokens of the model and of its tokenizer.
 fn special_tokens(input: &Input, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
     let of_model = [input.model_config.bos_token_id, input.model_config.eos_token_id];
-    of_model.into_iter().flatten().chain(corpus::special_tokens(tokenizer)).collect()
+    of_model.into_iter().flatten().chain(tokenizer.into_iter().flat_map(Tokenizer::special_tokens)).collect()
 }

@@ -11,12 +11,11 @@ use std::{io::Write, thread};
 use anyhow::Result;
 use shared::manifest::{Health, Manifest};
 use tch::Kind;
-use tokenizers::Tokenizer;
 
 use crate::{
     backend::memory,
     bundle::{BackgroundWriter, BundleWriter},
-    corpus::{self, Rows},
+    corpus::{self, Rows, Tokenizer},
     health,
     pass::{PassNeeds, Subject, gather},
     plan::{Input, Plan},
@@ -32,10 +31,16 @@ pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     let writer = BundleWriter::new(&plan.out)?;
 
     progress.begin("load", 0, "");
+    for note in &plan.input.data.notes {
+        progress.line(&format!("corpus: {note}"));
+    }
     let tokenizer = load::tokenizer(&plan.input)?;
     let prompt_tokens = prompts::tokenize(plan, tokenizer.as_ref())?;
     let sae_b = plan.sae_b.as_ref().map(|(sae_b, _)| &*sae_b.path);
     let (rows, subject) = load::all(&plan.input, tokenizer.as_ref(), sae_b)?;
+    for sentence in rows.reading().sentences() {
+        progress.line(&format!("corpus: {sentence}"));
+    }
     let (health, writer) = thread::scope(|scope| {
         let background = BackgroundWriter::begin(scope, writer);
         let text = Text { tokenizer: tokenizer.as_ref(), rows: &rows, prompt_tokens: &prompt_tokens };
