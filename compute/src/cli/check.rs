@@ -2,19 +2,19 @@
 
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use shared::manifest::Health;
 
 use clap::Args;
 
 use crate::{
-    corpus::Rows,
+    corpus::{Rows, Tokenizer},
     health,
     model::{NormKind, Preprocessing, Site},
     pass::Subject,
     plan::{Input, InputOptions},
-    run::load,
+    run::{load, rows_beside},
     sae::Normalize,
 };
 
@@ -55,8 +55,10 @@ impl CheckArgs {
         let mut input = Input::new(&self.input)?;
         let _no_grad = tch::no_grad_guard();
         input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
-        let (rows, mut subject) = load::all(&input, load::tokenizer(&input)?.as_ref(), None)?;
-        let health = health::measure(&subject, input.hook_out, &rows, input.batch_rows)?;
+        let tokenizer = Tokenizer::of_model(&input.model.path)?;
+        let load = || load::with_saes(&input, None, false);
+        let (rows, mut subject) = rows_beside(&input, tokenizer.as_ref(), load)?;
+        let health = measure(&subject, &rows, input.batch_rows)?;
         let fits = health.explained_variance.is_some_and(|v| v >= FITS);
         let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };
         let report = Report {
@@ -95,6 +97,12 @@ impl CheckArgs {
     }
 }
 
+/// Health of the one SAE that is loaded.
+fn measure(subject: &Subject, rows: &Rows, batch_rows: usize) -> Result<Health> {
+    let tapped = subject.saes().next().context("no SAE is loaded")?;
+    health::measure(subject, tapped, rows, batch_rows)
+}
+
 /// The option whose change makes the SAE fit better, with the explained variance that it gives.
 fn better(subject: &mut Subject, input: &Input, rows: &Rows, now: &Health) -> Result<Option<(String, f64)>> {
     let Preprocessing { center_writing_weights: centred, fold_value_biases: folded } = input.preprocessing;
@@ -116,8 +124,10 @@ fn better(subject: &mut Subject, input: &Input, rows: &Rows, now: &Health) -> Re
         ),
     ] {
         if possible {
-            subject.preprocessing = other;
-            let health = health::measure(subject, input.hook_out, rows, input.batch_rows)?;
+            for tap in &mut subject.taps {
+                tap.preprocessing = other;
+            }
+            let health = measure(subject, rows, input.batch_rows)?;
             if let Some(variance) = health.explained_variance.filter(|v| *v > least) {
                 least = variance;
                 found = Some((format!("{option} {value}"), variance));

@@ -13,7 +13,7 @@ use crate::{
     corpus::{Rows, Tokenizer},
     effects::{self, Backend, Directions},
     examples::{ExampleRows, ExampleWindows, Window},
-    pass::{PassNeeds, Subject, gather},
+    pass::{Pass, Subject},
     plan::Plan,
     stats::moments,
     store::Store,
@@ -75,10 +75,11 @@ pub fn compute(
     corpus: &Store,
 ) -> Result<Prompt> {
     let rows = Rows::from_array(token_ids.to_vec(), token_ids.len(), None);
-    let needs = PassNeeds { neurons: false, effects: plan.effects };
     let unlimited = MemoryBudget::unlimited(); // a prompt is short
-    let gathered = gather(subject, &rows, 1, needs, &unlimited, |_| ())?;
-    let by_feature = gathered.acts.features(0..plan.features.len())?;
+    let pass = Pass { resid: plan.effects, neuron_sums: false, ..Pass::whole(&rows, 1) };
+    let output = pass.run(subject, &unlimited, |_| ())?;
+    let shown = output.taps.first().and_then(|tap| tap.first()).context("no SAE is loaded")?;
+    let by_feature = shown.acts.features(0..plan.features.len())?;
     let active: Vec<usize> = (0..plan.features.len()).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
 
     let options =
@@ -100,9 +101,14 @@ pub fn compute(
     }
     let index = Tensor::from_slice(&active.iter().map(|i| *i as i64).collect::<Vec<_>>()).to(subject.device);
     let head = subject.model.head();
-    let directions = Directions::new(Backend::of(head.device()), head, &directions.index_select(0, &index))?;
+    let directions = Directions::new(
+        Backend::of(head.device()),
+        head,
+        &directions.index_select(0, &index),
+        0..active.len(),
+    )?;
     let n_hover = options.top_logits_hoverdata;
-    let effects = effects::ablate(head, &gathered.resid, &directions, &ablations, n_hover as usize, |_| ())?;
+    let effects = effects::ablate(head, &output.resid, &directions, &ablations, n_hover as usize, |_| ())?;
 
     let mut ranked = Ranked::new(token_ids.len());
     let mut features = Vec::with_capacity(active.len());

@@ -18,5 +18,6 @@ mod sae_cases;
 mod sae_formats;
 mod saes_match_sae_lens;
 mod speed;
+mod stages;
 mod written;
 mod wrong_files;
