@@ -18,9 +18,10 @@ use harness::project::Project;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use shared::{
-    bundle::{Encoding, decode, encode},
+    bundle::{decode, encode},
     feature::FeatureBlock,
     manifest::Manifest,
+    paths,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -155,17 +156,13 @@ fn bundle(c: &mut Criterion) {
     let temp = tempfile::tempdir().unwrap();
     tests::generate::generate(temp.path(), 64, 7).unwrap();
     let manifest = Manifest::from_json(&std::fs::read(temp.path().join("manifest.json")).unwrap()).unwrap();
-    let path = Encoding::Postcard.block_path(0);
+    let path = paths::block(0);
     let bytes = std::fs::read(temp.path().join(&path)).unwrap();
     let block: FeatureBlock = decode(&manifest, &path, &bytes).unwrap();
     let mut group = c.benchmark_group(format!("a block of {} features", block.features.len()));
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function("encode", |b| {
-        b.iter_batched(
-            || path.clone(),
-            |path| encode(&block, path, Encoding::Postcard).unwrap(),
-            BatchSize::SmallInput,
-        );
+        b.iter_batched(|| path.clone(), |path| encode(&block, path).unwrap(), BatchSize::SmallInput);
     });
     group.bench_function("decode", |b| b.iter(|| decode::<FeatureBlock>(&manifest, &path, &bytes).unwrap()));
     group.finish();

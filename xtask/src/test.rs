@@ -7,7 +7,7 @@ use crate::{
     steps::{self, Steps},
 };
 use anyhow::Result;
-use harness::project::Project;
+use harness::{browser::find::on_path, project::Project};
 
 /// The steps in order; the first that fails ends it. What fails quickly comes first.
 ///
@@ -21,6 +21,7 @@ pub fn run(project: &Project) -> Result<()> {
         let mut typos = setup::typos(project)?;
         steps::run(typos.arg("--format").arg("brief").current_dir(project.root()))
     })?;
+    steps.run("dependencies", "licences, sources, none unused", || dependencies(project))?;
     steps.run("layers", "what may depend on what", || layers::check(project))?;
     steps.run("features", "what is tested has the features that ship", || builds::same_features(project))?;
     steps.run("set-up", "libtorch and Rust's WebAssembly target", || setup::for_builds(project))?;
@@ -45,6 +46,21 @@ pub fn run(project: &Project) -> Result<()> {
     })?;
     steps.summary();
     println!("\neverything holds");
+    Ok(())
+}
+
+/// What the programs below check, where they are installed: to compile them takes longer than many a change. CI has them.
+fn dependencies(project: &Project) -> Result<()> {
+    for (program, args) in [
+        ("cargo-deny", &["deny", "--log-level", "error", "check", "bans", "licenses", "sources"][..]),
+        ("cargo-machete", &["machete"]),
+    ] {
+        if on_path(program).is_some() {
+            steps::run(&mut cargo(project, args))?;
+        } else {
+            println!("left out: {program} is not installed (`cargo install {program} --locked`)");
+        }
+    }
     Ok(())
 }
 
