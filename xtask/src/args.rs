@@ -45,9 +45,9 @@ pub struct SiteArgs {
     /// Folder to write: new, empty, or written by this command before.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Bundle to show, a folder that `compute run` wrote; without it, the demo's.
+    /// Bundles to show, folders that `compute run` wrote; without any, the demo's. Of several there is a start page.
     #[arg(long, value_name = "DIR")]
-    pub bundle: Option<PathBuf>,
+    pub bundle: Vec<PathBuf>,
 }
 
 /// Options of `bench`.

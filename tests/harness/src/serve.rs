@@ -172,7 +172,7 @@ impl Folder {
         }
         let path = target::resolve(&self.root, &request.target);
         let Some((mut file, path)) = path.and_then(|path| Some((File::open(&path).ok()?, path))) else {
-            return refuse(connection, "404 Not Found", "");
+            return self.not_found(connection, &request);
         };
         let mime_type = target::mime_type(&path);
         let mut head = format!("Content-Type: {mime_type}\r\nAccept-Ranges: bytes\r\n");
@@ -204,6 +204,16 @@ impl Folder {
             io::copy(&mut file.take(end - start), connection)?;
         }
         Ok(())
+    }
+}
+
+impl Folder {
+    /// Says that there is no file, with the folder's own `404.html` where it has one.
+    fn not_found(&self, connection: &mut Timed<'_>, request: &Request) -> io::Result<()> {
+        let page = std::fs::read(self.root.join("404.html")).unwrap_or_default();
+        let kind = if page.is_empty() { "" } else { "Content-Type: text/html; charset=utf-8\r\n" };
+        send_head(connection, "404 Not Found", page.len() as u64, kind)?;
+        if request.method == "GET" { connection.write_all(&page) } else { Ok(()) }
     }
 }
 

@@ -141,6 +141,16 @@ fn a_link_out_of_the_folder_is_not_followed() {
 }
 
 #[test]
+fn what_is_not_there_is_the_folders_own_page_for_it() {
+    let (folder, served) = site();
+    std::fs::write(folder.path().join("site/404.html"), "<p>nothing").unwrap();
+    let (head, body) = ask(&served, "GET", "/missing", "");
+    assert!(head.starts_with("HTTP/1.1 404") && head.contains("text/html"), "{head}");
+    assert_eq!(body, b"<p>nothing");
+    assert_eq!(ask(&served, "HEAD", "/missing", "").1, b"");
+}
+
+#[test]
 fn other_methods_are_refused() {
     let (_folder, served) = site();
     let (head, _) = ask(&served, "POST", "/index.html", "Content-Length: 0\r\n");
