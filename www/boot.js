@@ -1,8 +1,26 @@
 // Starts the viewer. A file of its own, because the page's policy forbids inline scripts; the names of the built
 // files, which carry a hash, are on the script's own tag.
+import "./hand.js";
+import "./annotations.js";
 import "./help.js";
-import "./figures.js";
+import "./files.js";
+import "./plots.js";
+import "./chips.js";
 import "./tokens.js";
+
+// What is seldom used is loaded by the first click that needs it, which is then done again.
+const LATER = { "[data-copy]": "./figures.js", "[data-layout-button]": "./editor.js", "[data-notes]": "./notes.js" };
+for (const [css, file] of Object.entries(LATER)) {
+  const load = async (event) => {
+    const button = event.target.closest?.(css);
+    if (!button) return;
+    event.stopImmediatePropagation();
+    removeEventListener("click", load, { capture: true });
+    await import(file);
+    button.click();
+  };
+  addEventListener("click", load, { capture: true });
+}
 
 const status = document.getElementById("boot");
 try {
@@ -12,7 +30,7 @@ try {
   status.remove();
 } catch (error) {
   status.setAttribute("role", "alert");
-  status.textContent =
-    `The viewer could not start: ${error.message ?? error}. It needs a browser from 2023 or later; reloading may help.`;
+  const why = error instanceof WebAssembly.CompileError ? " It needs a browser from 2023 or later." : "";
+  status.textContent = `The viewer could not start: ${error.message ?? error}.${why} Reloading may help.`;
   throw error;
 }

@@ -1,4 +1,4 @@
-// Copies a panel as a picture (SVG or PNG) or as a table (TSV). In JavaScript, because it works on what is drawn,
+// Copies a panel as a picture (SVG or PNG) or as a table (TSV); loaded when first asked for. In JavaScript, because it works on what is drawn,
 // whatever drew it, and the viewer's own size is limited.
 //
 // The picture is made of rectangles, lines and text at the places where the browser has them, with no HTML inside, so
@@ -104,7 +104,7 @@
     const walk = (element, parent) => {
       const style = getComputedStyle(element);
       const hidden = style.display === "none" || style.visibility === "hidden" || style.opacity === "0";
-      if (hidden || element.matches("[data-copy], .visually-hidden, .expand")) return;
+      if (hidden || element.matches("[data-copy], .visually-hidden, .expand, .log-switch, .bin-said")) return;
       if (element instanceof SVGSVGElement) return picture(element, parent);
       for (const box of element.getClientRects()) {
         fill(style.backgroundColor, box.left, box.top, box.width, box.height, parent);
@@ -145,8 +145,7 @@
     });
   };
 
-  /// A panel's rows. Tokens are written as the page shows them, with their spaces and newlines visible, because a tab or
-  /// a newline would break the table.
+  /// A panel's rows, with the tokens' own text and all digits that the page has.
   const rowsOf = (panel) => {
     /// A label that stands under an index comes after the row's numbers.
     const unlabelled = (cell) => {
@@ -155,73 +154,75 @@
       return copy.textContent.trim();
     };
     const cells = (row, css) => [...row.querySelectorAll(css)].map((cell) => cell.textContent.trim());
+    const textOf = (tokens) => tokens.map((token) => (token.raw ? decodeURIComponent(token.raw) : token.textContent)).join("");
     const tables = [...panel.querySelectorAll("table")].flatMap((table) => [
       [table.caption.textContent],
       ...[...table.rows].map((row) => [...[...row.cells].map(unlabelled), ...cells(row, ".label")]),
     ]);
-    const logits = [...panel.querySelectorAll("[data-token-logit]")].map((row) => [
-      row.dataset.tokenLogit,
-      ...cells(row, ".chip, .number"),
-    ]);
-    const lines = [...panel.querySelectorAll("[data-line][data-row]")].map((line) => [
-      line.dataset.row,
-      line.dataset.position,
-      ...cells(line, ".window > .before, .window > .after"),
-    ]);
+    const chipText = (chip) => [...chip.children].map((part) =>
+      part.classList.contains("space") ? " ".repeat(part.textContent.length) : part.textContent).join("");
+    const logits = [...panel.querySelectorAll("[data-token-logit]")].map((row) => {
+      const chip = row.querySelector("[data-chip]");
+      return [chip.dataset.chip, chipText(chip), row.dataset.tokenLogit];
+    });
+    const lines = [...panel.querySelectorAll("[data-line][data-row]")].map((line) => {
+      const group = line.closest("[data-group]")?.querySelector("h2").textContent ?? "";
+      const [act, count] = [line.querySelector(".line-act")?.firstChild.data ?? "", line.querySelector(".line-count")?.textContent.slice(1) || "1"];
+      const tokens = [...line.querySelectorAll(".window [data-token-id]")];
+      const bold = tokens.findIndex((token) => token.dataset.position === line.dataset.position);
+      const parts = [tokens.slice(0, bold), tokens.slice(bold, bold + 1), tokens.slice(bold + 1)];
+      return [group, line.dataset.row, line.dataset.position, act, count, ...parts.map(textOf)];
+    });
+    const histograms = [...panel.querySelectorAll("svg[data-bins]")].flatMap((plot) => {
+      const [, , min, width] = plot.dataset.bins.split(" ").map(Number);
+      const counts = plot.dataset.counts.split(" ");
+      return [["from", "to", "count"], ...counts.map((count, i) => [min + i * width, min + (i + 1) * width, count].map(String))];
+    });
     const head = (names, rows) => (rows.length ? [names, ...rows] : []);
     return [
       ...tables,
       ...head(["token id", "token", "logit"], logits),
-      ...head(["row", "position", "before", "from the position on"], lines),
+      ...head(["group", "row", "position", "activation", "count", "before", "token", "after"], lines),
+      ...histograms,
     ];
   };
-  const tsv = (panel) => rowsOf(panel).map((row) => row.join("\t")).join("\n") + "\n";
 
-  /// Into the clipboard, or where the browser does not let it, into a file.
-  const hand = async (blob, name) => {
-    try {
-      const type = blob.type.startsWith("image/png") ? "image/png" : "text/plain";
-      await navigator.clipboard.write([new ClipboardItem({ [type]: new Blob([blob], { type }) })]);
-      return "Copied";
-    } catch {
-      const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-      return `Saved as ${name}`;
-    }
-  };
+  /// A cell with a tab, a line break or a quote in it stands in quotes, as spreadsheets read and write them.
+  const cell = (text) => (/[\t\n\r"]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const tsv = (panel) => rowsOf(panel).map((row) => row.map(cell).join("\t")).join("\n") + "\n";
 
   const FORMATS = {
     svg: ["SVG picture", (panel) => new Blob([draw(panel).source], { type: "image/svg+xml" })],
     png: ["PNG picture", (panel) => png(draw(panel))],
     tsv: ["TSV table", (panel) => new Blob([tsv(panel)], { type: "text/tab-separated-values" })],
   };
-  const menu = Object.assign(document.createElement("div"), { id: "copy-menu", className: "copy-menu", popover: "auto" });
+  const menu = Object.assign(document.createElement("div"), { id: "copy-menu", className: "menu copy-menu", popover: "auto" });
   menu.setAttribute("role", "group");
   menu.setAttribute("aria-label", "Copy as");
-  const said = Object.assign(document.createElement("p"), { className: "note" });
-  said.setAttribute("role", "status");
+  /// The feature that a panel is of.
+  const featureOf = (panel) => panel.closest("[data-score]")?.dataset.score ?? document.querySelector("h1[data-feature]")?.dataset.feature;
   let panel;
   for (const [format, [title, convert]] of Object.entries(FORMATS)) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: title });
     button.dataset.copyAs = format;
     button.addEventListener("click", async () => {
       try {
-        said.textContent = await hand(await convert(panel), `${panel.dataset.panel}.${format}`);
+        const of = featureOf(panel);
+        const name = of === undefined ? panel.dataset.panel : `feature-${of}-${panel.dataset.panel}`;
+        await saeVisHand(await convert(panel), `${name}.${format}`);
       } catch (error) {
-        said.textContent = `Could not make the ${title}: ${error.message}`;
+        saeVisSay(`Could not make the ${title}: ${error.message}`);
       }
+      menu.hidePopover();
     });
     menu.append(button);
   }
-  menu.append(said);
   document.body.append(menu);
 
   addEventListener("click", ({ target }) => {
     const button = target.closest?.("[data-copy]");
     if (!button) return;
     panel = button.parentElement.querySelector("[data-panel]");
-    said.textContent = "";
     menu.querySelector("[data-copy-as=tsv]").hidden = rowsOf(panel).length === 0;
     menu.showPopover();
     const [box, own] = [button.getBoundingClientRect(), menu.getBoundingClientRect()];

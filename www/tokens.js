@@ -38,6 +38,7 @@
 
   const drawToken = (span, token, position, isStop) => {
     const [classes, id, joined, raw, text] = token.split(BETWEEN_FIELDS);
+    span.raw = raw;
     if (span.className !== classes) span.className = classes;
     set(span, "data-position", position);
     set(span, "data-token-id", id);
@@ -62,6 +63,9 @@
     set line(text) {
       const line = read(text);
       set(this, "data-row", line.row);
+      this.classList.toggle("shaped", line.shaped);
+      if (line.shaped) set(this, "dir", "auto");
+      else this.removeAttribute("dir");
       drawTokens(this, line.tokens, 0, line);
     }
   });
@@ -74,6 +78,7 @@
   };
   // Where bold tokens stand under one another, each part of the window is a box of its own.
   const blankExample = make("div", { role: "listitem", "data-line": "" },
+    make("span", { class: "line-act" }, "", make("span", { class: "line-count" }, "")),
     make("div", { class: "window" },
       make("span", { class: "before" }, make("span", { class: "ends" })),
       make("span", { class: "after" })),
@@ -81,6 +86,51 @@
       type: "button", class: "expand", tabindex: "-1", "data-expand": "", title: "The whole row",
       "aria-label": "The whole row", "aria-expanded": "false",
     }));
+
+  const SVG = "http://www.w3.org/2000/svg";
+  const svg = (name, attributes, ...children) => {
+    const element = document.createElementNS(SVG, name);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  };
+
+  // Where in its row the feature is active: the line's own part is framed.
+  const drawStrip = (example, strip) => {
+    const old = example.querySelector(":scope > .strip");
+    if (strip === "") {
+      old?.remove();
+      return;
+    }
+    const [length, from, to, ...paths] = strip.split(";");
+    const marks = paths.map((d, i) => svg("path", { d, class: `strip-${i + 1}` }));
+    const part = svg("rect", { x: from, y: 0, width: to - from, height: 1, class: "strip-part" });
+    const drawn = svg("svg", { class: "strip", viewBox: `0 0 ${length} 1`, preserveAspectRatio: "none", "aria-hidden": "true" }, part, ...marks);
+    if (old) old.replaceWith(drawn);
+    else example.querySelector(":scope > .window").after(drawn);
+  };
+
+  const drawExample = (example, line) => {
+    const bold = Math.max(line.bold, 0);
+    const [before, after] = example.querySelector(":scope > .window").children;
+    drawTokens(before.firstElementChild, line.tokens.slice(0, bold), 0, line);
+    drawTokens(after, line.tokens.slice(bold), bold, line);
+    drawStrip(example, line.strip);
+    example.style.minHeight = "";
+  };
+
+  // Long lines are drawn once they come near the window: twenty rows of four thousand tokens are more than a reader sees.
+  const LONG = 80;
+  const later = new WeakMap();
+  const near = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      const line = later.get(target);
+      later.delete(target);
+      if (line) drawExample(target, line);
+    }
+  }, { rootMargin: "600px" });
 
   // Of the lists of a panel, the first is drawn at once; the others are drawn in the next frame, so that a reader who goes
   // from feature to feature never waits for what is further down.
@@ -106,14 +156,23 @@
       const { text, aligned } = this;
       each(this, text === "" ? [] : text.split(BETWEEN_EXAMPLES), blankExample, (example, text) => {
         const line = read(text);
-        const [window, button] = example.children;
-        const bold = Math.max(line.bold, 0);
-        set(example, "class", aligned ? "line aligned" : "line");
+        const act = example.firstElementChild;
+        set(example, "class", line.shaped ? "line shaped" : aligned ? "line aligned" : "line");
         set(example, "data-row", line.row);
-        set(example, "data-position", String(line.first + bold));
-        set(button, "aria-expanded", "false");
-        drawTokens(window.firstElementChild.firstElementChild, line.tokens.slice(0, bold), 0, line);
-        drawTokens(window.lastElementChild, line.tokens.slice(bold), bold, line);
+        set(example, "data-position", String(line.first + Math.max(line.bold, 0)));
+        if (line.shaped) set(example, "dir", "auto");
+        else example.removeAttribute("dir");
+        act.firstChild.data = line.act;
+        act.lastElementChild.textContent = line.count;
+        set(example.querySelector(":scope > .expand"), "aria-expanded", "false");
+        if (line.tokens.length <= LONG) {
+          later.delete(example);
+          drawExample(example, line);
+          return;
+        }
+        if (example.getBoundingClientRect().height < 40) example.style.minHeight = `${Math.ceil(line.tokens.length / 14) * 22}px`;
+        later.set(example, line);
+        near.observe(example);
       });
     }
   });

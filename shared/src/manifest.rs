@@ -4,6 +4,7 @@
 //! Members that a reader does not know are ignored.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     error::{BundleError, Invalid, ensure},
@@ -364,7 +365,9 @@ impl Manifest {
         }
         let path = || paths::MANIFEST.to_owned();
         let decode = |e: serde_json::Error| BundleError::Decode { reason: e.to_string(), path: path() };
-        let head: Head = serde_json::from_slice(json).map_err(decode)?;
+        // By way of one generic value: the page's code then holds one reader of JSON, and one of what it says.
+        let value: Value = serde_json::from_slice(json).map_err(decode)?;
+        let head = Head::deserialize(&value).map_err(decode)?;
         let found = head.schema.major;
         if !(OLDEST..=MAJOR).contains(&found) {
             return Err(BundleError::Version { found, reads: MAJOR });
@@ -372,7 +375,7 @@ impl Manifest {
         if found == 2 && head.encoding.as_deref() == Some("json") {
             return Err(BundleError::JsonFiles);
         }
-        let mut manifest: Self = serde_json::from_slice(json).map_err(decode)?;
+        let mut manifest = Self::deserialize(&value).map_err(decode)?;
         if manifest.is_v2() {
             manifest.complete_v2();
         }

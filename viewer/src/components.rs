@@ -2,6 +2,7 @@
 
 pub mod brush;
 pub mod error_note;
+pub mod hand;
 pub mod handler;
 pub mod histogram;
 pub mod next_frame;

@@ -8,10 +8,11 @@ mod source;
 
 use std::{any::Any, future::Future, rc::Rc, sync::Arc};
 
-use futures_util::future::{FutureExt as _, LocalBoxFuture, try_join};
+use futures_util::future::{FutureExt as _, LocalBoxFuture, try_join, try_join_all};
 use page_logic::{
     error::DataError,
     files::{Files, typed},
+    reading::{Reading, is_wider},
 };
 use send_wrapper::SendWrapper;
 use shared::{
@@ -33,7 +34,7 @@ pub use source::Source;
 /// Decoded blocks kept, so that going back and forth is instant and memory stays bounded.
 const KEPT_BLOCKS: usize = 24;
 /// Decoded corpus chunks kept.
-const KEPT_CHUNKS: usize = 8;
+const KEPT_CHUNKS: usize = 128;
 /// Decoded prompts kept.
 const KEPT_PROMPTS: usize = 8;
 
@@ -63,8 +64,23 @@ pub struct Shown {
     pub bundle: Arc<Bundle>,
     /// Token texts.
     pub vocab: Arc<Vocab>,
+    /// How the reader wants it.
+    pub reading: Reading,
+    /// The whole rows of its examples, where more than the stored windows is shown; or why they cannot be.
+    pub rows: Result<Option<Arc<Rows>>, DataError>,
     block: Arc<FeatureBlock>,
     at: usize,
+}
+
+/// Rows of the corpus by number, ascending.
+pub struct Rows(Vec<(u32, Vec<u32>)>);
+
+impl Rows {
+    /// The token ids of `row`.
+    pub fn of(&self, row: u32) -> Option<&[u32]> {
+        let i = self.0.binary_search_by_key(&row, |(row, _)| *row).ok()?;
+        self.0.get(i).map(|(_, ids)| ids.as_slice())
+    }
 }
 
 impl Shown {
@@ -76,6 +92,21 @@ impl Shown {
     /// The largest size of its activations.
     pub fn max_act(&self) -> f64 {
         self.feature().stats.max_size().into()
+    }
+
+    /// Whether examples with `buffer` tokens around them need more than the stored windows.
+    fn is_wider(&self, buffer: Option<(u32, u32)>) -> bool {
+        self.feature().sequences.as_ref().is_some_and(|s| is_wider(buffer, s.buffer))
+    }
+
+    /// The rows of its examples, ascending.
+    fn example_rows(&self) -> Vec<u32> {
+        let sequences = self.feature().sequences.as_ref();
+        let mut rows: Vec<u32> =
+            sequences.map_or_else(Vec::new, |s| s.bold_tokens().map(|(row, _)| row).collect());
+        rows.sort_unstable();
+        rows.dedup();
+        rows
     }
 }
 
@@ -124,15 +155,33 @@ impl Bundle {
         self.read(&self.kept.prompts, i, paths::prompt(i))
     }
 
-    /// Everything that `feature`'s page shows.
-    pub async fn feature(self: Arc<Self>, feature: u32) -> Result<Shown, DataError> {
+    /// Everything that `feature`'s page shows, read as `reading` says in a layout whose examples show `buffer`.
+    pub async fn feature(
+        self: Arc<Self>,
+        feature: u32,
+        reading: Reading,
+        buffer: Option<(u32, u32)>,
+    ) -> Result<Shown, DataError> {
         let block = self.manifest.block_of(feature)?;
         let (block, vocab) = try_join(self.block(block), self.vocab()).await?;
         let Ok(at) = block.features.binary_search_by_key(&feature, |f| f.feature) else {
             let have = "its block holds others; run `compute` again".to_owned();
             return Err(BundleError::Missing { what: format!("feature {feature}"), have }.into());
         };
-        Ok(Shown { bundle: self, vocab, block, at })
+        let mut shown = Shown { bundle: self, vocab, reading, rows: Ok(None), block, at };
+        if shown.is_wider(reading.reach.buffer(buffer)) {
+            shown.rows = Arc::clone(&shown.bundle).rows(shown.example_rows()).await.map(Some);
+        }
+        Ok(shown)
+    }
+
+    /// The corpus rows `rows`, ascending.
+    async fn rows(self: Arc<Self>, rows: Vec<u32>) -> Result<Arc<Rows>, DataError> {
+        let read = rows.into_iter().map(|row| {
+            let bundle = Arc::clone(&self);
+            async move { bundle.row(row).await.map(|(ids, _)| (row, ids)) }
+        });
+        Ok(Arc::new(Rows(try_join_all(read).await?)))
     }
 
     /// All token ids of corpus row `row`, and the document it begins in, where that is known.

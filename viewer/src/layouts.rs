@@ -1,28 +1,39 @@
 //! The reader's layouts: chosen in the editor or by a link, kept in the browser.
 //!
-//! A layout that the open bundle does not cover is not shown; the bundle's own is, and the editor says why.
+//! A layout that asks for more than the open bundle holds is cut to what it does hold, and the page says what was cut.
 
 use leptos::prelude::*;
 use page_logic::{
-    layouts::{check, own, used_by},
+    layouts::{check, cut_text, fitted, own, used_by},
     route::{Route, escape, value_in},
 };
 use shared::layout::{Layout, Use};
 
-use crate::data::Bundle;
+use crate::{
+    choices::{self, keep},
+    data::Bundle,
+};
 
 /// The layouts that the reader chose; `None` = the bundle's own.
 #[derive(Clone, Copy)]
 pub struct Layouts {
     feature: RwSignal<Option<Layout>>,
     prompt: RwSignal<Option<Layout>>,
+    /// What the page says of itself.
+    notice: RwSignal<Option<String>>,
+    /// Whether a link chose the layout that is not yet known to fit.
+    linked: RwSignal<bool>,
 }
 
 impl Layouts {
     /// Those kept in the browser, and the one in the address.
-    pub fn new(fragment: &str, route: &Route) -> Self {
-        let layouts =
-            Self { feature: RwSignal::new(kept(Use::Feature)), prompt: RwSignal::new(kept(Use::Prompt)) };
+    pub fn new(fragment: &str, route: &Route, notice: RwSignal<Option<String>>) -> Self {
+        let layouts = Self {
+            feature: RwSignal::new(kept(Use::Feature)),
+            prompt: RwSignal::new(kept(Use::Prompt)),
+            notice,
+            linked: RwSignal::new(false),
+        };
         layouts.follow(fragment, route);
         layouts
     }
@@ -35,15 +46,40 @@ impl Layouts {
         }
     }
 
-    /// Takes the layout that a link carries.
+    /// Takes the layout that a link carries; says so where it is none.
     pub fn follow(self, fragment: &str, route: &Route) {
-        let layout = value_in(fragment, "layout").and_then(|json| Layout::from_json(&json).ok());
-        if let (Some(layout), Some(r#use)) = (layout, used_by(route)) {
-            let chosen = self.chosen(r#use);
-            if chosen.with_untracked(|now| now.as_ref() != Some(&layout)) {
-                chosen.set(Some(layout));
+        let Some((json, r#use)) = value_in(fragment, "layout").zip(used_by(route)) else { return };
+        match Layout::from_json(&json) {
+            Ok(layout) => {
+                let chosen = self.chosen(r#use);
+                if chosen.with_untracked(|now| now.as_ref() != Some(&layout)) {
+                    self.linked.set(true);
+                    chosen.set(Some(layout));
+                }
             }
+            Err(e) => self.notice.set(Some(format!("the link’s layout cannot be shown: {e}"))),
         }
+    }
+
+    /// Cuts what was chosen to what `bundle` holds, and says what was cut where a link asked for it.
+    pub fn fit(self, bundle: &Bundle) {
+        for r#use in [Use::Feature, Use::Prompt] {
+            let chosen = self.chosen(r#use);
+            let Some(layout) = chosen.get() else { continue };
+            let Err(unfit) = check(&layout, r#use, &bundle.manifest) else { continue };
+            let fitted = fitted(&layout, r#use, &bundle.manifest);
+            if self.linked.get_untracked() {
+                self.notice.set(Some(match &fitted {
+                    Some((_, cut)) => format!(
+                        "the link’s layout asks for more than this bundle holds and was cut: {}",
+                        cut_text(cut)
+                    ),
+                    None => format!("the link’s layout cannot be shown: {}", unfit.text()),
+                }));
+            }
+            chosen.set(fitted.map(|(layout, _)| layout));
+        }
+        self.linked.set(false);
     }
 
     /// The address of `route` with the layout that it is shown in.
@@ -62,14 +98,7 @@ impl Layouts {
 
     /// Chooses `layout` and keeps the choice in the browser.
     pub fn choose(self, r#use: Use, layout: Option<Layout>) {
-        let storage = window().local_storage().ok().flatten();
-        let done = storage.map(|s| match &layout {
-            Some(layout) => s.set_item(key(r#use), &layout.to_json()),
-            None => s.remove_item(key(r#use)),
-        });
-        if !matches!(done, Some(Ok(()))) {
-            leptos::logging::warn!("the browser does not keep the layout");
-        }
+        keep(key(r#use), layout.as_ref().map(Layout::to_json).as_deref());
         self.chosen(r#use).set(layout);
     }
 
@@ -90,6 +119,5 @@ fn key(r#use: Use) -> &'static str {
 }
 
 fn kept(r#use: Use) -> Option<Layout> {
-    let json = window().local_storage().ok().flatten()?.get_item(key(r#use)).ok().flatten()?;
-    Layout::from_json(&json).ok()
+    Layout::from_json(&choices::kept(key(r#use))?).ok()
 }

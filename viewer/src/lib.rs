@@ -42,6 +42,7 @@
     reason = "the macro erases the type of a closure written in it, not of a name"
 )]
 
+pub mod choices;
 pub mod components;
 pub mod data;
 pub mod layouts;

@@ -4,14 +4,17 @@
 //! does not hold is said in the panel's place.
 
 pub mod acts_histogram;
+pub mod context_switch;
 pub mod feature_tables;
+pub mod histogram_controls;
 pub mod label;
 pub mod layout_editor;
 pub mod logits_histogram;
 pub mod logits_table;
-pub mod sequence_line;
 pub mod sequences;
 pub mod token_card;
+pub mod token_events;
+pub mod whole_row;
 
 use leptos::prelude::*;
 use shared::layout::{Column, Component, Layout};
@@ -77,6 +80,11 @@ fn component_view(component: &Component, shown: Shown, marks: Marks) -> AnyView 
 fn newer(name: &str) -> AnyView {
     let note = format!("“{name}” was made by a newer version: open the bundle with a newer page to see it.");
     view! { <section class="panel" data-panel="newer"><p class="note">{note}</p></section> }.into_any()
+}
+
+/// A word that `www/help.js` explains where it stands.
+pub(crate) fn term(name: &'static str, text: &'static str) -> AnyView {
+    view! { <button type="button" class="term" data-term=name>{text}</button> }.into_any()
 }
 
 /// A component that the bundle holds no data for.

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use page_logic::{route::Route, walk::Walk};
-use shared::{sequence::TokenView, vocab::Vocab};
+use page_logic::{annotations::Annotations, browse::Browse, route::Route, walk::Walk};
+use shared::{
+    sequence::{EffectView, TokenView},
+    vocab::Vocab,
+};
 
 use crate::{
-    data::{Bundle, Source},
+    choices::Choices,
+    data::{Bundle, Source, in_background},
     layouts::Layouts,
 };
 
@@ -24,8 +28,16 @@ pub struct Session {
     pub source: RwSignal<Source>,
     /// The layouts that the reader chose.
     pub layouts: Layouts,
-    /// Whether the layout editor is open.
-    pub editing: RwSignal<bool>,
+    /// How the reader wants examples and plots.
+    pub choices: Choices,
+    /// The table as it was left.
+    pub table: StoredValue<LeftTable>,
+    /// The reader's annotations, of the SAE that is shown.
+    pub annotations: RwSignal<Arc<Annotations>>,
+    /// What the table shows: where the link to it leads.
+    pub browse: RwSignal<Browse>,
+    /// What went wrong with something that the reader asked for.
+    pub notice: RwSignal<Option<String>>,
     /// What the table found, where that is not all features by their index: Previous and Next lead through it.
     pub walk: RwSignal<Option<Walk>>,
     /// What is on screen, as `data-ready` says it.
@@ -39,10 +51,15 @@ impl Session {
     pub fn new() -> Self {
         let fragment = window().location().hash().unwrap_or_default();
         let route = Route::from_fragment(&fragment);
+        let notice = RwSignal::new(None);
         Self {
             source: RwSignal::new(Source::of_address()),
-            layouts: Layouts::new(&fragment, &route),
-            editing: RwSignal::new(false),
+            layouts: Layouts::new(&fragment, &route, notice),
+            choices: Choices::new(),
+            table: StoredValue::default(),
+            annotations: RwSignal::default(),
+            browse: RwSignal::default(),
+            notice,
             walk: RwSignal::new(None),
             route: RwSignal::new(route),
             hover: RwSignal::new(None),
@@ -83,10 +100,22 @@ impl Session {
         }
     }
 
-    /// Shows the bundle in a file of the reader's.
-    pub fn open_file(self, file: web_sys::File) {
-        self.source.set(Source::file(file));
-        self.go(Route::features());
+    /// Shows the bundle in a file of the reader's, once it is known to be one; until then, and where it is none, what is open
+    /// stays so. A file that is `restored` after a reload is shown at the address that the page has.
+    pub fn open_file(self, file: web_sys::File, restored: bool) {
+        let source = Source::file(file);
+        in_background(async move {
+            match Bundle::open(source.clone()).await {
+                Ok(_) => {
+                    self.notice.set(None);
+                    self.source.set(source);
+                    if !restored {
+                        self.go(Route::features());
+                    }
+                }
+                Err(e) => self.notice.set(Some(e.to_string())),
+            }
+        });
     }
 
     /// Closes the token card.
@@ -114,6 +143,17 @@ impl Default for Session {
     }
 }
 
+/// The table of features as it was left.
+#[derive(Debug, Clone, Default)]
+pub struct LeftTable {
+    /// What it showed.
+    pub browse: Browse,
+    /// Pixels above the rows on screen.
+    pub top: f64,
+    /// The feature that was last looked at.
+    pub feature: Option<u32>,
+}
+
 /// The open bundle, as context for everything below the page's frame.
 #[derive(Clone)]
 pub struct Opened(pub Arc<Bundle>);
@@ -130,6 +170,8 @@ pub fn use_bundle() -> Arc<Bundle> {
 pub struct Hover {
     /// The token under the feature.
     pub token: TokenView,
+    /// What the feature does to the token after it.
+    pub next: Option<NextEffect>,
     /// The feature's largest activation, which says with how many decimals others are printed.
     pub max_act: f64,
     /// Corpus row; `None` in a prompt.
@@ -139,11 +181,20 @@ pub struct Hover {
     /// Tokens to list on each side.
     pub n_listed: usize,
     /// Where the token is on screen: left, top, right, bottom.
-    pub place: [f64; 4],
+    pub rect: [f64; 4],
     /// Whether the card opens below it.
     pub below: bool,
     /// Token texts.
     pub vocab: Arc<Vocab>,
+}
+
+/// What ablating the feature at a token does to the one after it.
+#[derive(Clone)]
+pub struct NextEffect {
+    /// The token after it.
+    pub token_id: u32,
+    /// What it does there.
+    pub effect: EffectView,
 }
 
 /// Values marked in the two histograms of one feature.

@@ -23,8 +23,6 @@ pub struct RunArgs {
 impl RunArgs {
     /// Computes the bundle.
     pub fn run(&self) -> Result<()> {
-        let mut plan = Plan::new(&self.options)?;
-        plan.input.corpus.quiet = self.quiet;
-        run::bundle(&plan, &mut Progress::new(self.quiet))
+        run::bundle(&Plan::new(&self.options)?, &mut Progress::new(self.quiet))
     }
 }

@@ -257,7 +257,8 @@ impl Layout {
 
     /// Reads a layout from JSON and checks it.
     pub fn from_json(json: &str) -> Result<Self, Invalid> {
-        let layout: Self = serde_json::from_str(json).map_err(|e| Invalid(e.to_string()))?;
+        let value: Value = serde_json::from_str(json).map_err(|e| Invalid(e.to_string()))?;
+        let layout = Self::deserialize(&value).map_err(|e| Invalid(e.to_string()))?;
         layout.validate()?;
         Ok(layout)
     }

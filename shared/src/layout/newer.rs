@@ -60,6 +60,6 @@ fn component(raw: &Value, newer_options: &mut Vec<String>) -> Component {
 }
 
 fn read(members: Map<String, Value>) -> Option<Component> {
-    let component: Component = serde_json::from_value(Value::Object(members)).ok()?;
+    let component = Component::deserialize(&Value::Object(members)).ok()?;
     component.validate().is_ok().then_some(component)
 }

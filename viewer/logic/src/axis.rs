@@ -2,7 +2,7 @@
 
 use shared::index::FeatureIndex;
 
-use crate::browse::Stat;
+use crate::{browse::Stat, scale::round_ticks};
 
 /// An axis over the values of a statistic.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +35,22 @@ impl Axis {
         (-1e-9..=1.0 + 1e-9).contains(&at).then(|| at.clamp(0.0, 1.0))
     }
 
+    /// Which part of the axis lies between two values; `None` where none does.
+    pub fn part(&self, low: f64, high: f64) -> Option<(f64, f64)> {
+        let at = |value: f64| {
+            let scaled = if self.log && value > 0.0 {
+                value.log10()
+            } else if self.log {
+                f64::NEG_INFINITY
+            } else {
+                value
+            };
+            (scaled - self.low) / (self.high - self.low)
+        };
+        let (low, high) = (at(low), at(high));
+        (low <= 1.0 && high >= 0.0).then(|| (low.clamp(0.0, 1.0), high.clamp(0.0, 1.0)))
+    }
+
     /// The value at `share` of the axis, rounded outwards so that what is drawn there is inside a range.
     pub fn value(&self, share: f64) -> f64 {
         let scaled = self.low + share.clamp(0.0, 1.0) * (self.high - self.low);
@@ -48,11 +64,7 @@ impl Axis {
             let (first, last) = (self.low.ceil() as i32, self.high.floor() as i32);
             (first..=last).map(|p| at(p.into())).collect()
         } else {
-            shared::histogram::ticks(self.low, self.high)
-                .into_iter()
-                .map(at)
-                .filter(|(_, at)| (0.0..=1.0).contains(at))
-                .collect()
+            round_ticks(self.low, self.high, 6).into_iter().map(at).collect()
         };
         let value = |v: f64| if self.log { power_of_ten(v) } else { v };
         scaled.into_iter().map(|(v, at)| (value(v), at)).collect()
@@ -108,6 +120,9 @@ mod tests {
         assert_eq!(counts(&index, Stat::Density, &axis, 2), [1, 1]);
         assert!((axis.value(axis.at(0.01).unwrap()) - 0.01).abs() < 1e-9);
         assert_eq!(axis.ticks().len(), 2);
+        assert_eq!(axis.part(f64::NEG_INFINITY, 0.01), Some((0.0, axis.at(0.01).unwrap())));
+        assert_eq!(axis.part(0.0005, f64::INFINITY), Some((0.0, 1.0)));
+        assert_eq!(axis.part(5.0, 9.0), None, "a range beside the axis");
         let one = index_of(vec![0.0], vec![0.0]);
         assert_eq!(counts(&one, Stat::Max, &Axis::of(&one, Stat::Max), 4), [0; 4]);
     }

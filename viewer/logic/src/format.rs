@@ -5,6 +5,16 @@ pub fn percent(share: f64, decimals: usize) -> String {
     format!("{:.decimals$}%", share * 100.0)
 }
 
+/// A share of all positions: `0.00765` → `0.765%`, and of rare ones two digits, `3e-6` → `0.00030%`.
+pub fn share(share: f64) -> String {
+    let percents = share * 100.0;
+    if percents <= 0.0 {
+        return "0%".to_owned();
+    }
+    let magnitude = percents.log10().floor() as i32;
+    format!("{percents:.*}%", (1 - magnitude).clamp(3, 12) as usize)
+}
+
 /// `1.25` → `+1.250` with three decimals.
 pub fn signed(value: f64, decimals: usize) -> String {
     format!("{value:+.decimals$}")
@@ -21,6 +31,11 @@ pub fn count(n: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1` → `1 position`.
+pub fn positions(n: u64) -> String {
+    format!("{} {}", count(n), if n == 1 { "position" } else { "positions" })
 }
 
 /// `1500` → `1.5k`: for the narrow axis of counts.
@@ -52,6 +67,19 @@ pub fn significant(value: f64) -> String {
     } else {
         format!("{value:.2e}")
     }
+}
+
+/// The first words of a text, in one line of some thirty characters.
+pub fn first_words(text: &str) -> String {
+    const LONGEST: usize = 32;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST {
+        return line;
+    }
+    let cut: String = line.chars().take(LONGEST - 2).collect();
+    // At a word's end, unless the only word is longer than the line.
+    let cut = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
+    format!("{cut} …")
 }
 
 /// `240000` → `240 KB`.
@@ -97,6 +125,21 @@ mod tests {
         assert_eq!(percent(0.007_654, 3), "0.765%");
         assert_eq!(signed(0.194, 3), "+0.194");
         assert_eq!(signed(-2.0, 2), "-2.00");
+    }
+
+    #[test]
+    fn first_words_end_at_a_word_and_fit_a_line() {
+        assert_eq!(first_words("def __init__\n(self)"), "def __init__ (self)");
+        assert_eq!(first_words("When you read this you will have to wait"), "When you read this you will …");
+        assert_eq!(first_words(&"x".repeat(50)), format!("{} …", "x".repeat(30)));
+    }
+
+    #[test]
+    fn a_share_of_few_positions_is_never_shown_as_none() {
+        assert_eq!(share(0.007_654), "0.765%");
+        assert_eq!(share(2.0 / 655_360.0), "0.00031%");
+        assert_eq!(share(1.5e-9), "0.00000015%");
+        assert_eq!(share(0.0), "0%");
     }
 
     #[test]

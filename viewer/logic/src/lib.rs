@@ -6,6 +6,7 @@
 //! (decoded files, each read once), [`address`] and [`error`].
 
 pub mod address;
+pub mod annotations;
 pub mod axis;
 pub mod browse;
 pub mod dots;
@@ -13,8 +14,12 @@ pub mod error;
 pub mod files;
 pub mod find;
 pub mod format;
+pub mod json;
 pub mod layouts;
 pub mod line;
+
+pub mod query;
+pub mod reading;
 pub mod route;
 pub mod scale;
 pub mod script;

@@ -25,7 +25,7 @@ pub struct TokenSpan {
     pub token_id: u32,
     /// Position in the row.
     pub position: u32,
-    /// Background, 0 to 1.
+    /// Background, 0 to 1; below 0 where the activation is.
     pub fill: f64,
     /// Underline, −1 (helps) to 1 (hurts).
     pub underline: f64,
@@ -46,8 +46,13 @@ impl TokenSpan {
         let mut class = String::from("token");
         let step = |share: f64| (share.abs().min(1.0) * N_STEPS).ceil() as u32;
         let add = |written: std::fmt::Result| debug_assert!(written.is_ok(), "a string takes any text");
-        if self.fill > 0.0 {
-            add(write!(class, " active f{}", step(self.fill)));
+        if self.fill != 0.0 {
+            add(write!(
+                class,
+                " active{} f{}",
+                if self.fill < 0.0 { " negative" } else { "" },
+                step(self.fill)
+            ));
         }
         // Less than half a step is nothing to look at.
         if self.underline.abs() * N_STEPS > 0.5 {
@@ -192,7 +197,7 @@ impl Strip {
     pub fn of(tokens: &[TokenView], shown: (u32, u32), scale: Scale) -> Self {
         let strength =
             |act: f64| ((scale.fill(act) * N_STRENGTHS as f64).ceil() as usize).clamp(1, N_STRENGTHS);
-        let active = tokens.iter().filter(|t| t.act > 0.0).map(|t| (t.position, strength(t.act))).collect();
+        let active = tokens.iter().filter(|t| t.act != 0.0).map(|t| (t.position, strength(t.act))).collect();
         Self { row_len: tokens.len() as u32, shown, active }
     }
 

@@ -33,13 +33,49 @@ impl Linear {
     }
 }
 
+/// A map of counts onto heights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Counts {
+    highest: f64,
+    log: bool,
+}
+
+/// Where a logarithmic axis of counts begins: a bar of one position is seen.
+const LOG_FOOT: f64 = 0.5;
+
+impl Counts {
+    /// Where `count` lies, from [`BOTTOM`] to [`TOP`].
+    pub fn at(&self, count: u64) -> f64 {
+        let count = count as f64;
+        let share = if !self.log {
+            count / self.highest
+        } else if count < LOG_FOOT {
+            0.0
+        } else {
+            (count / LOG_FOOT).log10() / (self.highest / LOG_FOOT).log10()
+        };
+        BOTTOM + share * (TOP - BOTTOM)
+    }
+
+    /// Round counts along the axis.
+    fn ticks(&self) -> Vec<u64> {
+        let highest = self.highest as u64;
+        if !self.log {
+            return count_ticks(highest);
+        }
+        let decades = highest.max(1).ilog10();
+        let step = decades / 5 + 1;
+        (0..=decades).step_by(step as usize).map(|d| 10u64.pow(d)).collect()
+    }
+}
+
 /// A histogram laid out: scales and ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plot {
-    /// Values to horizontal places.
+    /// From values to the horizontal.
     pub x: Linear,
-    /// Counts to vertical places.
-    pub y: Linear,
+    /// From counts to the vertical.
+    pub y: Counts,
     /// Ticks of the value axis, inside the domain.
     pub x_ticks: Vec<f64>,
     /// Ticks of the count axis.
@@ -47,17 +83,16 @@ pub struct Plot {
 }
 
 impl Plot {
-    /// Lays out `histogram`; zero is always on the value axis.
-    pub fn of(histogram: &Histogram) -> Self {
+    /// Lays out `histogram` over linear or logarithmic counts; zero is always on the value axis.
+    pub fn of(histogram: &Histogram, log: bool) -> Self {
         let domain = (f64::from(histogram.min).min(0.0), f64::from(histogram.max).max(0.0));
         let highest = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
-        let mut x_ticks = histogram.ticks();
-        x_ticks.retain(|t| (domain.0..=domain.1).contains(t));
+        let y = Counts { highest: highest as f64, log };
         Self {
             x: Linear { domain, range: (LEFT, RIGHT) },
-            y: Linear { domain: (0.0, highest as f64), range: (BOTTOM, TOP) },
-            x_ticks,
-            y_ticks: count_ticks(highest),
+            y,
+            x_ticks: round_ticks(domain.0, domain.1, N_VALUE_TICKS),
+            y_ticks: y.ticks(),
         }
     }
 
@@ -73,7 +108,7 @@ impl Plot {
                 continue;
             }
             let left = self.x.at(centre) - width / 2.0 + gap / 2.0;
-            let top = self.y.at(n as f64).min(BOTTOM - 1.0);
+            let top = self.y.at(n).min(BOTTOM - 1.0);
             // Writing to a string cannot fail.
             let written = write!(path, "M{left:.2} {BOTTOM}V{top:.2}h{:.2}V{BOTTOM}z", width - gap);
             debug_assert!(written.is_ok());
@@ -82,18 +117,36 @@ impl Plot {
     }
 }
 
+/// Ticks of a value axis, at most.
+const N_VALUE_TICKS: usize = 9;
+
+/// Multiples of a step of 1, 2 or 5 times a power of ten from `low` to `high`, at most `n` of them, over the whole length.
+pub fn round_ticks(low: f64, high: f64, n: usize) -> Vec<f64> {
+    let least = (high - low) / (n.max(2) - 1) as f64;
+    if least <= 0.0 || !least.is_finite() {
+        return vec![low];
+    }
+    let exponent = least.log10().floor() as i32;
+    let decade = power(exponent);
+    let factor =
+        [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * decade >= least * (1.0 - 1e-9)).unwrap_or(10.0);
+    let step = factor * decade;
+    let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
+    // A multiple of the step, not a sum of steps: 0.3, not 0.30000000000000004.
+    (first..=last)
+        .map(|i| if exponent < 0 { (i as f64 * factor) / power(-exponent) } else { i as f64 * step })
+        .collect()
+}
+
+/// 10 to the power of a whole number.
+fn power(exponent: i32) -> f64 {
+    10f64.powi(exponent)
+}
+
 /// Ticks for counts from 0 to `highest`: at most five steps of 1, 2 or 5 times a power of ten.
 pub fn count_ticks(highest: u64) -> Vec<u64> {
-    let mut step = 1u64;
-    for factor in [2u64, 5, 10].into_iter().cycle() {
-        if highest / step <= 4 {
-            break;
-        }
-        // 1 → 2 → 5 → 10: the step's own decade times the factor.
-        let decade = 10u64.pow(step.ilog10());
-        step = decade.saturating_mul(factor);
-    }
-    (0..=highest / step).map(|i| i * step).collect()
+    let ticks = round_ticks(0.0, highest as f64, 6).into_iter().filter(|t| t.fract() == 0.0);
+    ticks.map(|t| t as u64).collect()
 }
 
 #[cfg(test)]
@@ -102,6 +155,7 @@ mod tests {
 
     #[test]
     fn count_ticks_are_round_and_few() {
+        assert_eq!(count_ticks(1), [0, 1]);
         assert_eq!(count_ticks(4), [0, 1, 2, 3, 4]);
         assert_eq!(count_ticks(480), [0, 100, 200, 300, 400]);
         assert_eq!(count_ticks(1850), [0, 500, 1000, 1500]);
@@ -115,7 +169,7 @@ mod tests {
     #[test]
     fn bars_stand_on_the_axis_and_empty_bins_are_left_out() {
         let histogram = Histogram { min: 0.0, max: 2.0, counts: vec![4, 0] };
-        let plot = Plot::of(&histogram);
+        let plot = Plot::of(&histogram, false);
         let path = plot.bars(&histogram, |_| true);
         assert_eq!(path.matches('M').count(), 1);
         assert!(path.starts_with(&format!("M{:.2} {BOTTOM}V{TOP:.2}", LEFT + 0.3)), "{path}");
@@ -123,8 +177,33 @@ mod tests {
 
     #[test]
     fn zero_is_on_the_axis_of_values_that_are_all_positive() {
-        let plot = Plot::of(&Histogram { min: 3.0, max: 6.0, counts: vec![1; 50] });
+        let plot = Plot::of(&Histogram { min: 3.0, max: 6.0, counts: vec![1; 50] }, false);
         assert!((plot.x.at(0.0) - LEFT).abs() < 1e-9);
-        assert_eq!(plot.x_ticks, [0.0, 2.0, 4.0, 6.0]);
+        assert_eq!(plot.x_ticks, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn value_ticks_are_round_and_reach_over_the_whole_axis() {
+        assert_eq!(round_ticks(0.0, 0.596, 7), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]);
+        assert_eq!(round_ticks(0.0, 4.218, 7), [0.0, 1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(round_ticks(-0.9, 0.75, 7), [-0.5, 0.0, 0.5]);
+        assert_eq!(round_ticks(0.0, 0.0, 7), [0.0]);
+        for i in 1..4000 {
+            let high = f64::from(i) * 1e-3;
+            let ticks = round_ticks(-high / 3.0, high, N_VALUE_TICKS);
+            assert!((3..=N_VALUE_TICKS).contains(&ticks.len()), "{high}: {ticks:?}");
+            let last = ticks.last().unwrap();
+            assert!(high - last <= ticks[1] - ticks[0], "{high}: {ticks:?}");
+        }
+    }
+
+    #[test]
+    fn on_a_logarithmic_axis_one_position_is_seen_and_ticks_are_powers_of_ten() {
+        let plot = Plot::of(&Histogram { min: 0.0, max: 1.0, counts: vec![1, 20_000] }, true);
+        assert!((plot.y.at(20_000) - TOP).abs() < 1e-9 && (plot.y.at(0) - BOTTOM).abs() < 1e-9);
+        assert!(BOTTOM - plot.y.at(1) > 5.0);
+        assert_eq!(plot.y_ticks, [1, 10, 100, 1000, 10_000]);
+        let one = Plot::of(&Histogram { min: 0.0, max: 1.0, counts: vec![1] }, true);
+        assert!((one.y.at(1) - TOP).abs() < 1e-9);
     }
 }

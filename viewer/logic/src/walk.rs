@@ -29,7 +29,7 @@ impl Walk {
     }
 
     /// How many features stand before `feature`; `None` where it was not found.
-    pub fn place(&self, feature: u32) -> Option<usize> {
+    pub fn rank(&self, feature: u32) -> Option<usize> {
         let entry = self.index.features.binary_search(&feature).ok()? as u32;
         self.order.iter().position(|e| *e == entry)
     }
@@ -41,7 +41,7 @@ impl Walk {
 
     /// The feature `by` steps after `feature`, going round at the ends.
     pub fn neighbour(&self, feature: u32, by: i64) -> Option<u32> {
-        let to = self.place(feature)? as i64 + by;
+        let to = self.rank(feature)? as i64 + by;
         self.nth(to.rem_euclid(self.n_features() as i64) as usize)
     }
 }
@@ -62,7 +62,7 @@ mod tests {
             (walk.neighbour(9, 1), walk.neighbour(2, 1), walk.neighbour(7, 1)),
             (Some(2), Some(7), Some(9))
         );
-        assert_eq!((walk.neighbour(9, -1), walk.place(7)), (Some(7), Some(2)));
+        assert_eq!((walk.neighbour(9, -1), walk.rank(7)), (Some(7), Some(2)));
         assert_eq!(walk.neighbour(3, 1), None, "a feature that was not found");
     }
 

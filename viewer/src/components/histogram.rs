@@ -1,4 +1,5 @@
-//! A histogram: bars as one path a colour, two axes, and a line at a marked value.
+//! A histogram: bars as one path a colour, two axes, and a line at a marked value. What a bar counts is said by
+//! `www/plots.js`, where it is pointed at.
 
 use leptos::prelude::*;
 use page_logic::{
@@ -25,6 +26,10 @@ pub fn HistogramPlot(
     tone: Tone,
     /// What is counted, for those who do not see it.
     label: &'static str,
+    /// One of what is counted.
+    unit: &'static str,
+    /// Whether the axis of counts is logarithmic.
+    log: bool,
     /// Value to mark.
     #[prop(into)]
     mark: Signal<Option<f64>>,
@@ -32,7 +37,7 @@ pub fn HistogramPlot(
     let Some(histogram) = histogram else {
         return view! { <div class="histogram histogram-empty" aria-hidden="true"></div> }.into_any();
     };
-    let plot = Plot::of(&histogram);
+    let plot = Plot::of(&histogram, log);
     let n: u64 = histogram.counts.iter().sum();
     let description = format!(
         "{label}: {n} values from {} to {}",
@@ -48,8 +53,13 @@ pub fn HistogramPlot(
         .into_any(),
     };
     let view_box = format!("0 0 {WIDTH} {HEIGHT}");
+    let (min, width) = (f64::from(histogram.min), histogram.bin_width());
+    let (left, step) = (plot.x.at(min), plot.x.at(min + width) - plot.x.at(min));
+    let counts = histogram.counts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     view! {
-        <svg class="histogram" viewBox=view_box role="img" aria-label=description>
+        <svg class="histogram" viewBox=view_box role="img" aria-label=description tabindex="0"
+            data-counts=counts data-bins=format!("{left:.3} {step:.5} {min} {width}") data-unit=unit>
+            <rect class="bin" x=LEFT width="0" y=TOP height=BOTTOM - TOP />
             {axes(&plot)}
             {bars}
             <line class="axis" x1=LEFT x2=RIGHT y1=BOTTOM y2=BOTTOM />
@@ -70,7 +80,7 @@ fn axes(plot: &Plot) -> impl IntoView + use<> {
     });
     let x = x.collect_view();
     let y = plot.y_ticks.iter().map(|&t| {
-        let y = plot.y.at(t as f64);
+        let y = plot.y.at(t);
         line(format!("M{LEFT} {y:.2}H{RIGHT}"));
         view! { <text class="tick" x=LEFT - 6.0 y=format!("{:.2}", y + 3.5) text-anchor="end">{short_count(t)}</text> }
     });

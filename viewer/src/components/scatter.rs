@@ -13,15 +13,15 @@ const POINTED: &str = "#e8850c";
 /// How near to a dot pointing must be, as a share of the width.
 const REACH: f64 = 0.02;
 
-/// A dot: its name and its place, each axis from 0 to 1, the second upwards.
+/// A dot: its name, and where it lies: each axis from 0 to 1, the second upwards.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dot {
     /// What it stands for.
     pub id: u32,
     /// From left to right.
-    pub x: f64,
+    pub x: f32,
     /// From bottom to top.
-    pub y: f64,
+    pub y: f32,
 }
 
 /// Draws `dots`. `point` is told which dot is pointed at, `choose` which is clicked.
@@ -68,14 +68,15 @@ fn nearest(e: &web_sys::MouseEvent, dots: &[Dot]) -> Option<Dot> {
     let x = (f64::from(e.client_x()) - rect.left()) / rect.width().max(1.0);
     let y = 1.0 - (f64::from(e.client_y()) - rect.top()) / rect.height().max(1.0);
     let aspect = rect.height() / rect.width().max(1.0);
-    let distance = |d: &Dot| {
-        let (right, up) = (d.x - x, (d.y - y) * aspect);
-        (right * right + up * up).sqrt()
+    let squared = |d: &Dot| {
+        let (right, up) = (f64::from(d.x) - x, (f64::from(d.y) - y) * aspect);
+        right * right + up * up
     };
-    let mut near = None;
+    let (mut near, mut least) = (None, REACH * REACH);
     for dot in dots {
-        if distance(dot) < near.as_ref().map_or(REACH, distance) {
-            near = Some(*dot);
+        let distance = squared(dot);
+        if distance < least {
+            (near, least) = (Some(*dot), distance);
         }
     }
     near
@@ -95,7 +96,7 @@ fn draw(canvas: &web_sys::HtmlCanvasElement, dots: &[Dot], pointed: Option<Dot>)
     // Dots on the very edge are whole.
     let margin = 3.0 * scale;
     let (right, up) = (f64::from(width) - 2.0 * margin, f64::from(height) - 2.0 * margin);
-    let place = |d: &Dot| (margin + d.x * right, margin + (1.0 - d.y) * up);
+    let place = |d: &Dot| (margin + f64::from(d.x) * right, margin + (1.0 - f64::from(d.y)) * up);
     let rgba = picture(dots.iter().map(place), (width as usize, height as usize), scale, dots.len());
     let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height);
     let drawn = image.and_then(|image| context.put_image_data(&image, 0.0, 0.0));

@@ -37,6 +37,8 @@ pub struct TokenRef {
     pub position: u32,
     /// Token.
     pub token_id: u32,
+    /// The token after it in the line.
+    pub next_id: Option<u32>,
     /// The character that it makes together with its neighbours.
     pub joined: Option<String>,
 }
@@ -51,13 +53,14 @@ impl TokenRef {
             row: element.closest("[data-row]").ok()??.get_attribute("data-row")?.parse().ok()?,
             position: number("data-position")?,
             token_id: number("data-token-id")?,
+            next_id: following(&element).and_then(|next| next.get_attribute("data-token-id")?.parse().ok()),
             joined: element.get_attribute("data-joined"),
             element,
         })
     }
 
     /// Left, top, right and bottom in the window.
-    pub fn place(&self) -> [f64; 4] {
+    pub fn rect(&self) -> [f64; 4] {
         let rect = self.element.get_bounding_client_rect();
         [rect.left(), rect.top(), rect.right(), rect.bottom()]
     }
@@ -85,4 +88,12 @@ impl TokenRef {
             _ => None,
         }
     }
+}
+
+/// The token after `element`, which may be the first of the other half of a window that is lined up.
+fn following(element: &web_sys::Element) -> Option<web_sys::Element> {
+    element.next_element_sibling().or_else(|| {
+        let half = element.closest(".before").ok()??.next_element_sibling()?;
+        half.first_element_child()
+    })
 }

@@ -20,7 +20,7 @@ const DEFAULT_FOLDER: &str = "bundle";
 /// The name under which an exported page holds its bundle.
 const HELD: &str = "saeVisBundle";
 
-/// A bundle's place.
+/// Where a bundle lies.
 #[derive(Clone)]
 pub struct Source(Kind);
 
@@ -34,6 +34,8 @@ enum Kind {
 /// A `.saevis`.
 struct Archive {
     name: String,
+    /// Whether it is a file that the reader opened.
+    is_readers: bool,
     bytes: RefCell<Bytes>,
     entries: RefCell<Vec<Entry>>,
 }
@@ -68,13 +70,23 @@ impl Source {
 
     /// A file that the reader picked or dropped.
     pub fn file(file: web_sys::File) -> Self {
-        let name = file.name();
-        Self::archive(name, Bytes::Here(file.into()))
+        let (name, bytes) = (file.name(), RefCell::new(Bytes::Here(file.into())));
+        let archive = Archive { name, is_readers: true, bytes, entries: RefCell::default() };
+        Self(Kind::Archive(SendWrapper::new(Rc::new(archive))))
     }
 
     fn archive(name: String, bytes: Bytes) -> Self {
-        let archive = Archive { name, bytes: RefCell::new(bytes), entries: RefCell::default() };
+        let archive =
+            Archive { name, is_readers: false, bytes: RefCell::new(bytes), entries: RefCell::default() };
         Self(Kind::Archive(SendWrapper::new(Rc::new(archive))))
+    }
+
+    /// The name of the reader's file, where it is one.
+    pub fn file_name(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Archive(archive) if archive.is_readers => Some(&archive.name),
+            _ => None,
+        }
     }
 
     /// Where it is, for people.

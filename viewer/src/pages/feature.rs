@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use leptos::{html, prelude::*};
 use page_logic::{
-    format::{bytes, count, percent, significant},
+    format::{bytes, count, positions, share, significant},
     route::Route,
 };
 use shared::{
@@ -18,7 +18,12 @@ use crate::{
     components::error_note::ErrorNote,
     components::handler::handler,
     data::{Bundle, Loading, Shown},
-    panels::{LayoutColumns, label::label},
+    panels::{
+        LayoutColumns,
+        context_switch::{buffer_of, context_switch},
+        label::label,
+        term,
+    },
     state::{Marks, Session, use_bundle},
 };
 
@@ -35,8 +40,9 @@ pub fn FeaturePage() -> impl IntoView {
     let found = {
         let bundle = bundle.clone();
         Loading::new(move || {
-            let feature = wanted.get();
-            let shown = Arc::clone(&bundle).feature(feature);
+            let (feature, reading) = (wanted.get(), session.choices.reading());
+            let buffer = buffer_of(&session.layouts.shown(Use::Feature, &bundle));
+            let shown = Arc::clone(&bundle).feature(feature, reading, buffer);
             async move { Ok((feature, shown.await)) }
         })
     };
@@ -48,6 +54,7 @@ pub fn FeaturePage() -> impl IntoView {
             return;
         }
         document().set_title(&format!("Feature {feature} · sae-vis"));
+        session.table.update_value(|table| table.feature = Some(feature));
         session.painted(format!("feature/{feature}"));
         for by in [1, -1] {
             if let Some(next) = session.neighbour(&neighbours, feature, by) {
@@ -116,11 +123,11 @@ fn Chooser(session: Session, bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl Int
         }
     };
     let n = bundle.manifest.n_features() as u64;
-    let count = move || match session.walk.get().and_then(|walk| Some((walk.place(wanted.get())?, walk))) {
+    let rank = move || match session.walk.get().and_then(|walk| Some((walk.rank(wanted.get())?, walk))) {
         None => format!("of {} features", count(n)).into_any(),
-        Some((place, walk)) => {
+        Some((rank, walk)) => {
             let said =
-                format!("{} of {} in the table", count(place as u64 + 1), count(walk.n_features() as u64));
+                format!("{} of {} in the table", count(rank as u64 + 1), count(walk.n_features() as u64));
             let table = Route::Features(walk.browse).fragment();
             let leave = handler(move |_: web_sys::MouseEvent| session.walk.set(None));
             view! {
@@ -129,6 +136,12 @@ fn Chooser(session: Session, bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl Int
             }
             .into_any()
         }
+    };
+    let named =
+        move || label(wanted.get()).map(|label| view! { <p class="feature-label" tabindex="0">{label}</p> });
+    let layout = {
+        let bundle = bundle.clone();
+        move || session.layouts.shown(Use::Feature, &bundle)
     };
     view! {
         <nav class="chooser" aria-label="Feature">
@@ -153,8 +166,23 @@ fn Chooser(session: Session, bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl Int
                 <span aria-hidden="true">"→"</span>
             </a>
             <button type="button" class="button" data-random title="Random feature (r)" on:click=handler(random)>"Random"</button>
-            <span class="chooser-count">{move || count()}</span>
+            <span class="chooser-count">{move || rank()}</span>
+            {move || named()}
+            <StarButton session wanted />
+            <button type="button" class="button" data-notes title="Your label, note, rating and lists (n)" aria-expanded="false">"Notes"</button>
+            {context_switch(session, layout)}
         </nav>
+        <div class="notes-host" data-notes-host data-feature=move || wanted.get().to_string()></div>
+    }
+}
+
+/// Stars the feature; `www/annotations.js` does it.
+#[component]
+fn StarButton(session: Session, wanted: Memo<u32>) -> impl IntoView {
+    let starred = move || session.annotations.with(|a| a.of(wanted.get()).is_some_and(|a| a.starred));
+    view! {
+        <button type="button" class="icon-button star-button" data-star=move || wanted.get().to_string() title="Star (s)" aria-label="Star"
+            aria-pressed=move || starred().to_string()>{move || if starred() { "★" } else { "☆" }}</button>
     }
 }
 
@@ -190,7 +218,6 @@ fn FeatureBody(shown: Shown, layout: Layout) -> impl IntoView {
             <h1 data-feature=index>"Feature "{index}</h1>
             {dead.then(|| view! { <span class="badge" data-dead>"dead"</span> })}
             <dl class="numbers">{numbers}</dl>
-            {label(index).map(|label| view! { <p class="feature-label" tabindex="0">{label}</p> })}
         </header>
         <LayoutColumns shown layout marks=Marks::new(None, None) />
     }
@@ -201,8 +228,8 @@ fn numbers(shown: &Shown) -> impl IntoView + use<> {
     let dash = |text: Option<String>| text.filter(|_| !s.is_dead()).unwrap_or_else(|| "–".to_owned());
     let moment = |of: fn(&Moments) -> String| dash(s.moments.as_ref().map(of));
     [
-        ("density", s.density.map_or_else(|| "–".to_owned(), |density| percent(density, 3))),
-        ("active", s.n_active.map_or_else(|| "–".to_owned(), |n| format!("{} positions", count(n)))),
+        ("density", s.density.map_or_else(|| "–".to_owned(), share)),
+        ("active", s.n_active.map_or_else(|| "–".to_owned(), positions)),
         ("max", dash(Some(decimals::text(s.max.into(), s.max_size().into())))),
         ("mean", moment(|m| significant(m.mean))),
         ("std", moment(|m| significant(m.std))),
@@ -210,6 +237,6 @@ fn numbers(shown: &Shown) -> impl IntoView + use<> {
         ("kurtosis", moment(|m| format!("{:.2}", m.kurtosis))),
     ]
     .into_iter()
-    .map(|(name, value)| view! { <div><dt>{name}</dt><dd data-stat=name>{value}</dd></div> })
+    .map(|(name, value)| view! { <div><dt>{term(name, name)}</dt><dd data-stat=name>{value}</dd></div> })
     .collect_view()
 }

@@ -3,19 +3,22 @@
 use std::sync::Arc;
 
 use leptos::{ev, prelude::*};
-use page_logic::{layouts::used_by, route::Route};
-use wasm_bindgen::JsCast as _;
+use page_logic::{annotations::Annotations, layouts::used_by, route::Route};
+use wasm_bindgen::{JsCast as _, JsValue};
 
 use crate::{
     components::{error_note::ErrorNote, handler::handler},
-    data::{Bundle, Loading},
+    data::{Bundle, Loading, Source},
     pages::{
         about::AboutPage,
         feature::{FeaturePage, focus_index, go_random},
         features::{FeaturesPage, focus_search},
         prompt::PromptPage,
     },
-    panels::{label::provide_labels, layout_editor::LayoutEditor, token_card::TokenCard},
+    panels::{
+        context_switch::next_context, label::provide_labels, layout_editor::answer_editor,
+        token_card::TokenCard,
+    },
     state::{Opened, Session},
 };
 
@@ -28,7 +31,8 @@ pub fn Frame() -> impl IntoView {
         cancelled.set(false);
         Bundle::open(session.source.get())
     });
-    take_dropped_files(session);
+    take_files(session);
+    follow_annotations(session);
     let address = move || session.source.with_untracked(|s| s.address().to_owned());
     let failed = move |message: String| {
         let retry = Callback::new(move |()| {
@@ -59,58 +63,114 @@ pub fn Frame() -> impl IntoView {
             <a class="brand" href=Route::features().fragment()>"sae-vis"</a>
             <Links session />
             <span class="bundle-name" title=move || about()>{move || about()}</span>
+            {move || opened_file(session)}
+            <span data-file-host></span>
             <LayoutButton session />
-            <OpenButton session />
+            <OpenButton />
             <button type="button" class="icon-button" popovertarget="help" aria-label="Help" title="Help (?)">"?"</button>
-            <button type="button" class="icon-button" data-theme-toggle title="Theme"><span class="visually-hidden">"Theme"</span></button>
+            <button type="button" class="icon-button" data-theme-toggle title="Theme" aria-label="Theme"></button>
         </header>
+        {move || notice(session)}
         <main data-ready=move || session.ready.get()>{move || content()}</main>
         <TokenCard />
     }
     .into_any()
 }
 
-/// Opens a `.saevis` from the reader's disk.
+/// Opens a `.saevis` from the reader's disk: `www/files.js`.
 #[component]
-fn OpenButton(session: Session) -> impl IntoView {
-    let opened = handler(move |e: web_sys::Event| {
-        let files = event_target::<web_sys::HtmlInputElement>(&e).files();
-        if let Some(file) = files.and_then(|files| files.get(0)) {
-            session.open_file(file);
-        }
-    });
+fn OpenButton() -> impl IntoView {
     view! {
         <label class="button file" title="Open a .saevis file; dropping one on the page does the same">
-            "Open…"<input type="file" accept=".saevis" data-open on:change=opened />
+            "Open…"<input type="file" accept=".saevis" data-open />
         </label>
     }
 }
 
-/// A file that is dropped anywhere is opened.
-fn take_dropped_files(session: Session) {
-    let over = window_event_listener(ev::dragover, |e| e.prevent_default());
-    let drop = window_event_listener(ev::drop, move |e| {
-        let files = e.data_transfer().and_then(|data| data.files());
-        if let Some(file) = files.and_then(|files| files.get(0)) {
-            e.prevent_default();
-            session.open_file(file);
+/// The name of the reader's file that is open, and a button that closes it.
+fn opened_file(session: Session) -> Option<AnyView> {
+    let name = session.source.with(|source| source.file_name().map(str::to_owned))?;
+    let close = handler(move |_: web_sys::MouseEvent| {
+        session.source.set(Source::of_address());
+        session.go(Route::features());
+    });
+    let label = format!("Close {name}");
+    Some(
+        view! {
+            <span class="opened-file" data-opened-file>
+                {name}<button type="button" class="leave" data-close-file title=label.clone() aria-label=label on:click=close>"×"</button>
+            </span>
         }
-    });
-    on_cleanup(move || {
-        over.remove();
-        drop.remove();
-    });
+        .into_any(),
+    )
 }
 
-/// Opens the layout editor, on the pages that have a layout.
+/// What went wrong with something that the reader asked for, while the page stays as it was.
+fn notice(session: Session) -> Option<AnyView> {
+    let message = session.notice.get()?;
+    let close = handler(move |_: web_sys::MouseEvent| session.notice.set(None));
+    Some(
+        view! {
+            <div class="notice" role="alert" data-error data-notice>
+                <p>{message}</p>
+                <button type="button" class="leave" data-notice-close aria-label="Close this message" title="Close" on:click=close>"×"</button>
+            </div>
+        }
+        .into_any(),
+    )
+}
+
+/// The detail of an event of the page's scripts.
+fn detail(e: &web_sys::CustomEvent) -> JsValue {
+    e.detail()
+}
+
+/// Opens the files that the reader picks or drops.
+fn take_files(session: Session) {
+    let given = window_event_listener(ev::Custom::new("saevis-file"), move |e: web_sys::CustomEvent| {
+        let given = js_sys::Array::from(&detail(&e));
+        if let Ok(file) = given.get(0).dyn_into::<web_sys::File>() {
+            session.open_file(file, given.get(1).is_truthy());
+        }
+    });
+    on_cleanup(move || given.remove());
+    tell("saevis-started", &JsValue::NULL);
+}
+
+/// Reads the reader's annotations whenever `www/annotations.js` says that they changed.
+fn follow_annotations(session: Session) {
+    let changed =
+        window_event_listener(ev::Custom::new("saevis-annotations"), move |e: web_sys::CustomEvent| {
+            let text = detail(&e).as_string().unwrap_or_default();
+            session.annotations.set(Arc::new(Annotations::parse(&text)));
+        });
+    on_cleanup(move || changed.remove());
+}
+
+/// Tells the page's scripts something.
+fn tell(name: &str, detail: &JsValue) {
+    let init = web_sys::CustomEventInit::new();
+    init.set_detail(detail);
+    let event = web_sys::CustomEvent::new_with_event_init_dict(name, &init);
+    let told = event.and_then(|event| window().dispatch_event(&event));
+    debug_assert!(told.is_ok(), "an event can be made and dispatched");
+}
+
+/// Opens the layout editor, on the pages that have a layout: `www/editor.js`.
 #[component]
 fn LayoutButton(session: Session) -> impl IntoView {
-    let toggle = handler(move |_: web_sys::MouseEvent| session.editing.update(|open| *open = !*open));
     let none = move || session.route.with(|r| used_by(r).is_none());
     view! {
-        <button type="button" class="button layout-button" title="Layout (l)" data-layout-button
-            hidden=move || none() aria-pressed=move || session.editing.get().to_string() on:click=toggle>"Layout"</button>
+        <button type="button" class="button layout-button" title="Layout (l)" data-layout-button aria-pressed="false"
+            hidden=move || none()>"Layout"</button>
     }
+}
+
+/// Under what annotations of the bundle's features are kept: the SAE, whatever text it was run on.
+fn annotated(bundle: &Bundle) -> String {
+    let sae = &bundle.manifest.sae;
+    let sha256 = sae.sha256.as_ref().unwrap_or(&sae.name);
+    format!("{} {sha256}", sae.hook)
 }
 
 fn bundle_name(bundle: &Bundle) -> String {
@@ -120,15 +180,16 @@ fn bundle_name(bundle: &Bundle) -> String {
 
 #[component]
 fn Links(session: Session) -> impl IntoView {
-    let link = move |name: &'static str, route: Route, here: fn(&Route) -> bool| {
+    let link = move |name: &'static str, route: fn(Session) -> Route, here: fn(&Route) -> bool| {
         let current = move || session.route.with(here).then_some("page");
-        view! { <a href=route.fragment() aria-current=move || current()>{name}</a> }
+        view! { <a href=move || route(session).fragment() aria-current=move || current()>{name}</a> }
     };
+    let is_table = |r: &Route| matches!(r, Route::Features(_) | Route::Feature(_));
     view! {
         <nav class="pages" aria-label="Pages">
-            {link("Features", Route::features(), |r| matches!(r, Route::Features(_) | Route::Feature(_)))}
-            {link("Prompts", Route::prompts(), |r| matches!(r, Route::Prompt { .. }))}
-            {link("About", Route::About, |r| matches!(r, Route::About))}
+            {link("Features", |session| Route::Features(session.browse.get()), is_table)}
+            {link("Prompts", |_| Route::prompts(), |r| matches!(r, Route::Prompt { .. }))}
+            {link("About", |_| Route::About, |r| matches!(r, Route::About))}
         </nav>
     }
 }
@@ -149,7 +210,11 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     provide_context(Opened(bundle.clone()));
     // What was found in another bundle.
     session.walk.set(None);
+    tell("saevis-bundle", &annotated(&bundle).into());
     provide_labels(session, bundle.clone());
+    let fitting = bundle.clone();
+    Effect::new(move || session.layouts.fit(&fitting));
+    answer_editor(session, bundle.clone());
     listen_to_keys(session, bundle);
     let kind = Memo::new(move |_| match session.route.get() {
         Route::Features(_) => Kind::Features,
@@ -169,11 +234,7 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
             view! { <ErrorNote message /> }.into_any()
         }
     };
-    view! {
-        {move || page()}
-        <LayoutEditor />
-    }
-    .into_any()
+    (move || page()).into_any()
 }
 
 fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
@@ -184,7 +245,6 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
             .is_some_and(|element| element.matches("input, textarea, select").unwrap_or(false));
         if e.key() == "Escape" {
             session.close_card();
-            session.editing.set(false);
             return;
         }
         if typing || e.ctrl_key() || e.meta_key() || e.alt_key() {
@@ -220,7 +280,10 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
             "k" | "ArrowLeft" => step(-1),
             "g" => focus_index(),
             "r" => go_random(session, &bundle),
-            "l" => session.editing.update(|open| *open = !*open),
+            "s" => click("[data-star]"),
+            "n" => click("[data-notes]"),
+            "c" => next_context(session),
+            "l" => click("[data-layout-button]"),
             "?" => toggle_help(),
             _ => return,
         }
@@ -245,6 +308,14 @@ fn choose(css: &str, by: i32) {
     let current = (0..n).find(|&i| link(i).is_some_and(|l| l.has_attribute("aria-current")));
     if let Some(link) = current.and_then(|i| link((i + n).wrapping_add_signed(by) % n)) {
         link.click();
+    }
+}
+
+/// Does what the button that `css` finds does.
+fn click(css: &str) {
+    let button = document().query_selector(css).ok().flatten();
+    if let Some(button) = button.and_then(|b| b.dyn_into::<web_sys::HtmlElement>().ok()) {
+        button.click();
     }
 }
 

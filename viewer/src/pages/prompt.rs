@@ -9,24 +9,35 @@ use futures_util::future::try_join;
 use leptos::prelude::*;
 use page_logic::{
     error::DataError,
+    format::first_words,
     line::{Line, Scale},
+    reading::Reading,
     route::Route,
 };
 use shared::{
     layout::Use,
-    prompt::{Metric, Prompt, Score},
+    prompt::{Metric, Prompt, PromptIndex, Score},
     sequence::TokenView,
     vocab::Vocab,
 };
+use wasm_bindgen::JsCast as _;
 
 use crate::{
     components::{
         error_note::ErrorNote,
+        handler::handler,
+        token_chip::{Side, token_chip},
         tokens::{TokenRef, token_line},
     },
     data::{Bundle, Loading, Shown},
-    panels::{LayoutColumns, label::label, sequences::TokenEvents},
-    state::{Hover, Marks, Session, use_bundle},
+    panels::{
+        LayoutColumns,
+        context_switch::{buffer_of, context_switch},
+        label::label,
+        term,
+        token_events::TokenEvents,
+    },
+    state::{Hover, Marks, NextEffect, Session, use_bundle},
 };
 
 /// What the address asks for.
@@ -50,6 +61,7 @@ struct Found {
     wanted: Wanted,
     position: u32,
     prompt: Arc<Prompt>,
+    prompts: Arc<PromptIndex>,
     vocab: Arc<Vocab>,
     columns: Vec<(Score, Shown)>,
 }
@@ -68,26 +80,51 @@ pub fn PromptPage() -> impl IntoView {
         // On the way to another page: nothing changes here any more.
         _ => before.copied().unwrap_or(Wanted { prompt: 0, metric: Metric::ActQuantile, position: None }),
     });
-    let n_prompts = bundle.manifest.n_prompts;
-    let found = Loading::new(move || find(bundle.clone(), wanted.get()));
+    let found = Loading::new(move || {
+        let buffer = buffer_of(&session.layouts.shown(Use::Prompt, &bundle));
+        find(bundle.clone(), wanted.get(), session.choices.reading(), buffer)
+    });
     Effect::new(move || {
         session.close_card();
-        let Some(Ok(found)) = found.get() else { return };
-        document().set_title(&format!("Prompt {} · sae-vis", found.wanted.prompt));
+        let Some(Ok(Answer::Found(found))) = found.get() else { return };
+        document().set_title(&format!("Prompt {} · sae-vis", found.wanted.prompt + 1));
         let Wanted { prompt, metric, .. } = found.wanted;
         session.painted(format!("prompt/{prompt}/{}/{}", metric.name(), found.position));
     });
     let body = move || match found.get() {
         None => ().into_any(),
-        Some(Ok(found)) => view! { <PromptBody found n_prompts /> }.into_any(),
-        Some(Err(e)) => view! { <ErrorNote message=e.to_string() /> }.into_any(),
+        Some(Ok(Answer::Found(found))) => view! { <PromptBody found /> }.into_any(),
+        Some(Ok(Answer::NoSuch(wanted, texts))) => no_such(wanted, &texts).into_any(),
+        Some(Err(e)) => {
+            let retry = Callback::new(move |()| found.refetch());
+            view! { <ErrorNote message=e.to_string() retry /> }.into_any()
+        }
     };
     view! { <div class="body" aria-busy=move || found.get().is_none().to_string()>{move || body()}</div> }
         .into_any()
 }
 
-async fn find(bundle: Arc<Bundle>, wanted: Wanted) -> Result<Found, DataError> {
-    let (prompt, vocab) = try_join(bundle.prompt(wanted.prompt), bundle.vocab()).await?;
+/// What there is to show.
+#[derive(Clone)]
+enum Answer {
+    /// The prompt.
+    Found(Found),
+    /// The bundle has others.
+    NoSuch(Wanted, Arc<PromptIndex>),
+}
+
+async fn find(
+    bundle: Arc<Bundle>,
+    wanted: Wanted,
+    reading: Reading,
+    buffer: Option<(u32, u32)>,
+) -> Result<Answer, DataError> {
+    let prompts = bundle.prompt_index();
+    if wanted.prompt >= bundle.manifest.n_prompts {
+        return Ok(Answer::NoSuch(wanted, prompts.await?));
+    }
+    let ((prompt, vocab), prompts) =
+        try_join(try_join(bundle.prompt(wanted.prompt), bundle.vocab()), prompts).await?;
     let something = |p: &u32| !prompt.scores_at(wanted.metric, *p as usize).is_empty();
     let n = prompt.token_ids.len() as u32;
     let position = wanted.position.or_else(|| (0..n).find(something)).unwrap_or(0);
@@ -98,36 +135,96 @@ async fn find(bundle: Arc<Bundle>, wanted: Wanted) -> Result<Found, DataError> {
     }
     let mut columns = Vec::with_capacity(scores.len());
     for score in scores {
-        columns.push((score, Arc::clone(&bundle).feature(score.feature).await?));
+        columns.push((score, Arc::clone(&bundle).feature(score.feature, reading, buffer).await?));
     }
-    Ok(Found { wanted, position, prompt, vocab, columns })
+    Ok(Answer::Found(Found { wanted, position, prompt, prompts, vocab, columns }))
+}
+
+/// Says which prompts there are.
+fn no_such(wanted: Wanted, prompts: &PromptIndex) -> impl IntoView + use<> {
+    let n = prompts.texts.len();
+    let noun = if n == 1 { "prompt" } else { "prompts" };
+    view! {
+        <div class="error-note" role="alert" data-error>
+            <p>{format!("This bundle has {n} {noun}; {} is not one of them:", wanted.prompt)}</p>
+            {prompt_choices(prompts, wanted)}
+        </div>
+    }
+}
+
+/// The prompts by their first words.
+fn prompt_choices(prompts: &PromptIndex, wanted: Wanted) -> impl IntoView + use<> {
+    let choices = prompts.texts.iter().enumerate().map(|(n, text)| {
+        let n = n as u32;
+        let link = Wanted { prompt: n, position: None, ..wanted }.link();
+        let here = (n == wanted.prompt).then_some("true");
+        view! { <a class="choice" href=link aria-current=here title=text.clone()>{format!("{}  {}", n + 1, first_words(text))}</a> }
+    });
+    view! { <nav class="choices prompt-choices" aria-label="Prompt" data-choices="prompt">{choices.collect_view()}</nav> }
 }
 
 #[component]
-fn PromptBody(found: Found, n_prompts: u32) -> impl IntoView {
+fn PromptBody(found: Found) -> impl IntoView {
+    let Some(session) = use_context::<Session>() else { return ().into_any() };
     let Wanted { metric, prompt, .. } = found.wanted;
     let columns = if found.columns.is_empty() {
         nothing_here(&found).into_any()
     } else {
         let columns = (0..found.columns.len()).map(|i| view! { <PromptColumn found=found.clone() i /> });
-        view! { <div class="prompt-columns" tabindex="0" aria-label="Best features">{columns.collect_view()}</div> }
-            .into_any()
+        view! {
+            {best(&found)}
+            <div class="prompt-columns" tabindex="0" role="region" aria-label="Best features">{columns.collect_view()}</div>
+        }
+        .into_any()
     };
-    let prompts = (0..n_prompts)
-        .map(|n| choice((n + 1).to_string(), Wanted { prompt: n, metric, position: None }, n == prompt))
-        .collect_view();
     let position = Some(found.position);
     let metrics = Metric::ALL
         .map(|m| choice(m.title().to_owned(), Wanted { prompt, metric: m, position }, m == metric))
         .collect_view();
+    let bundle = use_bundle();
+    let layout = move || session.layouts.shown(Use::Prompt, &bundle);
     view! {
+        <h1 class="visually-hidden">{format!("Prompt {}", prompt + 1)}</h1>
         <header class="prompt-head">
-            <nav class="choices" aria-label="Prompt" data-choices="prompt"><span class="choices-name">"Prompt"</span>{prompts}</nav>
-            <nav class="choices" aria-label="Metric" data-choices="metric"><span class="choices-name">"Ranked by"</span>{metrics}</nav>
+            {prompt_choices(&found.prompts, found.wanted)}
+            <nav class="choices" aria-label="Metric" data-choices="metric"><span class="choices-name">{term("quantile", "Ranked by")}</span>{metrics}</nav>
+            {context_switch(session, layout)}
         </header>
         <PromptTokens found=found.clone() />
         {columns}
     }
+    .into_any()
+}
+
+/// The best features as a list that leads to their columns.
+fn best(found: &Found) -> impl IntoView + use<> {
+    let rows = found.columns.iter().map(|(score, shown)| {
+        let feature = score.feature;
+        let tokens = shown.feature().logits_table.iter().flat_map(|table| table.top.iter().take(3));
+        let chips = tokens.map(|t| token_chip(&found.vocab, t.token_id, Side::Positive, 0.35)).collect_view();
+        let jump = handler(move |_: web_sys::MouseEvent| jump_to(feature));
+        view! {
+            <li>
+                <button type="button" data-jump=feature on:click=jump>
+                    <span class="number">{score.text(found.wanted.metric)}</span>
+                    <span class="best-name">"#"{feature}{label(feature)}</span>
+                    <span class="best-tokens">{chips}</span>
+                </button>
+            </li>
+        }
+    });
+    view! { <ol class="best" aria-label="Best features here" data-best>{rows.collect_view()}</ol> }
+}
+
+/// Shows the column of a feature.
+fn jump_to(feature: u32) {
+    let column = document().query_selector(&format!("[data-score=\"{feature}\"]")).ok().flatten();
+    let Some(column) = column else { return };
+    column.scroll_into_view();
+    let link =
+        column.query_selector("h2 a").ok().flatten().and_then(|a| a.dyn_into::<web_sys::HtmlElement>().ok());
+    let focused = link.map(|link| link.focus());
+    debug_assert!(matches!(focused, Some(Ok(()))), "a column has a link");
 }
 
 fn choice(text: String, wanted: Wanted, here: bool) -> impl IntoView {
@@ -188,7 +285,8 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     let show = move |token: TokenRef| {
         let Some(view) = tokens.get(token.position as usize) else { return };
         marks.token(view);
-        session.hover.set(Some(hover(view, max_act, &token, &vocab)));
+        let next = tokens.get(token.position as usize + 1);
+        session.hover.set(Some(hover(view, next, max_act, &token, &vocab)));
     };
     let link = Route::Feature(score.feature).fragment();
     view! {
@@ -206,14 +304,23 @@ fn PromptColumn(found: Found, i: usize) -> impl IntoView {
     .into_any()
 }
 
-fn hover(view: &TokenView, max_act: f64, token: &TokenRef, vocab: &Arc<Vocab>) -> Hover {
+fn hover(
+    view: &TokenView,
+    next: Option<&TokenView>,
+    max_act: f64,
+    token: &TokenRef,
+    vocab: &Arc<Vocab>,
+) -> Hover {
+    let next =
+        next.and_then(|next| Some(NextEffect { token_id: next.token_id, effect: next.effect.clone()? }));
     Hover {
         token: view.clone(),
+        next,
         max_act,
         row: None,
         joined: token.joined.clone(),
         n_listed: usize::MAX,
-        place: token.place(),
+        rect: token.rect(),
         below: true,
         vocab: vocab.clone(),
     }

@@ -34,12 +34,25 @@ pub fn provide_labels(session: Session, bundle: Arc<Bundle>) {
     })));
 }
 
-/// The place for the label of `feature`; none where the bundle has no labels.
+/// Where the label of `feature` stands, the reader's own before the bundle's; none where neither has any.
 pub fn label(feature: u32) -> Option<AnyView> {
-    let Coming(labels) = use_context()?;
-    let text = move || match labels.get()? {
-        Ok(labels) => labels.of(feature),
-        Err(e) => Some(e.to_string()),
+    let labels = use_context::<Coming>();
+    if labels.is_none()
+        && !use_context::<Session>()?.annotations.with(|a| a.iter().any(|(_, a)| !a.label.is_empty()))
+    {
+        return None;
+    }
+    let session = use_context::<Session>()?;
+    let own = Memo::new(move |_| {
+        let label = session.annotations.with(|a| a.of(feature).map(|a| a.label.clone()));
+        label.filter(|label| !label.is_empty())
+    });
+    let text = move || match (own.get(), labels.map(|Coming(labels)| labels.get())) {
+        (Some(own), _) => Some(own),
+        (None, Some(Some(Ok(labels)))) => labels.of(feature),
+        (None, Some(Some(Err(e)))) => Some(e.to_string()),
+        (None, _) => None,
     };
-    Some(view! { <span class="label" data-label=feature>{move || text()}</span> }.into_any())
+    let is_own = move || own.get().is_some();
+    Some(view! { <span class="label" class:own=is_own data-label=feature>{move || text()}</span> }.into_any())
 }

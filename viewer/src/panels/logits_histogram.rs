@@ -5,8 +5,8 @@ use leptos::prelude::*;
 use crate::{
     components::histogram::{HistogramPlot, Tone},
     data::Shown,
-    panels::not_stored,
-    state::Marks,
+    panels::{histogram_controls::log_switch, not_stored},
+    state::{Marks, Session},
 };
 
 /// The logits histogram.
@@ -17,20 +17,25 @@ pub fn LogitsHistogram(
     /// Values to mark.
     marks: Marks,
 ) -> impl IntoView {
+    let Some(session) = use_context::<Session>() else { return ().into_any() };
     let histogram = shown.feature().logits_histogram.clone();
     let missing = histogram.is_none().then(|| not_stored("logits histogram"));
     view! {
         <section class="panel" data-panel="logits-histogram">
             <h2 class="visually-hidden">"LOGITS"</h2>
             <div class="plot">
+                {log_switch(session, shown.reading.log_counts)}
                 <HistogramPlot
                     histogram=histogram
                     tone=Tone::Logits
                     label="Logits over the vocabulary"
+                    unit="token"
+                    log=shown.reading.log_counts
                     mark=Signal::derive(move || marks.shown_logit())
                 />
                 {missing}
             </div>
         </section>
     }
+    .into_any()
 }

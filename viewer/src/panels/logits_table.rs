@@ -34,7 +34,13 @@ pub fn LogitsTable(
     let first = |side: &[TokenLogit]| side.first().map_or(0.0, |t| t.logit.abs());
     let scale = f64::from(first(&table.top).max(first(&table.bottom)));
     let list = |title, hook, side, tokens: &[TokenLogit]| {
-        let rows = tokens.iter().take(n_rows).map(|t| row(&shown.vocab, *t, side, scale)).collect_view();
+        let rows = tokens
+            .iter()
+            .copied()
+            .take(n_rows)
+            .enumerate()
+            .map(|t| row(&shown.vocab, t, side, scale))
+            .collect_view();
         view! {
             <div class="logits-side" data-logits=hook>
                 <h2>{title}</h2>
@@ -59,11 +65,13 @@ pub fn LogitsTable(
     .into_any()
 }
 
-fn row(vocab: &Vocab, entry: TokenLogit, side: Side, scale: f64) -> impl IntoView + use<> {
+fn row(vocab: &Vocab, (i, entry): (usize, TokenLogit), side: Side, scale: f64) -> impl IntoView + use<> {
     let logit = f64::from(entry.logit);
+    // The Tab key stops once; the arrow keys lead on: www/chips.js.
+    let stop = if i == 0 && side == Side::Negative { "0" } else { "-1" };
     let strength = if scale > 0.0 { logit.abs() / scale } else { 0.0 };
     view! {
-        <li tabindex="0" data-token-logit=entry.logit>
+        <li tabindex=stop data-token-logit=entry.logit>
             {token_chip(vocab, entry.token_id, side, strength)}
             <span class="number">{signed(logit, 2)}</span>
         </li>

@@ -3,30 +3,26 @@
 //! The panel listens for its tokens: pointing at one, focusing it or tapping it opens the card and marks its
 //! values in the histograms; a click pins the card.
 
-use leptos::{
-    mount::{UnmountHandle, mount_to},
-    prelude::*,
-    tachys::view::any_view::AnyViewState,
-};
+use leptos::prelude::*;
 use page_logic::{
-    format::percent,
-    line::{Line, Scale},
+    format::{percent, positions, share},
+    line::{Line, Scale, Strip},
+    reading::is_wider,
 };
 use shared::{
     decimals,
     layout::{SequencesOptions, StackMode},
-    sequence::{Example, Group, GroupKind},
+    sequence::{Example, Group, GroupKind, Sequences as Data, TokenView},
 };
 
-use wasm_bindgen::JsCast as _;
-use web_sys::{Element, EventTarget, HtmlElement};
-
 use crate::{
-    components::handler::handler,
-    components::tokens::{TokenRef, example_list},
+    components::{
+        handler::handler,
+        tokens::{TokenRef, example_list},
+    },
     data::Shown,
-    panels::{not_stored, sequence_line::WholeRow},
-    state::{Hover, Marks, Session},
+    panels::{not_stored, token_events::TokenEvents, whole_row::WholeRows},
+    state::{Hover, Marks, NextEffect, Session},
 };
 
 /// Windows up to this many tokens are lined up at their bold token; longer ones are wrapped as text.
@@ -53,7 +49,7 @@ pub fn Sequences(
         .iter()
         .enumerate()
         .map(|(g, group)| (g, group, examples.by_ref().take(group.n_examples as usize).collect()))
-        .filter(|(_, group, _)| options.n_shown(&group.kind) > 0)
+        .filter(|(_, group, _)| n_shown(&options, group) > 0)
         .map(|(g, group, examples)| group_view(&shown, (g, group), examples, &options, scale))
         .collect_view();
     let stack = match options.stack_mode {
@@ -65,10 +61,14 @@ pub fn Sequences(
     let note = dead.then(|| {
         view! { <p class="note">"A dead feature: nothing in this corpus activates it, so it has no examples. What it would do if it were active is in its logits."</p> }
     });
+    let unread = shown.rows.as_ref().err().map(|e| {
+        view! { <p class="note" role="status" data-unread>{format!("The wider context cannot be shown: {e}")}</p> }
+    });
     let rows = WholeRows::new(&shown, scale);
     let expand = move |e: web_sys::MouseEvent| rows.toggle(e.target());
     view! {
         <section class="panel sequences" data-panel="sequences">
+            {unread}
             <TokenArea shown=shown.clone() options marks>
                 <div class=format!("groups {stack}") on:click=handler(expand)>{groups}</div>
             </TokenArea>
@@ -78,105 +78,117 @@ pub fn Sequences(
     .into_any()
 }
 
+/// How many examples of a group are shown, at most; 0 = the group is not shown, as one that stands for no position.
+fn n_shown(options: &SequencesOptions, group: &Group) -> u32 {
+    if group.n_positions == Some(0) { 0 } else { options.n_shown(&group.kind) }
+}
+
 fn group_view(
     shown: &Shown,
     (g, group): (usize, &Group),
     examples: Vec<Example>,
     options: &SequencesOptions,
     scale: Scale,
-) -> impl IntoView + use<> {
-    let (title, subtitle) = heading(shown, group);
-    let n = options.n_shown(&group.kind);
-    let lines = examples.into_iter().take(n as usize).enumerate().map(|(i, example)| {
-        let example = within(example, options.buffer);
-        let mut line = Line::of(&example.tokens, example.row, Some(example.position), &shown.vocab, scale);
+) -> Option<impl IntoView + use<>> {
+    let sequences = shown.feature().sequences.as_ref()?;
+    let (title, subtitle) = heading(shown, group, &examples);
+    let buffer = shown.reading.reach.buffer(options.buffer);
+    let n = n_shown(options, group) as usize;
+    let lines = examples.into_iter().take(n).enumerate().map(|(i, example)| {
+        let mut line = line(shown, sequences, example, buffer, scale);
         // The Tab key stops once a group, at the first bold token.
         for span in &mut line.spans {
             span.tab_stop = i == 0 && span.bold;
         }
         line
     });
-    let buffer = shown.feature().sequences.as_ref().and_then(|s| s.buffer);
-    let short = buffer.is_some_and(|(before, after)| before.saturating_add(after) < MAX_ALIGNED);
-    let aligned = options.buffer.is_some() && short;
-    let kind = if group.kind == GroupKind::Top { "group group-top" } else { "group" };
-    view! {
+    let aligned = buffer.is_some_and(|(before, after)| before.saturating_add(after) < MAX_ALIGNED);
+    let lines: Vec<Line> = lines.collect();
+    let hidden = lines.is_empty().then(|| {
+        view! { <p class="note" data-hidden-examples>"Not shown: each lies within a window’s length of its row’s end."</p> }
+    });
+    let kind = if matches!(group.kind, GroupKind::Top) { "group group-top" } else { "group" };
+    Some(view! {
         <section class=kind data-group=g>
             <h2>{title}</h2>
             <p class="subtitle">{subtitle}</p>
-            {example_list(&lines.collect::<Vec<_>>(), aligned)}
+            {example_list(&lines, aligned)}
+            {hidden}
         </section>
-    }
+    })
 }
 
 /// The title of a group, and the line under it.
-fn heading(shown: &Shown, group: &Group) -> (String, String) {
-    let (stats, size) = (shown.feature().stats, shown.max_act());
-    let act = |value: f32| decimals::text(value.into(), size);
-    let contains = match (group.n_positions, shown.feature().share(group)) {
-        (Some(n), Some(share)) => format!("CONTAINS {n} positions ({})", percent(share, 3)),
-        (Some(n), None) => format!("CONTAINS {n} positions"),
+fn heading(shown: &Shown, group: &Group, examples: &[Example]) -> (String, String) {
+    let stats = shown.feature().stats;
+    let size = shown.max_act();
+    let act = |value: f64| decimals::text(value, size);
+    // Windows that would not fit into their row are not stored by every bundle.
+    let hidden = |limit: f64| match examples.first() {
+        Some(first) if act(first.act) != act(limit) => format!(", shown here {}", act(first.act)),
         _ => String::new(),
     };
+    let contains = group.n_positions.map_or_else(String::new, |n| {
+        let part =
+            shown.feature().share(group).map_or_else(String::new, |part| format!(" ({})", share(part)));
+        format!("CONTAINS {}{part}", positions(n))
+    });
     match &group.kind {
-        GroupKind::Top => ("TOP ACTIVATIONS".to_owned(), format!("MAX = {}", act(stats.max))),
-        GroupKind::Bottom => ("BOTTOM ACTIVATIONS".to_owned(), format!("MIN = {}", act(stats.min))),
-        GroupKind::Interval { low, high } => (format!("INTERVAL {} – {}", act(*low), act(*high)), contains),
-        GroupKind::Quantile { from, to, .. } => {
-            (format!("QUANTILES {} – {}", percent((*from).into(), 0), percent((*to).into(), 0)), contains)
+        GroupKind::Top => {
+            let max = f64::from(stats.max);
+            ("TOP ACTIVATIONS".to_owned(), format!("MAX = {}{}", act(max), hidden(max)))
+        }
+        GroupKind::Bottom => {
+            let min = f64::from(stats.min);
+            ("BOTTOM ACTIVATIONS".to_owned(), format!("MIN = {}{}", act(min), hidden(min)))
+        }
+        GroupKind::Interval { low, high } => {
+            (format!("INTERVAL {} – {}", act((*low).into()), act((*high).into())), contains)
+        }
+        GroupKind::Quantile { from, to, low, high } => {
+            let title = format!(
+                "QUANTILES {} – {} OF THE ACTIVE",
+                percent((*from).into(), 0),
+                percent((*to).into(), 0)
+            );
+            (title, format!("{} – {}", act((*low).into()), act((*high).into())))
         }
         GroupKind::Inactive { token_id } => {
-            (format!("INACTIVE AT {}", shown.vocab.text(*token_id)), contains)
+            let title = format!("NOT ACTIVE AT “{}”", shown.vocab.text(*token_id));
+            (title, group.n_positions.map_or_else(String::new, |n| format!("CHOSEN FROM {}", positions(n))))
         }
         GroupKind::Newer { name } => (format!("MADE BY A NEWER VERSION: {name}"), contains),
     }
 }
 
-/// The part of an example that a narrower buffer shows.
-fn within(mut example: Example, buffer: Option<(u32, u32)>) -> Example {
+/// The line of an example with `buffer` tokens around its bold one: from the stored window, or from the whole row.
+fn line(shown: &Shown, sequences: &Data, example: Example, buffer: Option<(u32, u32)>, scale: Scale) -> Line {
+    let (row, position) = (example.row, example.position);
+    let (act, n_equal) = (decimals::text(example.act, shown.max_act()), example.count);
+    let wider = is_wider(buffer, sequences.buffer);
+    let ids = shown.rows.as_ref().ok().and_then(|rows| rows.as_ref()?.of(row)).filter(|_| wider);
+    let mut strip = None;
+    let tokens = if let Some(ids) = ids {
+        let whole = sequences.row_acts.tokens(row, 0, ids);
+        let range = buffer.map_or((0, whole.len() as u32), |(before, after)| {
+            let end = position.saturating_add(after).saturating_add(1);
+            (position.saturating_sub(before), end.min(whole.len() as u32))
+        });
+        strip = Some(Strip::of(&whole, range, scale));
+        within(whole, position, buffer)
+    } else {
+        within(example.tokens, position, buffer)
+    };
+    Line { act, n_equal, strip, ..Line::of(&tokens, row, Some(position), &shown.vocab, scale) }
+}
+
+/// The tokens that `buffer` shows around the one at `position`.
+fn within(mut tokens: Vec<TokenView>, position: u32, buffer: Option<(u32, u32)>) -> Vec<TokenView> {
     if let Some((before, after)) = buffer {
-        let (first, last) = (example.position.saturating_sub(before), example.position.saturating_add(after));
-        example.tokens.retain(|t| (first..=last).contains(&t.position));
+        let (first, last) = (position.saturating_sub(before), position.saturating_add(after));
+        tokens.retain(|t| (first..=last).contains(&t.position));
     }
-    example
-}
-
-/// The whole rows that are open under their examples.
-#[derive(Clone, Copy)]
-struct WholeRows {
-    open: StoredValue<Vec<(Element, UnmountHandle<AnyViewState>)>, LocalStorage>,
-    of: StoredValue<(Shown, Scale), LocalStorage>,
-}
-
-impl WholeRows {
-    fn new(shown: &Shown, scale: Scale) -> Self {
-        Self { open: StoredValue::new_local(Vec::new()), of: StoredValue::new_local((shown.clone(), scale)) }
-    }
-
-    /// Opens or closes the row of the example whose button `target` is.
-    fn toggle(self, target: Option<EventTarget>) {
-        let button = target.and_then(|t| t.dyn_into::<Element>().ok());
-        let Some(button) = button.filter(|b| b.has_attribute("data-expand")) else { return };
-        let Some(line) = button.parent_element().and_then(|line| line.dyn_into::<HtmlElement>().ok()) else {
-            return;
-        };
-        let at = self.open.with_value(|open| open.iter().position(|(button_of, _)| *button_of == button));
-        if let Some(at) = at {
-            self.open.update_value(|open| drop(open.swap_remove(at)));
-        } else {
-            let number = |name: &str| line.get_attribute(name).and_then(|n| n.parse().ok()).unwrap_or(0);
-            let (row, position) = (number("data-row"), number("data-position"));
-            let (shown, scale) = self.of.get_value();
-            let view = move || view! { <WholeRow shown row position scale /> }.into_any();
-            let handle = mount_to(line.clone(), view);
-            self.open.update_value(|open| open.push((button.clone(), handle)));
-        }
-        let opens = at.is_none();
-        // Elements of the page's own take any class and attribute.
-        let grows = line.class_list().toggle_with_force("open", opens);
-        let said = button.set_attribute("aria-expanded", if opens { "true" } else { "false" });
-        debug_assert!(grows.is_ok() && said.is_ok());
-    }
+    tokens
 }
 
 /// Listens for the tokens of one feature.
@@ -185,93 +197,28 @@ fn TokenArea(shown: Shown, options: SequencesOptions, marks: Marks, children: Ch
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     let show = move |token: &TokenRef| {
         let Some(sequences) = &shown.feature().sequences else { return };
-        let view = sequences.row_acts.tokens(token.row, token.position, &[token.token_id]).pop();
-        let Some(mut view) = view else { return };
+        let ids = [Some(token.token_id), token.next_id];
+        let ids: Vec<u32> = ids.into_iter().flatten().collect();
+        let mut views = sequences.row_acts.tokens(token.row, token.position, &ids).into_iter();
+        let Some(mut view) = views.next() else { return };
         let distinct = sequences.distinct_token_ids();
         let key = distinct.binary_search(&token.token_id).ok();
         view.logit = key.and_then(|k| sequences.token_logits.get(k));
         marks.token(&view);
+        let next =
+            views.next().and_then(|next| Some(NextEffect { token_id: next.token_id, effect: next.effect? }));
         session.hover.set(Some(Hover {
             token: view,
+            next,
             max_act: shown.max_act(),
             row: Some(token.row),
             joined: token.joined.clone(),
             n_listed: options.top_logits_hoverdata as usize,
-            place: token.place(),
+            rect: token.rect(),
             below: options.hover_below,
             vocab: shown.vocab.clone(),
         }));
     };
     view! { <TokenEvents show=Callback::new(move |token| show(&token)) hide=Callback::new(move |()| marks.clear())>{children()}</TokenEvents> }
         .into_any()
-}
-
-/// Turns pointer, focus and keys on tokens into showing and hiding.
-#[component]
-pub fn TokenEvents(
-    /// A token is pointed at.
-    show: Callback<TokenRef>,
-    /// No token is.
-    hide: Callback<()>,
-    /// What holds the tokens.
-    children: Children,
-) -> impl IntoView {
-    let Some(session) = use_context::<Session>() else { return ().into_any() };
-    let pinned = move || session.pinned.get_untracked();
-    let leave = move || {
-        if !pinned() {
-            session.close_card();
-            hide.run(());
-        }
-    };
-    let over = move |e: web_sys::PointerEvent| match TokenRef::of(e.target()) {
-        _ if pinned() => {}
-        Some(token) => show.run(token),
-        None => leave(),
-    };
-    let click = move |e: web_sys::MouseEvent| {
-        let Some(token) = TokenRef::of(e.target()) else { return };
-        e.stop_propagation();
-        session.pinned.set(true);
-        show.run(token);
-    };
-    let focused = move |e: web_sys::FocusEvent| {
-        if let Some(token) = TokenRef::of(e.target()).filter(|_| !pinned()) {
-            show.run(token);
-        }
-    };
-    let key = move |e: web_sys::KeyboardEvent| {
-        let Some(token) = TokenRef::of(e.target()) else { return };
-        let key = e.key();
-        if key == "Enter" || key == " " {
-            let line = token.element.closest("[data-line]").ok().flatten();
-            let button = line.and_then(|l| l.query_selector("[data-expand]").ok().flatten());
-            if let Some(button) = button.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
-                button.click();
-            }
-        } else if let Some(next) = token.towards(&key) {
-            session.pinned.set(false);
-            // Focus may be refused for an element that is just going away: then nothing moves.
-            let moved = next.focus().is_ok();
-            debug_assert!(moved, "a token can be focused");
-        } else if !key.starts_with("Arrow") {
-            return;
-        }
-        e.prevent_default();
-        e.stop_propagation();
-    };
-    view! {
-        <div
-            class="token-area"
-            on:pointerover=handler(over)
-            on:pointerleave=handler(move |_| leave())
-            on:click=handler(click)
-            on:focusin=handler(focused)
-            on:focusout=handler(move |_| leave())
-            on:keydown=handler(key)
-        >
-            {children()}
-        </div>
-    }
-    .into_any()
 }

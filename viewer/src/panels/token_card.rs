@@ -3,7 +3,7 @@
 
 use leptos::{html, prelude::*};
 use page_logic::format::{percent, signed};
-use shared::decimals;
+use shared::{decimals, sequence::EffectView};
 
 use crate::{
     components::token_chip::{Side, token_chip},
@@ -55,7 +55,7 @@ fn place(element: &web_sys::HtmlElement, hover: Option<&Hover>) {
     let size = |v: Result<wasm_bindgen::JsValue, _>| v.ok().and_then(|v| v.as_f64()).unwrap_or(0.0);
     let (window_width, window_height) = (size(window().inner_width()), size(window().inner_height()));
     let (width, height) = (f64::from(element.offset_width()), f64::from(element.offset_height()));
-    let [left, top, right, bottom] = hover.place;
+    let [left, top, right, bottom] = hover.rect;
     let x = f64::midpoint(left, right) - width / 2.0;
     let x = x.min(window_width - width - GAP).max(GAP);
     let (above, below) = (top - GAP - height, bottom + GAP);
@@ -76,44 +76,52 @@ fn report(result: &Result<(), wasm_bindgen::JsValue>) {
 
 fn content(hover: &Hover) -> AnyView {
     let token = &hover.token;
-    let place = match hover.row {
+    let origin = match hover.row {
         Some(row) => format!("row {row}, position {}", token.position),
         None => format!("position {}", token.position),
     };
     let joined = hover.joined.clone().map(|text| {
         view! { <p class="card-joined">"with its neighbours: "<span class="token-text">{text}</span></p> }
     });
-    let effect = match &token.effect {
-        None => view! {
-            {figure("loss effect", "loss-effect", "none".to_owned(), "quiet")}
-            {figure("probability change", "prob-change", "none".to_owned(), "quiet")}
+    let here = token.effect.as_ref().map(|e| {
+        let title = view! { <h4>"What the feature at the token before does to this one"</h4> };
+        view! { {title}<dl class="card-figures">{effect(e, "loss-effect", "prob-change")}</dl> }
+    });
+    let next = hover.next.as_ref().map(|next| {
+        let chip = token_chip(&hover.vocab, next.token_id, Side::None, 0.0);
+        view! {
+            <h4>"What it does to the next token, "{chip}</h4>
+            <dl class="card-figures">{effect(&next.effect, "next-loss-effect", "next-prob-change")}</dl>
         }
-        .into_any(),
-        Some(e) => {
-            let tone = if e.loss_effect < 0.0 { "helps" } else { "hurts" };
-            view! {
-                {figure("loss effect", "loss-effect", signed(e.loss_effect, 4), tone)}
-                {figure("probability change", "prob-change", signed_percent(e.prob_change), "")}
-            }
-            .into_any()
-        }
-    };
-    let lists = token.effect.as_ref().map(|e| lists(hover, &e.boosted, &e.suppressed));
+    });
+    let listed = token.effect.as_ref().or(hover.next.as_ref().map(|next| &next.effect));
+    let whose = if token.effect.is_some() { "here" } else { "there" };
+    let lists = listed.map(|e| lists(hover, whose, &e.boosted, &e.suppressed));
     view! {
         <header class="card-head">
             {token_chip(&hover.vocab, token.token_id, Side::None, 0.0)}
             <span class="card-id">"token "{token.token_id}</span>
-            <span class="card-place">{place}</span>
+            <span class="card-origin">{origin}</span>
         </header>
         {joined}
         <dl class="card-figures">
             {figure("activation", "activation", decimals::text(token.act, hover.max_act), "")}
-            {token.logit.map(|logit| figure("logit", "logit", signed(logit, 3), ""))}
-            {effect}
+            {token.logit.map(|logit| figure("feature’s logit for it", "logit", signed(logit, 3), ""))}
         </dl>
+        {here}
+        {next}
         {lists}
     }
     .into_any()
+}
+
+fn effect(effect: &EffectView, loss: &'static str, change: &'static str) -> impl IntoView + use<> {
+    let (tone, word) = if effect.loss_effect < 0.0 { ("helps", "helps") } else { ("hurts", "hurts") };
+    let value = format!("{} {word}", signed(effect.loss_effect, 4));
+    view! {
+        {figure("loss effect", loss, value, tone)}
+        {figure("probability change", change, signed_percent(effect.prob_change), "")}
+    }
 }
 
 fn signed_percent(change: f64) -> String {
@@ -130,7 +138,12 @@ fn figure(name: &'static str, hook: &'static str, value: String, tone: &'static 
     }
 }
 
-fn lists(hover: &Hover, boosted: &[(u32, f64)], suppressed: &[(u32, f64)]) -> impl IntoView + use<> {
+fn lists(
+    hover: &Hover,
+    whose: &str,
+    boosted: &[(u32, f64)],
+    suppressed: &[(u32, f64)],
+) -> impl IntoView + use<> {
     let list = |title: &'static str, hook: &'static str, side: Side, tokens: &[(u32, f64)]| {
         let rows = tokens
             .iter()
@@ -139,12 +152,12 @@ fn lists(hover: &Hover, boosted: &[(u32, f64)], suppressed: &[(u32, f64)]) -> im
                 view! { <li>{token_chip(&hover.vocab, id, side, 0.4)}<span class="number">{signed(by, 3)}</span></li> }
             })
             .collect_view();
-        view! { <div data-list=hook><h4>{title}</h4><ol>{rows}</ol></div> }
+        view! { <div data-list=hook><h4>{format!("{title} {whose}")}</h4><ol>{rows}</ol></div> }
     };
     view! {
         <div class="card-lists">
-            {list("Boosted here", "boosted", Side::Positive, boosted)}
-            {list("Suppressed here", "suppressed", Side::Negative, suppressed)}
+            {list("Boosted", "boosted", Side::Positive, boosted)}
+            {list("Suppressed", "suppressed", Side::Negative, suppressed)}
         </div>
     }
 }

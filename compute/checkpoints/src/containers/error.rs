@@ -87,15 +87,13 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
     },
-    /// A tensor with more or fewer axes than its kind has.
-    #[error("{name:?} has shape {got:?}, expected {expected} axes ({})", path.display())]
-    Axes {
+    /// A tensor that should be a matrix is not.
+    #[error("{name:?} has shape {got:?}, expected a matrix ({})", path.display())]
+    Rank {
         /// The tensor.
         name: String,
         /// Its shape.
         got: Vec<i64>,
-        /// How many axes it should have.
-        expected: usize,
         /// The file.
         path: PathBuf,
     },
