@@ -72,7 +72,7 @@ fn encode_and_keep(c: &mut Criterion) {
 fn sparse_store(c: &mut Criterion) {
     let by_position = acts(65_536, 2048, 0.012);
     let by_feature = by_position.by_feature();
-    let mut store = Store::new(2048, &MemoryBudget::unlimited());
+    let mut store = Store::new(2048, 0, &MemoryBudget::unlimited());
     store.push(by_feature.clone(), 65_536);
     store.close_segment().unwrap();
     let mut group = c.benchmark_group("store of 65,536 positions, 2048 features, 1.2 % active");
@@ -96,7 +96,7 @@ fn wide_store(c: &mut Criterion) {
     const N_FEATURES: usize = 24_576;
     const SEGMENT: usize = 21_845;
     let mut rng = ChaCha8Rng::seed_from_u64(4);
-    let mut store = Store::new(N_FEATURES, &MemoryBudget::unlimited());
+    let mut store = Store::new(N_FEATURES, 0, &MemoryBudget::unlimited());
     for first in (0..16 * SEGMENT).step_by(SEGMENT) {
         let mut found = Vec::with_capacity(48 * SEGMENT);
         for start in (0..SEGMENT).map(|position| position * N_FEATURES) {
@@ -129,11 +129,12 @@ fn effects(c: &mut Criterion) {
     let model = Model::load(&demo("model"), Device::Cpu, Kind::Float).unwrap();
     let d_model = model.config().d_model as usize;
     let n_positions = 1024;
-    let mut resid = Residuals::new(d_model, (Device::Cpu, 0), &MemoryBudget::unlimited()).unwrap();
+    let mut resid = Residuals::new(d_model, 0, (Device::Cpu, 0), &MemoryBudget::unlimited()).unwrap();
     let x = Tensor::from_slice(&floats(n_positions * d_model)).view([n_positions as i64, d_model as i64]);
     resid.push(BatchResid::new(&x, 0, 0).unwrap()).unwrap();
+    let resid = vec![resid];
     let directions = Tensor::randn([64, d_model as i64], (Kind::Float, Device::Cpu));
-    let directions = Directions::new(Backend::Kernel, model.head(), &directions).unwrap();
+    let directions = Directions::new(Backend::Kernel, model.head(), &directions, 0..64).unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let ablations: Vec<Ablation> = (0..8 * n_positions as u32)
         .map(|i| Ablation {

@@ -5,15 +5,15 @@
 
 use std::ops::Range;
 
-use anyhow::Result;
+use anyhow::{Error, Result, bail};
 use shared::manifest::Health;
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use crate::{
     backend::oom::Backoff,
     corpus::Rows,
     model::{HookPoint, Hooks},
-    pass::Subject,
+    pass::{Subject, Tap, TappedSae},
 };
 
 /// Tokens on which health is measured, at most.
@@ -29,23 +29,36 @@ enum Replacement {
     Zero,
 }
 
-/// Measures a subject whose SAE has all its features. L0 and dead features are those of the measured positions; a
+/// Measures an SAE that has all its features. L0 and dead features are those of the measured positions; a
 /// run replaces them by those of its whole corpus.
 ///
-/// - `hook_out`: where the SAE writes; the hook point that it reads, unless it is a transcoder
-pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: usize) -> Result<Health> {
+/// - `tap`, `tapped`: of the subject; the SAE is one of the tap's
+pub fn measure(
+    subject: &Subject,
+    (tap, tapped): (&Tap, &TappedSae),
+    rows: &Rows,
+    batch_rows: usize,
+) -> Result<Health> {
+    let measured = Measurement { subject, tap, tapped };
     let n_rows = (MEASURED_TOKENS / rows.seq_len()).clamp(1, rows.n_rows());
     let batch_rows = batch_rows.min((TOKENS_AT_ONCE / rows.seq_len()).max(1));
-    let parts = Backoff::new(batch_rows)
-        .in_parts(0..n_rows, |rows_of_part| Measured::of(subject, hook_out, rows, rows_of_part))?;
-    let mut all = Measured::default();
+    let parts =
+        Backoff::new(batch_rows).in_parts(0..n_rows, |rows_of_part| measured.totals(rows, rows_of_part))?;
+    let mut all = Totals::default();
     for part in parts {
-        all.add(part);
+        all.add(part)?;
     }
     let n = (n_rows * rows.seq_len()) as f64;
-    let mean_square = all.sum.map_or(0.0, |s| (s / n).square().sum(Kind::Double).double_value(&[]));
+    let mean_square = match &all.sum {
+        Some(sum) => total_of(&sum.f_div_scalar(n)?.f_square()?)?,
+        None => 0.0,
+    };
     let variance = all.squares - n * mean_square;
     let n_predicted = (n_rows * (rows.seq_len() - 1)) as f64;
+    let n_dead = match &all.alive {
+        Some(alive) => Some(total_of(&alive.f_logical_not()?)? as u32),
+        None => None,
+    };
     let finite = |v: f64| v.is_finite().then_some(v);
     Ok(Health {
         n_measured: n as u64,
@@ -55,18 +68,26 @@ pub fn measure(subject: &Subject, hook_out: HookPoint, rows: &Rows, batch_rows: 
         loss_zeroed: finite(all.losses[2] / n_predicted),
         l0: Some(all.n_active / n),
         n_l0: Some(n as u64),
-        n_dead: all.alive.map(|a| a.logical_not().sum(Kind::Int64).int64_value(&[]) as u32),
+        n_dead,
         n_dead_measured: Some(n as u64),
-        n_features: Some(subject.sae.config().d_sae as u32),
+        n_features: Some(tapped.sae.config().d_sae as u32),
         acts_norm: finite(all.norms[0] / n),
         reconstruction_norm: finite(all.norms[1] / n),
-        decoder_norm: finite(mean_norm(&subject.sae.decoder())),
+        decoder_norm: finite(mean_norm(&tapped.sae.decoder())?),
     })
+}
+
+/// What is measured.
+#[derive(Clone, Copy)]
+struct Measurement<'a> {
+    subject: &'a Subject,
+    tap: &'a Tap,
+    tapped: &'a TappedSae,
 }
 
 /// What is summed over rows.
 #[derive(Debug, Default)]
-struct Measured {
+struct Totals {
     /// Losses with nothing replaced, the reconstruction, and zeros.
     losses: [f64; 3],
     /// Σ |output − target|².
@@ -83,122 +104,156 @@ struct Measured {
     alive: Option<Tensor>,
 }
 
-impl Measured {
-    fn of(subject: &Subject, hook_out: HookPoint, rows: &Rows, part: Range<usize>) -> Result<Self> {
-        let tokens = rows.tensor(part).to(subject.device);
-        let mut measured = Self::default();
+impl Measurement<'_> {
+    fn totals(self, rows: &Rows, part: Range<usize>) -> Result<Totals> {
+        let subject = self.subject;
+        let tokens = rows.tensor(part).f_to(subject.device)?;
+        let mut totals = Totals::default();
         let with = [Replacement::Nothing, Replacement::Reconstruction, Replacement::Zero];
-        for (total, with) in measured.losses.iter_mut().zip(with) {
-            let mut splice = Splice { subject, hook_out, with, read: None, target: None, out: None };
+        for (total, with) in totals.losses.iter_mut().zip(with) {
+            let mut splice = Splice { of: self, with, read: None, target: None, out: None, error: None };
             let resid = subject.model.forward(&tokens, &mut splice)?;
-            *total = loss(subject, &resid, &tokens);
+            if let Some(error) = splice.error {
+                return Err(error);
+            }
+            *total = loss(subject, &resid, &tokens)?;
             if let Some(out) = splice.out {
-                (measured.error, measured.norms) = (out.error, out.norms);
-                let active = out.features.gt(0.0); // [n_pos, d_sae]
-                measured.n_active = active.sum(Kind::Double).double_value(&[]);
-                measured.alive = Some(active.any_dim(0, false));
+                (totals.error, totals.norms) = (out.error, out.norms);
+                let active = out.acts.f_gt(0.0)?; // [n_pos, d_sae]
+                totals.n_active = total_of(&active)?;
+                totals.alive = Some(active.f_any_dim(0, false)?);
             }
             if let (Replacement::Nothing, Some(target)) = (with, splice.target) {
-                let target = target.to_kind(Kind::Double).flatten(0, 1); // [n_pos, d]
-                measured.squares = target.square().sum(Kind::Double).double_value(&[]);
-                measured.sum = Some(target.sum_dim_intlist(0, false, Kind::Double));
+                let target = target.f_to_kind(Kind::Double)?.f_flatten(0, 1)?; // [n_pos, d]
+                totals.squares = total_of(&target.f_square()?)?;
+                totals.sum = Some(target.f_sum_dim_intlist(0, false, Kind::Double)?);
             }
         }
-        Ok(measured)
+        Ok(totals)
     }
+}
 
-    fn add(&mut self, other: Self) {
+/// Joins what was found in two parts.
+type Join = fn(&Tensor, &Tensor) -> Result<Tensor, TchError>;
+
+impl Totals {
+    fn add(&mut self, other: Self) -> Result<()> {
         let pairs = self.losses.iter_mut().zip(other.losses).chain(self.norms.iter_mut().zip(other.norms));
         pairs.for_each(|(sum, other)| *sum += other);
         self.error += other.error;
         self.squares += other.squares;
         self.n_active += other.n_active;
-        let joined = |a: &mut Option<Tensor>, b: Option<Tensor>, join: fn(&Tensor, &Tensor) -> Tensor| {
+        let joined = |a: &mut Option<Tensor>, b: Option<Tensor>, join: Join| {
             *a = match (a.take(), b) {
-                (Some(a), Some(b)) => Some(join(&a, &b)),
+                (Some(a), Some(b)) => Some(join(&a, &b)?),
                 (a, b) => a.or(b),
             };
+            Ok::<_, TchError>(())
         };
-        joined(&mut self.sum, other.sum, |a, b| a + b);
-        joined(&mut self.alive, other.alive, Tensor::logical_or);
+        joined(&mut self.sum, other.sum, Tensor::f_add)?;
+        joined(&mut self.alive, other.alive, Tensor::f_logical_or)?;
+        Ok(())
     }
+}
+
+/// The sum of all values.
+fn total_of(values: &Tensor) -> Result<f64, TchError> {
+    values.f_sum(Kind::Double)?.f_double_value(&[])
 }
 
 /// Sum over all tokens but each row's first of the loss, nats.
 ///
 /// - `resid`: `[batch, pos, d_model]`; `tokens`: `[batch, pos]`
-fn loss(subject: &Subject, resid: &Tensor, tokens: &Tensor) -> f64 {
+fn loss(subject: &Subject, resid: &Tensor, tokens: &Tensor) -> Result<f64> {
     let n = tokens.size()[1] - 1;
-    let logits = subject.model.head().logits(&resid.narrow(1, 0, n)); // [batch, pos - 1, d_vocab]
-    let log_probs = logits.log_softmax(-1, Kind::Float);
-    let next = tokens.narrow(1, 1, n).unsqueeze(-1); // [batch, pos - 1, 1]
-    -log_probs.gather(-1, &next, false).sum(Kind::Double).double_value(&[])
+    let logits = subject.model.head().logits(&resid.f_narrow(1, 0, n)?); // [batch, pos - 1, d_vocab]
+    let log_probs = logits.f_log_softmax(-1, Kind::Float)?;
+    let next = tokens.f_narrow(1, 1, n)?.f_unsqueeze(-1)?; // [batch, pos - 1, 1]
+    Ok(-total_of(&log_probs.f_gather(-1, &next, false)?)?)
 }
 
 /// Replaces what the SAE writes, and measures its error.
 struct Splice<'a> {
-    subject: &'a Subject,
-    hook_out: HookPoint,
+    of: Measurement<'a>,
     with: Replacement,
     /// Activations that the SAE read.
     read: Option<Tensor>,
     /// Activations that its output should equal.
     target: Option<Tensor>,
     /// What the SAE made of them.
-    out: Option<Reconstructed>,
+    out: Option<Reconstruction>,
+    /// Why a visit failed.
+    error: Option<Error>,
 }
 
 /// A batch, encoded and decoded.
-struct Reconstructed {
+struct Reconstruction {
     /// Σ |output − target|².
     error: f64,
     /// Σ |target| and Σ |output|.
     norms: [f64; 2],
     /// `[n_pos, d_sae]`
-    features: Tensor,
+    acts: Tensor,
 }
 
 /// Σ of the Euclidean norms along the last axis.
-fn sum_norms(x: &Tensor) -> f64 {
-    x.square().sum_dim_intlist(-1, false, Kind::Float).sqrt().sum(Kind::Double).double_value(&[])
+fn sum_norms(x: &Tensor) -> Result<f64, TchError> {
+    total_of(&x.f_square()?.f_sum_dim_intlist(-1, false, Kind::Float)?.f_sqrt()?)
 }
 
-fn mean_norm(rows: &Tensor) -> f64 {
-    sum_norms(&rows.to_kind(Kind::Float)) / rows.size()[0] as f64
+fn mean_norm(rows: &Tensor) -> Result<f64, TchError> {
+    Ok(sum_norms(&rows.f_to_kind(Kind::Float)?)? / rows.size()[0] as f64)
 }
 
 impl Hooks for Splice<'_> {
     fn wants(&self, hook: &HookPoint) -> bool {
-        *hook == self.subject.hook || *hook == self.hook_out
+        *hook == self.of.tap.hook || *hook == self.of.tapped.hook_out
     }
 
-    fn visit(&mut self, hook: &HookPoint, acts: &Tensor) -> Option<Tensor> {
-        let subject = self.subject;
-        let prepared = subject.preprocessing.apply(&subject.model, hook, acts).ok()?;
-        if *hook == subject.hook {
+    fn visit(&mut self, hook: &HookPoint, hook_acts: &Tensor) -> Option<Tensor> {
+        self.replacement(hook, hook_acts).unwrap_or_else(|error| {
+            self.error.get_or_insert(error);
+            None
+        })
+    }
+
+    fn done(&self) -> bool {
+        self.error.is_some()
+    }
+}
+
+impl Splice<'_> {
+    /// What takes the place of `hook_acts`; `None` leaves them.
+    fn replacement(&mut self, hook: &HookPoint, hook_acts: &Tensor) -> Result<Option<Tensor>> {
+        let Measurement { subject, tap, tapped } = self.of;
+        let prepared = tap.preprocessing.apply(&subject.model, hook, hook_acts)?;
+        if *hook == tap.hook {
             self.read = Some(prepared.shallow_clone());
         }
-        if *hook != self.hook_out {
-            return None;
+        if *hook != tapped.hook_out {
+            return Ok(None);
         }
-        let (output, features) = match self.with {
-            Replacement::Nothing => {
+        let (output, acts) = match (self.with, &self.read) {
+            (Replacement::Nothing, _) => {
                 self.target = Some(prepared);
-                return None;
+                return Ok(None);
             }
-            Replacement::Zero => return Some(acts.zeros_like()),
-            Replacement::Reconstruction => {
-                let read = self.read.as_ref()?.to_kind(Kind::Float);
-                let features = subject.sae.encode(&read); // [batch, pos, d_sae]
-                (subject.sae.decode(&features, &read), features)
+            (Replacement::Zero, _) => return Ok(Some(hook_acts.f_zeros_like()?)),
+            (Replacement::Reconstruction, None) => {
+                bail!("{} comes before {}, which the SAE reads", tapped.hook_out, tap.hook)
+            }
+            (Replacement::Reconstruction, Some(read)) => {
+                let read = read.f_to_kind(Kind::Float)?;
+                let acts = tapped.sae.encode(&read); // [batch, pos, d_sae]
+                (tapped.sae.decode(&acts, &read), acts)
             }
         };
-        let target = prepared.to_kind(Kind::Float);
-        let norms = [sum_norms(&target), sum_norms(&output)];
-        let difference = output - target;
-        let error = difference.square().sum(Kind::Double).double_value(&[]);
-        self.out = Some(Reconstructed { error, norms, features: features.flatten(0, 1) });
+        let target = prepared.f_to_kind(Kind::Float)?;
+        let norms = [sum_norms(&target)?, sum_norms(&output)?];
+        let difference = output.f_sub(&target)?;
+        let error = total_of(&difference.f_square()?)?;
+        self.out = Some(Reconstruction { error, norms, acts: acts.f_flatten(0, 1)? });
         // What preprocessing took away is put back.
-        Some((acts + difference).to_kind(acts.kind()))
+        Ok(Some(hook_acts.f_add(&difference)?.f_to_kind(hook_acts.kind())?))
     }
 }

@@ -2,19 +2,19 @@
 
 use std::io::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 use shared::manifest::Health;
 
 use clap::Args;
 
 use crate::{
-    corpus::Rows,
+    corpus::{Rows, Tokenizer},
     health,
     model::{NormKind, Preprocessing, Site},
     pass::Subject,
     plan::{Input, InputOptions},
-    run::load,
+    run::{load, rows_beside},
     sae::Normalize,
 };
 
@@ -44,6 +44,8 @@ struct Report {
     loss_recovered: Option<f64>,
     dead_share: f64,
     fits: bool,
+    /// What should be known of how the corpus was read.
+    corpus: Vec<String>,
     verdict: String,
 }
 
@@ -53,14 +55,17 @@ impl CheckArgs {
         let mut input = Input::new(&self.input)?;
         let _no_grad = tch::no_grad_guard();
         input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
-        let (rows, mut subject) = load::all(&input, load::tokenizer(&input)?.as_ref(), None)?;
-        let health = health::measure(&subject, input.hook_out, &rows, input.batch_rows)?;
+        let tokenizer = Tokenizer::of_model(&input.model.path)?;
+        let load = || load::with_saes(&input, None, false);
+        let (rows, mut subject) = rows_beside(&input, tokenizer.as_ref(), load)?;
+        let health = measure(&subject, &rows, input.batch_rows)?;
         let fits = health.explained_variance.is_some_and(|v| v >= FITS);
         let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };
         let report = Report {
             loss_recovered: health.loss_recovered(),
             dead_share: f64::from(health.n_dead.unwrap_or_default()) / input.sae_config.d_sae as f64,
             fits,
+            corpus: input.data.notes.iter().cloned().chain(rows.reading().sentences()).collect(),
             verdict: verdict(&input, &health, better),
             health,
         };
@@ -73,6 +78,9 @@ impl CheckArgs {
         let h = &report.health;
         writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
         writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.name)?;
+        for sentence in &report.corpus {
+            writeln!(out, "corpus                  {sentence}")?;
+        }
         let l0 = h.l0.unwrap_or_default();
         writeln!(out, "L0                      {l0:.2} of {} features", input.sae_config.d_sae)?;
         writeln!(out, "never active            {:.1} % on these tokens", 100.0 * report.dead_share)?;
@@ -87,6 +95,12 @@ impl CheckArgs {
         writeln!(out, "{}", report.verdict)?;
         Ok(())
     }
+}
+
+/// Health of the one SAE that is loaded.
+fn measure(subject: &Subject, rows: &Rows, batch_rows: usize) -> Result<Health> {
+    let tapped = subject.saes().next().context("no SAE is loaded")?;
+    health::measure(subject, tapped, rows, batch_rows)
 }
 
 /// The option whose change makes the SAE fit better, with the explained variance that it gives.
@@ -110,8 +124,10 @@ fn better(subject: &mut Subject, input: &Input, rows: &Rows, now: &Health) -> Re
         ),
     ] {
         if possible {
-            subject.preprocessing = other;
-            let health = health::measure(subject, input.hook_out, rows, input.batch_rows)?;
+            for tap in &mut subject.taps {
+                tap.preprocessing = other;
+            }
+            let health = measure(subject, rows, input.batch_rows)?;
             if let Some(variance) = health.explained_variance.filter(|v| *v > least) {
                 least = variance;
                 found = Some((format!("{option} {value}"), variance));

@@ -23,6 +23,8 @@ pub struct RunArgs {
 impl RunArgs {
     /// Computes the bundle.
     pub fn run(&self) -> Result<()> {
-        run::bundle(&Plan::new(&self.options)?, &mut Progress::new(self.quiet))
+        let mut plan = Plan::new(&self.options)?;
+        plan.input.corpus.quiet = self.quiet;
+        run::bundle(&plan, &mut Progress::new(self.quiet))
     }
 }

@@ -1,121 +1,101 @@
-//! Which files make up a corpus: one, a folder's, or those of a glob; and what each holds.
+//! The rows of a corpus file, whatever its format.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::{BufRead as _, Read as _},
+    path::Path,
+};
 
-use super::CorpusError;
+use super::{
+    Compression, CorpusError, CorpusKind, Options, json, open, reading::Unit, record::Item, sample::Part,
+    text,
+};
 
-/// What a corpus file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CorpusKind {
-    /// Text, one document a file.
-    Text,
-    /// JSON Lines, one document a line.
-    JsonLines,
-    /// Parquet, one document a row: text, or lists of token ids.
-    Parquet,
-    /// Token ids, one row a row.
-    Tokens,
-}
+/// Rows, read as they are asked for.
+pub type Items = Box<dyn Iterator<Item = Result<Item, CorpusError>> + Send>;
 
-/// How a file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip.
-    Gzip,
-    /// Zstandard.
-    Zstd,
-}
+/// Lines of plain text are longer only where text has no lines.
+const MAX_LINE: u64 = 1 << 20;
 
-impl CorpusKind {
-    /// By the file's name.
-    pub fn of(path: &Path) -> Result<(Self, Compression), CorpusError> {
-        let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        let outer = extension(path);
-        let compression = match outer.as_deref() {
-            Some("gz") => Compression::Gzip,
-            Some("zst") => Compression::Zstd,
-            _ => Compression::None,
-        };
-        let inner = match compression {
-            Compression::None => outer,
-            _ => path.file_stem().and_then(|stem| extension(Path::new(stem))),
-        };
-        match (inner.as_deref(), compression) {
-            (Some("txt"), _) => Ok((Self::Text, compression)),
-            (Some("jsonl"), _) => Ok((Self::JsonLines, compression)),
-            (Some("parquet"), Compression::None) => Ok((Self::Parquet, compression)),
-            (Some("npy" | "safetensors"), Compression::None) => Ok((Self::Tokens, compression)),
-            _ => Err(CorpusError::Format { path: path.to_owned() }),
+/// The rows of a part of a file.
+///
+/// - `name`: the file's own, which says its format: in a cache the path may not
+pub fn items(path: &Path, name: &str, part: &Part, options: &Options) -> Result<Items, CorpusError> {
+    let (kind, compression) = CorpusKind::with_compression(name.as_ref())?;
+    let column = options.column.as_deref();
+    match kind {
+        CorpusKind::Text => {
+            let (bytes, at) = beginning_at(path, compression, part, MAX_LINE)?;
+            let bytes: open::Bytes = match part.end {
+                Some(end) => Box::new(bytes.take(end.saturating_sub(at))),
+                None => bytes,
+            };
+            Ok(Box::new(text::Pieces::new(bytes, path.to_owned())))
         }
+        CorpusKind::Json => {
+            let (bytes, at) = beginning_at(path, compression, part, options.max_document)?;
+            let rows = json::Rows::new(bytes, path.to_owned(), column, options.max_document)?;
+            Ok(Box::new(rows.within(part.end.map(|end| end.saturating_sub(at)))))
+        }
+        CorpusKind::Parquet | CorpusKind::Arrow => columns(path, kind, part, column),
+        CorpusKind::Tokens => Err(CorpusError::Mixed { path: path.to_owned() }),
     }
 }
 
-/// The files that `data` names, in order of their paths: itself, those in a folder that are of a known format, or those
-/// that a glob such as `pile/*.jsonl.zst` matches.
-pub fn files(data: &Path) -> Result<Vec<PathBuf>, CorpusError> {
-    let read = |source| CorpusError::Read { source, path: data.to_owned() };
-    let mut found = Vec::new();
-    if data.is_dir() {
-        for entry in std::fs::read_dir(data).map_err(read)? {
-            let path = entry.map_err(read)?.path();
-            if path.is_file() && CorpusKind::of(&path).is_ok() {
-                found.push(path);
-            }
-        }
-    } else if data.exists() {
-        CorpusKind::of(data)?;
-        return Ok(vec![data.to_owned()]);
-    } else if let Some(pattern) = data.to_str().filter(|text| text.contains(['*', '?', '['])) {
-        let paths = glob::glob(pattern)
-            .map_err(|e| CorpusError::Glob { reason: e.to_string(), path: data.to_owned() })?;
-        for path in paths {
-            let path = path.map_err(|e| read(e.into()))?;
-            CorpusKind::of(&path)?;
-            found.push(path);
-        }
-    } else {
-        return Err(read(std::io::Error::new(std::io::ErrorKind::NotFound, "no such file")));
-    }
-    found.sort();
-    if found.is_empty() {
-        return Err(CorpusError::Glob {
-            reason: "no file of a known format".to_owned(),
-            path: data.to_owned(),
-        });
-    }
-    Ok(found)
+/// A text file from the part's beginning on, from the first whole line where that is not the file's, and where that is.
+fn beginning_at(
+    path: &Path,
+    compression: Compression,
+    part: &Part,
+    max_line: u64,
+) -> Result<(open::Bytes, u64), CorpusError> {
+    let read = |source| CorpusError::Read { source, path: path.to_owned() };
+    // The byte before tells whether a line begins here.
+    let start = part.start.saturating_sub(1);
+    let mut bytes = open::bytes(path, compression, start)?;
+    let skipped =
+        if part.start > 0 { bytes.by_ref().take(max_line).skip_until(b'\n').map_err(read)? } else { 0 };
+    Ok((bytes, start + skipped as u64))
 }
 
-/// Whether the files hold tokens; an error where some do and some do not.
-pub fn hold_tokens(files: &[PathBuf], text_column: &str) -> Result<bool, CorpusError> {
-    let mut of_first = None;
-    for path in files {
-        let tokens = match CorpusKind::of(path)?.0 {
-            CorpusKind::Tokens => true,
-            CorpusKind::Parquet => super::parquet::holds_tokens(path, text_column)?,
-            CorpusKind::Text | CorpusKind::JsonLines => false,
-        };
-        if *of_first.get_or_insert(tokens) != tokens {
-            return Err(CorpusError::Mixed { path: path.clone() });
-        }
-    }
-    Ok(of_first.unwrap_or(false))
+/// What rows of a file are called, for messages.
+pub fn unit(kind: CorpusKind, strict: bool) -> Unit {
+    let name = match kind {
+        CorpusKind::Json => "line",
+        CorpusKind::Text => "document",
+        _ => "row",
+    };
+    Unit { name, strict }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+#[cfg(feature = "parquet")]
+fn format(kind: CorpusKind) -> super::columnar::Format {
+    if kind == CorpusKind::Arrow { super::columnar::Format::Arrow } else { super::columnar::Format::Parquet }
+}
 
-    #[test]
-    fn the_name_says_the_format() {
-        let of = |name: &str| CorpusKind::of(Path::new(name)).ok();
-        assert_eq!(of("a.txt"), Some((CorpusKind::Text, Compression::None)));
-        assert_eq!(of("a.JSONL.GZ"), Some((CorpusKind::JsonLines, Compression::Gzip)));
-        assert_eq!(of("a.jsonl.zst"), Some((CorpusKind::JsonLines, Compression::Zstd)));
-        assert_eq!(of("a.parquet"), Some((CorpusKind::Parquet, Compression::None)));
-        assert_eq!(of("a.npy"), Some((CorpusKind::Tokens, Compression::None)));
-        assert_eq!((of("a.npy.gz"), of("a.csv"), of("a")), (None, None, None));
-    }
+#[cfg(feature = "parquet")]
+fn columns(path: &Path, kind: CorpusKind, part: &Part, column: Option<&str>) -> Result<Items, CorpusError> {
+    use super::columnar;
+    let format = format(kind);
+    let column = format.column(path, column)?;
+    let part = part.group.map_or(columnar::Part::Whole, columnar::Part::Group);
+    Ok(Box::new(format.rows(path, &column, part)?))
+}
+
+/// Row groups of a Parquet file; `None` where a file has none that can be read alone.
+#[cfg(feature = "parquet")]
+pub fn groups(path: &Path, kind: CorpusKind) -> Result<Option<usize>, CorpusError> {
+    if kind == CorpusKind::Parquet { format(kind).groups(path) } else { Ok(None) }
+}
+
+#[cfg(not(feature = "parquet"))]
+fn columns(path: &Path, kind: CorpusKind, _part: &Part, _column: Option<&str>) -> Result<Items, CorpusError> {
+    let format = if kind == CorpusKind::Arrow { "Arrow" } else { "Parquet" };
+    let reason = "this build of compute was made without its feature \"parquet\"".to_owned();
+    Err(CorpusError::File { format, reason, path: path.to_owned() })
+}
+
+/// Without Parquet no file has row groups.
+#[cfg(not(feature = "parquet"))]
+pub fn groups(_path: &Path, _kind: CorpusKind) -> Result<Option<usize>, CorpusError> {
+    Ok(None)
 }

@@ -7,6 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 use tch::Tensor;
 
+use super::{Reading, chat::TEMPLATE};
+
 /// How documents become rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -31,7 +33,13 @@ pub struct Rows {
     documents: Vec<u32>,
     n_documents: u32,
     files: Vec<(String, u32)>,
+    /// Role of each token, where there are conversations.
+    roles: Vec<u8>,
+    reading: Reading,
 }
+
+/// Role of plain text among conversations.
+const NO_ROLE: u8 = 0;
 
 /// Joins documents by the end-of-text token and cuts rows, as the documents come; the remainder is dropped.
 ///
@@ -42,16 +50,21 @@ pub struct RowsBuilder<'a> {
     rule: &'a Rule,
     /// Tokens of the row that is being filled.
     row: Vec<u32>,
+    /// Roles of its tokens.
+    row_roles: Vec<u8>,
     /// The document that the row begins in.
     row_document: u32,
-    /// Kept rows with their documents.
+    /// Kept rows with their documents, and their roles where there are any.
     token_ids: Vec<u32>,
     documents: Vec<u32>,
+    roles: Option<Vec<u8>>,
     n_rows_seen: usize,
     n_read: usize,
     n_documents: u32,
     files: Vec<(String, u32)>,
     sample: ChaCha8Rng,
+    /// What is odd about what was read.
+    pub reading: Reading,
 }
 
 impl<'a> RowsBuilder<'a> {
@@ -60,15 +73,18 @@ impl<'a> RowsBuilder<'a> {
         Self {
             rule,
             row: Vec::with_capacity(rule.seq_len),
+            row_roles: Vec::with_capacity(rule.seq_len),
             row_document: 0,
             token_ids: Vec::new(),
             documents: Vec::new(),
+            roles: None,
             n_rows_seen: 0,
             n_read: 0,
             n_documents: 0,
             files: Vec::new(),
             // Another stream than the one that shuffles.
             sample: ChaCha8Rng::seed_from_u64(rule.shuffle_seed.unwrap_or_default().wrapping_add(1)),
+            reading: Reading::default(),
         }
     }
 
@@ -78,27 +94,41 @@ impl<'a> RowsBuilder<'a> {
     }
 
     /// Adds a document.
-    pub fn push(&mut self, document: &[u32]) {
+    ///
+    /// - `roles`: of each token, where it is a conversation
+    pub fn push(&mut self, document: &[u32], roles: Option<&[u8]>) {
         if self.n_documents > 0 {
             // The token between two documents ends the one before it.
-            self.token(self.rule.end_of_text, self.n_documents - 1);
-        }
-        for &id in document {
-            self.token(id, self.n_documents);
+            self.token(self.rule.end_of_text, TEMPLATE, self.n_documents - 1);
         }
         self.n_documents += 1;
+        self.extend(document, roles);
     }
 
-    fn token(&mut self, id: u32, document: u32) {
+    /// Adds tokens to the last document.
+    pub fn extend(&mut self, tokens: &[u32], roles: Option<&[u8]>) {
+        if roles.is_some() && self.roles.is_none() {
+            self.roles = Some(vec![NO_ROLE; self.token_ids.len()]);
+        }
+        for (i, &id) in tokens.iter().enumerate() {
+            let role = roles.and_then(|roles| roles.get(i)).copied().unwrap_or(NO_ROLE);
+            self.token(id, role, self.n_documents.saturating_sub(1));
+        }
+    }
+
+    fn token(&mut self, id: u32, role: u8, document: u32) {
         self.n_read += 1;
         if self.row.is_empty() {
             self.row_document = document;
             self.row.extend(self.rule.bos);
+            self.row_roles.extend(self.rule.bos.map(|_| TEMPLATE));
         }
         self.row.push(id);
+        self.row_roles.push(role);
         if self.row.len() == self.rule.seq_len {
             self.keep_row();
             self.row.clear();
+            self.row_roles.clear();
         }
     }
 
@@ -108,12 +138,18 @@ impl<'a> RowsBuilder<'a> {
         if self.documents.len() < max_rows {
             self.token_ids.extend(&self.row);
             self.documents.push(self.row_document);
+            if let Some(roles) = &mut self.roles {
+                roles.extend(&self.row_roles);
+            }
         } else if self.rule.shuffle_seed.is_some() {
             let at = self.sample.random_range(0..self.n_rows_seen);
             if at < max_rows {
                 let len = self.rule.seq_len;
                 self.token_ids[at * len..(at + 1) * len].copy_from_slice(&self.row);
                 self.documents[at] = self.row_document;
+                if let Some(roles) = &mut self.roles {
+                    roles[at * len..(at + 1) * len].copy_from_slice(&self.row_roles);
+                }
             }
         }
     }
@@ -121,6 +157,11 @@ impl<'a> RowsBuilder<'a> {
     /// Tokens in the kept rows.
     pub fn n_positions(&self) -> usize {
         self.token_ids.len()
+    }
+
+    /// Rows that were made, kept or not.
+    pub fn n_rows_seen(&self) -> usize {
+        self.n_rows_seen
     }
 
     /// Whether further documents change nothing.
@@ -131,10 +172,11 @@ impl<'a> RowsBuilder<'a> {
     /// The rows, shuffled where the rule says so.
     pub fn finish(mut self) -> Rows {
         let seq_len = self.rule.seq_len;
+        let mut roles = self.roles.unwrap_or_default();
         if let Some(seed) = self.rule.shuffle_seed {
             let mut order: Vec<usize> = (0..self.documents.len()).collect();
             order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-            reorder(&mut order, &mut self.token_ids, &mut self.documents, seq_len);
+            reorder(&mut order, &mut self.token_ids, &mut self.documents, &mut roles);
         }
         Rows {
             seq_len,
@@ -143,13 +185,18 @@ impl<'a> RowsBuilder<'a> {
             documents: self.documents,
             n_documents: self.n_documents,
             files: self.files,
+            roles,
+            reading: self.reading,
         }
     }
 }
 
 /// Puts row `order[i]` at `i`, for every `i`, without a second copy of the corpus: along the cycles of the order, which
 /// is the identity afterwards.
-fn reorder(order: &mut [usize], token_ids: &mut [u32], documents: &mut [u32], seq_len: usize) {
+///
+/// - `roles`: of each token, or none
+fn reorder(order: &mut [usize], token_ids: &mut [u32], documents: &mut [u32], roles: &mut [u8]) {
+    let seq_len = token_ids.len() / order.len().max(1);
     for start in 0..order.len() {
         let mut at = start;
         while order[at] != start {
@@ -157,6 +204,9 @@ fn reorder(order: &mut [usize], token_ids: &mut [u32], documents: &mut [u32], se
             documents.swap(at, from);
             for k in 0..seq_len {
                 token_ids.swap(at * seq_len + k, from * seq_len + k);
+                if !roles.is_empty() {
+                    roles.swap(at * seq_len + k, from * seq_len + k);
+                }
             }
             at = from;
         }
@@ -169,7 +219,41 @@ impl Rows {
     pub fn from_array(mut token_ids: Vec<u32>, seq_len: usize, max_rows: Option<usize>) -> Self {
         let n_read = token_ids.len();
         token_ids.truncate(max_rows.unwrap_or(usize::MAX).saturating_mul(seq_len));
-        Self { seq_len, token_ids, n_read, documents: Vec::new(), n_documents: 0, files: Vec::new() }
+        let (documents, files, roles) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            seq_len,
+            token_ids,
+            n_read,
+            documents,
+            n_documents: 0,
+            files,
+            roles,
+            reading: Reading::default(),
+        }
+    }
+
+    /// The same rows, with what was odd about the corpus.
+    #[must_use]
+    pub fn with_reading(self, reading: Reading) -> Self {
+        Self { reading, ..self }
+    }
+
+    /// The same rows, with how they were drawn.
+    #[must_use]
+    pub fn sampled(mut self, how: String) -> Self {
+        self.reading.sample = Some(how);
+        self
+    }
+
+    /// What was odd about the corpus.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// Role of each token, row after row, as numbers of the schema's roles; empty where the corpus holds no
+    /// conversations.
+    pub fn roles(&self) -> &[u8] {
+        &self.roles
     }
 
     /// The document that each row begins in; empty for token arrays, which know none.
@@ -245,7 +329,7 @@ mod tests {
     fn cut(documents: &[Vec<u32>], rule: &Rule) -> Rows {
         let mut rows = RowsBuilder::new(rule);
         for document in documents {
-            rows.push(document);
+            rows.push(document, None);
         }
         rows.finish()
     }
@@ -279,8 +363,10 @@ mod tests {
         let order = [3, 0, 2, 4, 1, 5];
         let mut token_ids: Vec<u32> = (0..6).flat_map(|row| [10 * row, 10 * row + 1]).collect();
         let mut documents: Vec<u32> = (0..6).collect();
-        reorder(&mut order.clone(), &mut token_ids, &mut documents, 2);
+        let mut roles: Vec<u8> = (0..6).flat_map(|row| [row, row]).collect();
+        reorder(&mut order.clone(), &mut token_ids, &mut documents, &mut roles);
         assert_eq!(documents, order.map(|row| row as u32));
+        assert_eq!(roles, order.map(|row| [row as u8; 2]).concat());
         assert_eq!(token_ids, order.map(|row| [10 * row as u32, 10 * row as u32 + 1]).concat());
     }
 
@@ -304,12 +390,25 @@ mod tests {
     }
 
     #[test]
+    fn roles_go_with_their_tokens() {
+        let rule = Rule { seq_len: 4, bos: Some(9), ..rule() };
+        let mut rows = RowsBuilder::new(&rule);
+        rows.push(&[1, 2, 3], None);
+        rows.push(&[4, 5], Some(&[2, 3]));
+        rows.extend(&[6], Some(&[4]));
+        let rows = rows.finish();
+        assert_eq!(rows.token_ids(), [9, 1, 2, 3, 9, 0, 4, 5]);
+        assert_eq!(rows.roles(), [0, 0, 0, 0, TEMPLATE, TEMPLATE, 2, 3]);
+        assert_eq!(cut(&[vec![1, 2, 3]], &rule).roles(), [0u8; 0]);
+    }
+
+    #[test]
     fn rows_in_order_need_no_more_of_the_corpus_than_they_hold() {
         let rule = Rule { max_rows: Some(2), ..rule() };
         let mut rows = RowsBuilder::new(&rule);
-        rows.push(&[1, 2, 3, 4]);
+        rows.push(&[1, 2, 3, 4], None);
         assert!(!rows.is_full());
-        rows.push(&[5, 6]);
+        rows.push(&[5, 6], None);
         assert!(rows.is_full());
         assert_eq!(rows.finish().token_ids(), &[1, 2, 3, 4, 0, 5]);
     }

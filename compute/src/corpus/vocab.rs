@@ -1,38 +1,17 @@
 //! The bytes that each token stands for.
 
-use std::path::Path;
-
 use shared::vocab::Vocab;
-use tokenizers::Tokenizer;
+use tokenizers::Tokenizer as Inner;
 
-use super::CorpusError;
-
-/// Reads the `tokenizer.json` at `path`.
-pub fn read_tokenizer(path: &Path) -> Result<Tokenizer, CorpusError> {
-    let wrong = |reason: String| CorpusError::Tokenizer { reason, path: path.to_owned() };
-    if !path.exists() {
-        return Err(wrong("no such file".to_owned()));
-    }
-    let mut tokenizer = Tokenizer::from_file(path).map_err(|e| wrong(e.to_string()))?;
-    // A tokenizer saved with truncation or padding would cut or fill documents.
-    tokenizer.with_padding(None);
-    tokenizer.with_truncation(None).map_err(|e| wrong(e.to_string()))?;
-    Ok(tokenizer)
-}
-
-/// Ids of the tokenizer's special tokens.
-pub fn special_tokens(tokenizer: Option<&Tokenizer>) -> Vec<i64> {
-    let added = tokenizer.map(|t| t.get_added_tokens_decoder()).unwrap_or_default();
-    let mut ids: Vec<i64> = added.iter().filter(|(_, t)| t.special).map(|(id, _)| i64::from(*id)).collect();
-    ids.sort_unstable();
-    ids
-}
+use super::Tokenizer;
 
 /// The vocabulary's bytes for the ids below `d_vocab`; ids that the tokenizer lacks stand for nothing.
 ///
 /// An added token is the text that it decodes to, so `▁▁▁▁` is four spaces; a special one stays as it is written.
 pub fn vocab(tokenizer: Option<&Tokenizer>, d_vocab: usize) -> Vocab {
-    let Some(tokenizer) = tokenizer else { return Vocab::of((0..d_vocab).map(|_| [])) };
+    let Some(tokenizer) = tokenizer.map(Tokenizer::inner) else {
+        return Vocab::of((0..d_vocab).map(|_| []));
+    };
     let byte_of = byte_level_alphabet();
     let is_byte_level = is_byte_level(tokenizer);
     // The whole map is copied, which has thousands of tokens in some models.
@@ -51,7 +30,7 @@ pub fn vocab(tokenizer: Option<&Tokenizer>, d_vocab: usize) -> Vocab {
     }))
 }
 
-fn is_byte_level(tokenizer: &Tokenizer) -> bool {
+fn is_byte_level(tokenizer: &Inner) -> bool {
     serde_json::to_string(&tokenizer.get_decoder()).is_ok_and(|json| json.contains("\"ByteLevel\""))
 }
 
@@ -111,7 +90,9 @@ mod tests {
 
     #[test]
     fn added_runs_of_spaces_are_spaces_and_special_tokens_stay_as_written() {
-        let tokenizer = Tokenizer::from_bytes(WITH_ADDED_SPACES).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tokenizer.json"), WITH_ADDED_SPACES).unwrap();
+        let tokenizer = Tokenizer::of_model(folder.path()).unwrap().unwrap();
         let vocab = vocab(Some(&tokenizer), 6);
         let bytes: Vec<&[u8]> = (0..6).map(|id| vocab.bytes_of(id)).collect();
         assert_eq!(bytes, [b"<bos>".as_slice(), b" ", b"\n", b"    ", "▁end▁".as_bytes(), b""]);

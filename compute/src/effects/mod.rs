@@ -18,12 +18,12 @@ use std::ops::Range;
 
 use anyhow::Result;
 use pulp::Arch;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{
     backend::{Floats, ReadOnly, in_order, n_workers, oom::Backoff, to_host},
     model::Head,
-    store::Residuals,
+    store::ResidSource,
 };
 use kernel::{HeadConstants, Pair, log_sum_exp};
 use tensors::DeviceDirections;
@@ -31,7 +31,7 @@ use tensors::DeviceDirections;
 /// A feature to ablate at a position, and the token after it.
 #[derive(Debug, Clone, Copy)]
 pub struct Ablation {
-    /// Position, as in [`Residuals`].
+    /// Position of the corpus, as [`ResidSource`] counts them.
     pub position: u32,
     /// Feature, as an index into [`Directions`].
     pub feature: u32,
@@ -92,6 +92,8 @@ pub struct Effect<'a> {
     pub suppressed: &'a [(u32, f32)],
 }
 
+/// Features whose logits are one product.
+const PRODUCT_FEATURES: usize = 256;
 /// Distinct positions of a chunk on the CPU. Before a product libtorch's library lays the unembedding out anew, which for
 /// 20 positions of GPT-2's takes longer than all else; more than these gain little.
 const CHUNK_POSITIONS: usize = 256;
@@ -101,9 +103,23 @@ const CHUNK_BYTES: usize = 64 << 20;
 const DEVICE_CHUNK_BYTES: usize = 256 << 20;
 
 impl Directions {
-    /// Directions `[n, d_model]` on the head's device, for effects that `backend` computes.
-    pub fn new(backend: Backend, head: &Head, directions: &Tensor) -> Result<Self> {
-        let (centred, logits) = (head.centred(directions), head.unnormalised(directions));
+    /// Directions of a range of features, for effects that `backend` computes.
+    ///
+    /// - `all`: of all features, `[n, d_model]`, on the head's device
+    pub fn new(backend: Backend, head: &Head, all: &Tensor, features: Range<usize>) -> Result<Self> {
+        let (first, n) = (features.start as i64, features.len() as i64);
+        let centred = head.centred(&all.f_narrow(0, first, n)?); // [n, d_model]
+        let d_vocab = head.constant().size()[0];
+        let logits = Tensor::f_empty([n, d_vocab], (Kind::Float, all.device()))?;
+        // Products of the same rows, whatever the range: another number of them could round differently.
+        let product = PRODUCT_FEATURES as i64;
+        for start in (first / product * product..features.end as i64).step_by(PRODUCT_FEATURES) {
+            let rows = all.f_narrow(0, start, product.min(all.size()[0] - start))?;
+            let part = head.unnormalised(&rows);
+            let (from, to) = (start.max(first), (start + part.size()[0]).min(first + n));
+            let part = part.f_narrow(0, from - start, to - from)?;
+            logits.f_narrow(0, from - first, to - from)?.f_copy_(&part)?;
+        }
         let width = |t: &Tensor| t.size().last().copied().unwrap_or_default() as usize;
         Ok(Self {
             centred: to_host(&centred)?,
@@ -149,7 +165,7 @@ impl Effects {
 /// What worker threads share.
 struct WorkerInputs<'a> {
     head: &'a Head,
-    resid: &'a Residuals,
+    resid: &'a dyn ResidSource,
     directions: &'a Directions,
 }
 
@@ -182,7 +198,7 @@ impl Backend {
 /// - `after_chunk` is told the number of ablations done
 pub fn ablate(
     head: &Head,
-    resid: &Residuals,
+    resid: &dyn ResidSource,
     directions: &Directions,
     ablations: &[Ablation],
     n_hover: usize,
@@ -215,10 +231,10 @@ pub fn ablate(
                 order[chunks[i].clone()].iter().map(|&j| ablations[j as usize]).collect();
             if let Some(on_device) = &directions.on_device {
                 return backoff.in_parts(0..ablations.len(), |part| {
-                    on_device.ablate(head, resid, &ablations[part], n_hover)
+                    on_device.ablate(head, *resid, &ablations[part], n_hover)
                 });
             }
-            let chunk = Chunk::compute(head, resid, &ablations, &constants)?;
+            let chunk = Chunk::compute(head, *resid, &ablations, &constants)?;
             Ok(vec![chunk.ablate(&ablations, directions, &constants, n_hover)])
         },
         |i, parts: Vec<Effects>| {
@@ -276,7 +292,7 @@ impl Chunk {
     /// Logits at the positions of `ablations`, which are in order of position.
     fn compute(
         head: &Head,
-        resid: &Residuals,
+        resid: &dyn ResidSource,
         ablations: &[Ablation],
         constants: &HeadConstants,
     ) -> Result<Self> {
@@ -284,7 +300,11 @@ impl Chunk {
         positions.dedup();
         let x = resid.read(&positions, head.device())?; // [n_pos, d_model]
         let centred = to_host(&head.centred(&x))?;
-        let logits = to_host(&head.unnormalised(&x))?; // [n_pos, d_vocab]
+        // As many rows as the largest chunk has, whatever this one has: another number could round differently.
+        let n_pos = positions.len() as i64;
+        let n_padding = chunk_positions(constants.constant.len()) as i64 - n_pos;
+        let padded = x.f_constant_pad_nd([0, 0, 0, n_padding.max(0)])?;
+        let logits = to_host(&head.unnormalised(&padded).f_narrow(0, 0, n_pos)?)?; // [n_pos, d_vocab]
         let scales = to_host(&head.scale(&x))?; // [n_pos]
         let arch = Arch::new();
         let scaled = |(&scale, logits): (&f32, &[f32])| {
@@ -352,6 +372,22 @@ impl Chunk {
             log_sum_exp,
             token_id: ablation.token_id as usize,
             constants,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_product_has_the_same_bits_wherever_it_stands() {
+        let options = (Kind::Float, Device::Cpu);
+        for (d_model, d_vocab) in [(128, 4096), (768, 1000), (64, 211)] {
+            let (x, w) = (Tensor::randn([256, d_model], options), Tensor::randn([d_vocab, d_model], options));
+            let order = Tensor::randperm(256, (Kind::Int64, Device::Cpu));
+            let (whole, moved) = (x.matmul(&w.tr()), x.index_select(0, &order).matmul(&w.tr()));
+            assert_eq!(whole.index_select(0, &order), moved, "{d_model} by {d_vocab}");
         }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
 use super::{Ablation, Effects};
-use crate::{backend::to_host, model::Head, store::Residuals};
+use crate::{backend::to_host, model::Head, store::ResidSource};
 
 /// Tokens of a group whose maximum is looked at before its members are.
 const GROUP: i64 = 64;
@@ -27,7 +27,7 @@ impl DeviceDirections {
     pub fn ablate(
         &self,
         head: &Head,
-        resid: &Residuals,
+        resid: &dyn ResidSource,
         ablations: &[Ablation],
         n_hover: usize,
     ) -> Result<Effects> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
 
-use super::subject::Subject;
+use super::subject::{Subject, Tap, TappedSae};
 use crate::{
     backend::{n_workers, to_host},
     sae::Sae,
@@ -13,21 +13,32 @@ use crate::{
 /// What a batch contributes.
 #[derive(Debug)]
 pub struct Batch {
-    /// Active features of the SAE.
-    pub acts: ByPosition,
-    /// Active features of SAE B.
-    pub acts_b: Option<ByPosition>,
-    /// Where neurons are wanted.
-    pub neurons: Option<BatchNeurons>,
-    /// None of any position where no effects are wanted.
+    /// Of each tap.
+    pub taps: Vec<TapBatch>,
+    /// Last residuals; none of any position where they are not needed.
     pub resid: BatchResid,
+    /// The first corpus position at which each tap's activations are not finite: i64, `[n_taps]`; the largest i64 where
+    /// all are.
+    pub first_not_finite: Tensor,
+}
+
+/// What each SAE of a tap contributes.
+pub type TapBatch = Vec<SaeBatch>;
+
+/// What a batch contributes of an SAE.
+#[derive(Debug)]
+pub struct SaeBatch {
+    /// Active features.
+    pub acts: ByPosition,
+    /// Where they are correlated with neurons.
+    pub neurons: Option<BatchNeurons>,
 }
 
 /// What is kept of a batch besides what is active.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchNeeds {
-    /// Sums for neurons' correlations.
-    pub neurons: Option<SumsOn>,
+    /// Where sums for neurons' correlations are made, if at all.
+    pub sums_on: Option<SumsOn>,
     /// Last residuals: the number of first positions whose stay on the device.
     pub resid: Option<usize>,
 }
@@ -48,11 +59,13 @@ const DENSE_BYTES_ON_DEVICE: usize = 512 << 20;
 
 /// The most memory that batches of `n_positions` take, on their way and waiting: an estimate.
 ///
-/// Each worker has one at work, with its layers' arrays (some 24 of the model's width) and dense activations in three
-/// states of their making, and two that wait.
+/// Each worker has one at work, with its layers' arrays (some 24 of the model's width), the taps' activations, dense
+/// activations in three states of their making, and two that wait.
 pub fn batch_bytes(subject: &Subject, n_positions: usize) -> usize {
-    let (d_model, d_in) = (subject.model.config().d_model as usize, subject.sae.config().d_in as usize);
-    let n_encoded = subject.sae_b.iter().chain([&subject.sae]).map(Sae::n_encoded).max().unwrap_or_default();
+    let d_model = subject.model.config().d_model as usize;
+    let d_in = |tap: &Tap| tap.saes.first().map_or(0, |tapped| tapped.sae.config().d_in as usize);
+    let d_in: usize = subject.taps.iter().map(d_in).sum();
+    let n_encoded = subject.saes().map(|(_, tapped)| tapped.sae.n_encoded()).max().unwrap_or_default();
     let dense = (4 * n_positions * n_encoded).min(dense_bytes(subject.device));
     n_workers(subject.device) * (4 * n_positions * (24 * d_model + 3 * (d_in + d_model)) + 3 * dense)
 }
@@ -63,80 +76,113 @@ fn dense_bytes(device: Device) -> usize {
 
 impl Batch {
     /// - `tokens`: `[batch, pos]`
-    /// - `first`: the corpus position of the first of them
-    pub fn compute(subject: &Subject, tokens: &Tensor, needs: BatchNeeds, first: usize) -> Result<Self> {
-        let tokens = tokens.to(subject.device);
-        let (acts, resid) = subject.forward(&tokens, needs.resid.is_some())?;
-        let counted = subject.counted(&tokens);
-        let (n_features, d_in) = (subject.sae.n_features(), subject.sae.config().d_in as usize);
-        let mut sums = match needs.neurons {
-            Some(SumsOn::Device) => {
-                Some(ProductSums::zeros(n_features, d_in, (Kind::Float, subject.device))?)
-            }
+    /// - `first`: the corpus position of the first of them; `first_resid`: the same among those whose residuals are kept
+    pub fn compute(
+        subject: &Subject,
+        tokens: &Tensor,
+        needs: BatchNeeds,
+        (first, first_resid): (usize, usize),
+    ) -> Result<Self> {
+        let tokens = tokens.f_to(subject.device)?;
+        let (all_acts, resid) = subject.forward(&tokens, needs.resid.is_some())?;
+        let first_not_finite = first_not_finite(&all_acts, first as i64)?;
+        let mut taps = Vec::with_capacity(all_acts.len());
+        for (tap, hook_acts) in subject.taps.iter().zip(all_acts) {
+            let of_sae = |tapped| SaeBatch::compute(tapped, &hook_acts, &tokens, needs.sums_on, first);
+            taps.push(tap.saes.iter().map(of_sae).collect::<Result<_>>()?);
+        }
+        let resid = match needs.resid {
+            Some(n_on_device) => BatchResid::new(&resid, first_resid, n_on_device)?,
+            None => BatchResid::none(resid.size()[1])?,
+        };
+        Ok(Self { taps, resid, first_not_finite })
+    }
+}
+
+/// See [`Batch::first_not_finite`].
+///
+/// - `all`: `[n_pos, d_in]` each, of the positions from `first` on
+fn first_not_finite(all: &[Tensor], first: i64) -> Result<Tensor> {
+    let first_of = |acts: &Tensor| {
+        let (n_pos, options) = (acts.size()[0], (Kind::Int64, acts.device()));
+        let finite = acts.f_isfinite()?.f_all_dim(-1, false)?; // [n_pos]
+        let positions = Tensor::f_arange_start(first, first + n_pos, options)?;
+        positions.f_masked_fill(&finite, i64::MAX)?.f_min()
+    };
+    Ok(Tensor::f_stack(&all.iter().map(first_of).collect::<Result<Vec<_>, _>>()?, 0)?)
+}
+
+impl SaeBatch {
+    /// - `hook_acts`: `[n_pos, d_in]`; `tokens`: `[batch, pos]`
+    fn compute(
+        tapped: &TappedSae,
+        hook_acts: &Tensor,
+        tokens: &Tensor,
+        sums_on: Option<SumsOn>,
+        first: usize,
+    ) -> Result<Self> {
+        let (n_features, d_in) = (tapped.sae.n_features(), tapped.sae.config().d_in as usize);
+        let sums_on = sums_on.filter(|_| tapped.neuron_sums);
+        let mut sums = match sums_on {
+            Some(SumsOn::Device) => Some(ProductSums::new(n_features, d_in, hook_acts.device())?),
             _ => None,
         };
-        let encode = |sae: &Sae, sums| active(sae, &acts, counted.as_ref(), first, sums);
-        Ok(Self {
-            acts: encode(&subject.sae, sums.as_mut())?,
-            acts_b: subject.sae_b.as_ref().map(|sae_b| encode(sae_b, None)).transpose()?,
-            neurons: match (needs.neurons, sums) {
-                (Some(_), Some(sums)) => Some(BatchNeurons::Sums(sums)),
-                (Some(_), None) => Some(BatchNeurons::Neurons(to_host(&acts)?)),
-                (None, _) => None,
-            },
-            resid: match needs.resid {
-                Some(n_on_device) => BatchResid::new(&resid, first, n_on_device)?,
-                None => BatchResid::none(resid.size()[1]),
-            },
-        })
+        let counted = tapped.counted(tokens)?;
+        let acts = active(&tapped.sae, hook_acts, counted.as_ref(), first, sums.as_mut())?;
+        let neurons = match sums {
+            Some(sums) => Some(BatchNeurons::Sums(sums)),
+            None if sums_on.is_some() => Some(BatchNeurons::Neurons(to_host(hook_acts)?)),
+            None => None,
+        };
+        Ok(Self { acts, neurons })
     }
 }
 
 /// Active features at each position, encoded a few positions at a time, so that what is dense is small whatever the
 /// number of features.
 ///
-/// - `acts`: `[n_pos, d_in]`
+/// - `hook_acts`: `[n_pos, d_in]`
 /// - `counted`: `[n_pos, 1]`, 0 where features count as inactive
 /// - `sums`: what is dense is added to these, before it is dropped
 fn active(
     sae: &Sae,
-    acts: &Tensor,
+    hook_acts: &Tensor,
     counted: Option<&Tensor>,
     first: usize,
     mut sums: Option<&mut ProductSums>,
 ) -> Result<ByPosition> {
     let mut active = ByPosition::new(sae.n_features(), first);
-    let n_pos = acts.size()[0];
-    let at_once = (dense_bytes(acts.device()) / (4 * sae.n_encoded().max(1))).max(1);
+    let n_pos = hook_acts.size()[0];
+    let at_once = (dense_bytes(hook_acts.device()) / (4 * sae.n_encoded().max(1))).max(1);
     for start in (0..n_pos).step_by(at_once) {
         let n = (n_pos - start).min(at_once as i64);
-        let acts = acts.narrow(0, start, n);
-        let mut features = sae.encode(&acts); // [n, n_features]
+        let hook_acts = hook_acts.f_narrow(0, start, n)?;
+        let mut acts = sae.encode(&hook_acts); // [n, n_features]
         if let Some(counted) = counted {
-            features *= counted.narrow(0, start, n);
+            acts = acts.f_mul(&counted.f_narrow(0, start, n)?)?;
         }
         if let Some(sums) = &mut sums {
-            sums.add(&acts, &features)?;
+            sums.add(&hook_acts, &acts)?;
         }
-        if features.device() == Device::Cpu {
-            active.extend_dense(&to_host(&features)?);
+        if acts.device() == Device::Cpu {
+            active.extend_dense(&to_host(&acts)?);
         } else {
-            extend_on_device(&mut active, &features)?;
+            extend_on_device(&mut active, &acts)?;
         }
     }
     Ok(active)
 }
 
-/// Finds what is active where `features` are, so that only that is copied.
+/// Finds what is active where `acts` are, so that only that is copied.
 ///
-/// - `features`: `[n, n_features]`
-fn extend_on_device(active: &mut ByPosition, features: &Tensor) -> Result<()> {
-    let n = features.size()[0] as usize;
-    let flat = features.flatten(0, 1); // [n * n_features]
-    let found = flat.gt(0.0).nonzero().squeeze_dim(1); // [n_active]
-    let acts = to_host(&flat.index_select(0, &found))?;
+/// - `acts`: `[n, n_features]`
+fn extend_on_device(active: &mut ByPosition, acts: &Tensor) -> Result<()> {
+    let n = acts.size()[0] as usize;
+    let flat = acts.f_flatten(0, 1)?; // [n * n_features]
+    let found = flat.f_gt(0.0)?.f_nonzero()?.f_squeeze_dim(1)?; // [n_active]
+    let acts = to_host(&flat.f_index_select(0, &found)?)?;
     // Indices into an array of `DENSE_BYTES_ON_DEVICE` need no more than 32 bits, which are half as much to copy.
-    let found = Vec::<i32>::try_from(found.to_kind(Kind::Int).to(Device::Cpu))?;
+    let found = Vec::<i32>::try_from(found.f_to_kind(Kind::Int)?.f_to(Device::Cpu)?)?;
     active.extend_found(n, &found, &acts);
     Ok(())
 }

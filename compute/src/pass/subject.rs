@@ -1,6 +1,6 @@
-//! A model and the SAEs that read it.
+//! A model, and where SAEs read it.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
@@ -9,25 +9,41 @@ use crate::{
     sae::Sae,
 };
 
-/// A model and the SAEs on one of its hook points.
+/// A model and the SAEs that read it, all on one device.
 #[derive(Debug)]
 pub struct Subject {
     /// The language model.
     pub model: Model,
     /// Whether its f32 matrix products use TF32.
     pub tf32: bool,
-    /// Hook point that both SAEs read.
+    /// Where it is read.
+    pub taps: Vec<Tap>,
+    /// Where all of it computes.
+    pub device: Device,
+}
+
+/// A hook point with the SAEs that read it.
+#[derive(Debug)]
+pub struct Tap {
+    /// The hook point.
     pub hook: HookPoint,
     /// What is done to its activations before the SAEs read them.
     pub preprocessing: Preprocessing,
-    /// The SAE, with the chosen features only.
+    /// The SAEs.
+    pub saes: Vec<TappedSae>,
+}
+
+/// An SAE at a tap, with the chosen features only.
+#[derive(Debug)]
+pub struct TappedSae {
+    /// The SAE.
     pub sae: Sae,
-    /// The second SAE, whole.
-    pub sae_b: Option<Sae>,
-    /// Token ids at which features count as inactive.
+    /// Where it writes: the hook point that it reads, unless it is a transcoder.
+    pub hook_out: HookPoint,
+    /// Token ids at which its features count as inactive.
     pub skipped: Vec<i64>,
-    /// Where all of it computes.
-    pub device: Device,
+    /// Whether its features are correlated with the tap's neurons.
+    pub neuron_sums: bool,
 }
 
 #[expect(unsafe_code, reason = "inference computes new tensors from the weights and changes none in place")]
@@ -35,48 +51,72 @@ pub struct Subject {
 unsafe impl ReadOnly for Subject {}
 
 impl Subject {
-    /// Which positions count: 1, or 0 at a skipped token, `[batch * pos, 1]`; `None` = all.
-    pub(super) fn counted(&self, tokens: &Tensor) -> Option<Tensor> {
-        let at = |id: &i64| tokens.eq(*id);
-        let skipped = self.skipped.iter().map(at).reduce(|a, b| a.logical_or(&b))?; // [batch, pos]
-        Some(skipped.logical_not().to_kind(Kind::Float).view([-1, 1]))
+    /// All SAEs, tap after tap.
+    pub fn saes(&self) -> impl Iterator<Item = (&Tap, &TappedSae)> {
+        self.taps.iter().flat_map(|tap| tap.saes.iter().map(move |sae| (tap, sae)))
     }
 
-    /// Hook activations `[n_pos, d_in]` as the SAEs read them, and last residuals `[n_pos, d_model]`.
+    /// Hook activations of each tap as its SAEs read them, `[n_pos, d_in]`, and the last residuals, `[n_pos, d_model]`.
     ///
     /// - `tokens`: `[batch, pos]`
-    /// - `to_the_end`: whether the last residual is needed; if not, the forward stops at the hook
-    pub fn forward(&self, tokens: &Tensor, to_the_end: bool) -> Result<(Tensor, Tensor)> {
-        let mut capture = Capture { hook: &self.hook, acts: None, to_the_end };
+    /// - `to_the_end`: whether the last residual is needed; if not, the forward pass stops at the last tap
+    pub fn forward(&self, tokens: &Tensor, to_the_end: bool) -> Result<(Vec<Tensor>, Tensor)> {
+        let found = self.taps.iter().map(|_| None).collect();
+        let mut capture = Capture { taps: &self.taps, found, to_the_end };
         let resid = {
             let _tf32 = Tf32::begin(self.tf32)?;
             self.model.forward(tokens, &mut capture)?
         };
-        let acts = capture.acts.ok_or_else(|| anyhow!("the model has no {}", self.hook))?;
-        let acts = self.preprocessing.apply(&self.model, &self.hook, &acts)?;
-        let flat = |t: &Tensor| t.to_kind(Kind::Float).flatten(0, 1); // [batch * pos, width]
-        Ok((flat(&acts), flat(&resid)))
+        let flat = |t: &Tensor| t.f_to_kind(Kind::Float)?.f_flatten(0, 1); // [batch * pos, width]
+        let mut all = Vec::with_capacity(self.taps.len());
+        for (tap, found) in self.taps.iter().zip(capture.found) {
+            let hook_acts = found.with_context(|| format!("the model has no {}", tap.hook))?;
+            all.push(flat(&tap.preprocessing.apply(&self.model, &tap.hook, &hook_acts)?)?);
+        }
+        Ok((all, flat(&resid)?))
     }
 }
 
-/// Keeps the activation at one hook point.
+impl TappedSae {
+    /// Which positions count: 1, or 0 at a skipped token, `[batch * pos, 1]`; `None` = all.
+    ///
+    /// - `tokens`: `[batch, pos]`
+    pub(super) fn counted(&self, tokens: &Tensor) -> Result<Option<Tensor>> {
+        let mut all: Option<Tensor> = None;
+        for id in &self.skipped {
+            let other = tokens.f_ne(*id)?; // [batch, pos]
+            all = Some(match all {
+                Some(all) => all.f_logical_and(&other)?,
+                None => other,
+            });
+        }
+        Ok(all.map(|all| all.f_to_kind(Kind::Float)?.f_view([-1, 1])).transpose()?)
+    }
+}
+
+/// Keeps the activations at the taps.
 struct Capture<'a> {
-    hook: &'a HookPoint,
-    acts: Option<Tensor>,
+    taps: &'a [Tap],
+    /// `[batch, pos, d_in]` each.
+    found: Vec<Option<Tensor>>,
     to_the_end: bool,
 }
 
 impl Hooks for Capture<'_> {
     fn wants(&self, hook: &HookPoint) -> bool {
-        hook == self.hook
+        self.taps.iter().any(|tap| tap.hook == *hook)
     }
 
-    fn visit(&mut self, _hook: &HookPoint, acts: &Tensor) -> Option<Tensor> {
-        self.acts = Some(acts.shallow_clone());
+    fn visit(&mut self, hook: &HookPoint, acts: &Tensor) -> Option<Tensor> {
+        for (tap, found) in self.taps.iter().zip(&mut self.found) {
+            if tap.hook == *hook {
+                *found = Some(acts.shallow_clone());
+            }
+        }
         None
     }
 
     fn done(&self) -> bool {
-        self.acts.is_some() && !self.to_the_end
+        !self.to_the_end && self.found.iter().all(Option::is_some)
     }
 }

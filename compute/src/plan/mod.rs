@@ -14,7 +14,7 @@ use tch::{Device, Kind};
 
 use crate::{
     backend::{self, Precision, parse_device},
-    corpus::{self, Rule},
+    corpus::{self, Form, Rule, Source},
     hub::{self, Found, What},
     labels,
     model::{HookPoint, ModelConfig, Preprocessing},
@@ -36,10 +36,12 @@ pub struct Input {
     pub sae_config: SaeConfig,
     /// Format of the SAEs, where the command line says.
     pub sae_format: Option<SaeFormat>,
-    /// The corpus: a file, a folder or a glob.
-    pub data: Found,
-    /// Field of JSON Lines, column of Parquet.
-    pub text_column: String,
+    /// The corpus' files.
+    pub data: Source,
+    /// How the corpus is read.
+    pub corpus: corpus::Options,
+    /// Whether it is rows already.
+    pub form: Form,
     /// Hook point that the SAEs read.
     pub hook: HookPoint,
     /// Hook point that the SAE writes: another one for transcoders.
@@ -102,6 +104,7 @@ impl Input {
         let model = hub::find(&args.model, What::Model)?;
         let sae = hub::find(&args.sae, What::Sae)?;
         let data = hub::find(&args.data, What::Data)?;
+        let data = Source::on_disk(&data.path, data.name)?;
         let model_config = ModelConfig::read(&model.path)?;
         let sae_config = SaeConfig::read(&sae.path, args.sae_format)?;
         let hook = hook(args, &model_config, &sae_config)?;
@@ -111,7 +114,16 @@ impl Input {
         };
         check_width(&sae.path, "reads", sae_config.d_in, &hook, &model_config)?;
         check_width(&sae.path, "writes", sae_config.d_out, &hook_out, &model_config)?;
-        let rule = rule(args, &data.path, &model_config, &sae_config)?;
+        let corpus = corpus::Options {
+            column: args.text_column.clone(),
+            strict: args.strict,
+            max_document: args.max_document.as_u64(),
+            model: model.path.clone(),
+            chat_template: args.chat_template.clone(),
+            quiet: false,
+        };
+        let form = corpus::form(&data, &corpus, model_config.n_ctx as usize)?;
+        let rule = rule(args, form, &model_config, &sae_config)?;
         let preprocessing = Preprocessing {
             center_writing_weights: args
                 .center_writing_weights
@@ -132,7 +144,8 @@ impl Input {
             sae_config,
             sae_format: args.sae_format,
             data,
-            text_column: args.text_column.clone(),
+            corpus,
+            form,
             hook,
             hook_out,
             preprocessing,
@@ -257,14 +270,13 @@ fn check_window(needs: &Needs, seq_len: usize) -> Result<()> {
     Ok(())
 }
 
-fn rule(args: &InputOptions, data: &Path, model: &ModelConfig, sae: &SaeConfig) -> Result<Rule> {
-    let files = corpus::files(data)?;
-    let tokens = corpus::hold_tokens(&files, &args.text_column)?;
-    let n_ctx = model.n_ctx as usize;
-    let of_array = match files.first() {
-        Some(first) if tokens => Some(corpus::seq_len(first, &args.text_column)?),
-        _ => None,
+fn rule(args: &InputOptions, form: Form, model: &ModelConfig, sae: &SaeConfig) -> Result<Rule> {
+    let of_array = match form {
+        Form::Rows(seq_len) => Some(seq_len),
+        Form::Documents => None,
     };
+    let tokens = of_array.is_some();
+    let n_ctx = model.n_ctx as usize;
     let of_sae = sae.context_size.map(|n| n as usize);
     let seq_len = args.seq_len.or(of_array).or(of_sae).unwrap_or(DEFAULT_SEQ_LEN.min(n_ctx));
     ensure!(seq_len >= 2, "--seq-len is {seq_len}, expected at least 2");

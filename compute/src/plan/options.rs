@@ -20,13 +20,24 @@ pub struct InputOptions {
     /// the name where wanted
     #[arg(long, value_name = "PATH")]
     pub sae: PathBuf,
-    /// The corpus: a file, a folder, or a glob of .txt and .jsonl (also .gz, .zst) or .parquet, or token ids as .npy,
-    /// .safetensors or Parquet lists
+    /// The corpus: a file, a folder or a glob of .txt, .jsonl, .ndjson or .json (also .gz, .zst), .parquet or .arrow, or
+    /// token ids as .npy, .pt, .safetensors or lists; or a data set on the hub, such as NeelNanda/pile-10k
     #[arg(long, value_name = "PATH")]
     pub data: PathBuf,
-    /// Field of JSON Lines and column of Parquet that holds text or token ids
-    #[arg(long, value_name = "NAME", default_value = "text")]
-    pub text_column: String,
+    /// Column or field that holds text, token ids or conversations; by default text, messages, conversations, tokens or
+    /// input_ids, the first that there is
+    #[arg(long, value_name = "NAME")]
+    pub text_column: Option<String>,
+    /// A file with the chat template for conversations; by default the tokenizer's own
+    #[arg(long, value_name = "FILE")]
+    pub chat_template: Option<PathBuf>,
+    /// Refuse a corpus with rows that cannot be read as they are: by default rows without text are skipped, and what is
+    /// no character becomes U+FFFD
+    #[arg(long)]
+    pub strict: bool,
+    /// The longest line of JSON, such as 1GB; longer ones are refused
+    #[arg(long, value_name = "SIZE", default_value = "64MiB")]
+    pub max_document: ByteSize,
     /// Hook point that the SAE reads, such as blocks.0.mlp.hook_post; by default its own config says
     #[arg(long)]
     pub hook: Option<String>,

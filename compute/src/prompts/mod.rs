@@ -1,20 +1,19 @@
 //! Prompt-centric data: which features matter at each position of a given text.
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use shared::{
     decimals::Decimals,
     prompt::{Metric, MetricScores, Prompt, PromptFeature, Score},
     quantiles::Quantiles,
 };
 use tch::Tensor;
-use tokenizers::Tokenizer;
 
 use crate::{
     backend::MemoryBudget,
-    corpus::Rows,
+    corpus::{Rows, Tokenizer},
     effects::{self, Backend, Directions},
     examples::{ExampleRows, ExampleWindows, Window},
-    pass::{PassNeeds, Subject, gather},
+    pass::{Pass, Subject},
     plan::Plan,
     stats::moments,
     store::Store,
@@ -32,12 +31,11 @@ pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u3
     let (n_ctx, d_vocab) = (config.n_ctx as usize, config.d_vocab as usize);
     let encode = |text: &String| -> Result<Vec<u32>> {
         let tokenizer = tokenizer.context("prompts need a tokenizer: put tokenizer.json beside the model")?;
-        let encoding = tokenizer.encode_fast(text.as_str(), false).map_err(|e| anyhow!("{e}"))?;
-        let ids = encoding.get_ids();
+        let ids = tokenizer.encode(text)?;
         ensure!(!ids.is_empty(), "a --prompt is empty");
         // A prompt may be written with its beginning-of-sequence token.
         let bos = plan.input.rule.bos.filter(|bos| ids.first() != Some(bos));
-        let ids: Vec<u32> = bos.into_iter().chain(ids.iter().copied()).collect();
+        let ids: Vec<u32> = bos.into_iter().chain(ids).collect();
         let shown = || beginning(text);
         ensure!(
             ids.len() <= n_ctx,
@@ -46,7 +44,7 @@ pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u3
             ids.len()
         );
         if let Some(id) = ids.iter().find(|id| **id as usize >= d_vocab) {
-            let token = tokenizer.id_to_token(*id).unwrap_or_default();
+            let token = tokenizer.token(*id).unwrap_or_default();
             bail!(
                 "--prompt {} holds the token {token:?} with id {id}, the model has ids 0 to {}: is this another model's tokenizer?",
                 shown(),
@@ -77,10 +75,11 @@ pub fn compute(
     corpus: &Store,
 ) -> Result<Prompt> {
     let rows = Rows::from_array(token_ids.to_vec(), token_ids.len(), None);
-    let needs = PassNeeds { neurons: false, effects: plan.effects };
     let unlimited = MemoryBudget::unlimited(); // a prompt is short
-    let gathered = gather(subject, &rows, 1, needs, &unlimited, |_| ())?;
-    let by_feature = gathered.acts.features(0..plan.features.len())?;
+    let pass = Pass { resid: plan.effects, neuron_sums: false, ..Pass::whole(&rows, 1) };
+    let output = pass.run(subject, &unlimited, |_| ())?;
+    let shown = output.taps.first().and_then(|tap| tap.first()).context("no SAE is loaded")?;
+    let by_feature = shown.acts.features(0..plan.features.len())?;
     let active: Vec<usize> = (0..plan.features.len()).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
 
     let options =
@@ -102,9 +101,14 @@ pub fn compute(
     }
     let index = Tensor::from_slice(&active.iter().map(|i| *i as i64).collect::<Vec<_>>()).to(subject.device);
     let head = subject.model.head();
-    let directions = Directions::new(Backend::of(head.device()), head, &directions.index_select(0, &index))?;
+    let directions = Directions::new(
+        Backend::of(head.device()),
+        head,
+        &directions.index_select(0, &index),
+        0..active.len(),
+    )?;
     let n_hover = options.top_logits_hoverdata;
-    let effects = effects::ablate(head, &gathered.resid, &directions, &ablations, n_hover as usize, |_| ())?;
+    let effects = effects::ablate(head, &output.resid, &directions, &ablations, n_hover as usize, |_| ())?;
 
     let mut ranked = Ranked::new(token_ids.len());
     let mut features = Vec::with_capacity(active.len());

@@ -10,10 +10,9 @@ use bytesize::ByteSize;
 use super::{features, tables};
 use crate::{
     backend::{MemoryBudget, memory},
-    pass::{PassNeeds, Subject, batch_bytes},
+    pass::{Subject, TappedSae, batch_bytes},
     plan::Plan,
-    sae::Sae,
-    store::SEGMENT_BYTES,
+    store::{PRODUCT_BYTES, SEGMENT_BYTES},
 };
 
 /// What the corpus may keep in memory where the reader sets no limit. Files are written and read by position, so most of
@@ -23,18 +22,22 @@ const DEFAULT_BYTES: usize = 64 << 20;
 const BASE_BYTES: usize = 88 << 20;
 
 /// What the corpus may take, within `--max-memory` or, without it, 64 MiB.
-pub fn of_corpus(plan: &Plan, subject: &Subject, needs: PassNeeds, seq_len: usize) -> Result<MemoryBudget> {
+pub fn of_corpus(plan: &Plan, subject: &Subject, seq_len: usize) -> Result<MemoryBudget> {
     let Some(max) = plan.max_memory else { return Ok(MemoryBudget::new(DEFAULT_BYTES)) };
     memory::give_back();
     let used = memory::resident().unwrap_or_default();
-    let neurons =
-        if needs.neurons { 8 * subject.sae.config().d_in as usize * plan.features.len() } else { 0 };
+    let products = |tapped: &TappedSae| {
+        let n_products = tapped.sae.n_features() * tapped.sae.config().d_in as usize;
+        if tapped.neuron_sums { PRODUCT_BYTES * n_products } else { 0 }
+    };
+    let neurons: usize = subject.saes().map(|(_, tapped)| products(tapped)).sum();
+    let n_others = subject.saes().skip(1).map(|(_, tapped)| tapped.sae.n_features()).max();
     // The pass comes first, then tables, then features: what one has freed the next takes.
     let pass = batch_bytes(subject, plan.input.batch_rows * seq_len) + 2 * SEGMENT_BYTES;
     let d_vocab = plan.input.model_config.d_vocab as usize;
     let stages = [
         pass,
-        tables::bytes(plan.features.len(), subject.sae_b.as_ref().map_or(0, Sae::n_features)),
+        tables::bytes(plan.features.len(), n_others.unwrap_or_default()),
         features::bytes(plan.features.len(), d_vocab),
     ];
     let ahead = used + neurons + BASE_BYTES + stages.into_iter().max().unwrap_or_default();

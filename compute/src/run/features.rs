@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 use shared::{
     feature::{Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
     histogram::Histogram,
     quantiles::Quantiles,
 };
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::tables::tables;
 use crate::{
@@ -17,13 +17,14 @@ use crate::{
     effects::{self, Ablation, Backend, Directions, Effects},
     examples::{ExampleRows, ExampleWindows, choose, sequences},
     model::Head,
-    pass::PassOutput,
+    pass::{Subject, TappedSae},
     plan::Plan,
     progress::Progress,
     stats::{
         moments,
         top::{largest, smallest},
     },
+    store::{NeuronSums, ResidSource, Store},
 };
 
 /// Logits of the features whose effects are computed together take about this much memory. The more features, the more
@@ -49,14 +50,20 @@ pub fn bytes(n: usize, d_vocab: usize) -> usize {
 }
 
 /// What features are computed from, on the host.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Sources<'a> {
     /// What to compute.
     pub plan: &'a Plan,
     /// The corpus.
     pub rows: &'a Rows,
-    /// What the pass left behind.
-    pub gathered: &'a PassOutput,
+    /// Activations of the SAE whose features are shown.
+    pub acts: &'a Store,
+    /// Sums of its products with neurons, where any layout shows them.
+    pub neurons: &'a NeuronSums,
+    /// Activations of SAE B.
+    pub acts_b: Option<&'a Store>,
+    /// Last residuals, where effects are wanted.
+    pub resid: &'a dyn ResidSource,
 }
 
 /// Decoder directions of the chosen features, on the device.
@@ -66,6 +73,19 @@ pub struct Decoder {
     pub rows: Tensor,
     /// In the residual stream, `[n, d_model]`.
     pub resid: Tensor,
+}
+
+impl Decoder {
+    /// Of the first SAE.
+    pub fn of(subject: &Subject) -> Result<Self> {
+        let (_, TappedSae { sae, hook_out, .. }) = subject.saes().next().context("no SAE is loaded")?;
+        let rows = sae.decoder().f_to_kind(Kind::Float)?; // [n, d_out]
+        let resid = match subject.model.write_matrix(hook_out)? {
+            Some(matrix) => rows.f_matmul(&matrix.f_to_kind(Kind::Float)?)?, // [n, d_model]
+            None => rows.shallow_clone(),
+        };
+        Ok(Self { rows, resid })
+    }
 }
 
 /// What a feature's own activations say.
@@ -85,25 +105,25 @@ struct Tile {
 }
 
 impl Sources<'_> {
-    /// Computes all chosen features and hands them on, ascending, some at a time.
+    /// Computes some of the chosen features and hands them on, ascending, some at a time.
+    ///
+    /// - `features`: indices of chosen features
     pub fn features(
         &self,
         head: &Head,
         decoder: &Decoder,
+        features: Range<usize>,
         progress: &mut Progress,
         mut hand_on: impl FnMut(Vec<Feature>) -> Result<()>,
     ) -> Result<()> {
         progress.begin("tables", 0, "");
-        let mut all_tables = tables(*self, &decoder.rows)?;
-        let n = self.plan.features.len();
-        let d_vocab = self.plan.input.model_config.d_vocab as usize;
-        let tile = tile(d_vocab);
-        for first in (0..n).step_by(tile) {
-            let n_tile = tile.min(n - first);
+        let mut all_tables = tables(*self, &decoder.rows, features.clone())?;
+        let tile = tile(self.plan.input.model_config.d_vocab as usize);
+        for first in features.clone().step_by(tile) {
+            let n_tile = tile.min(features.end - first);
             progress.begin("logits", 0, "");
             let backend = Backend::of(head.device());
-            let directions =
-                Directions::new(backend, head, &decoder.resid.narrow(0, first as i64, n_tile as i64))?;
+            let directions = Directions::new(backend, head, &decoder.resid, first..first + n_tile)?;
             let tile = self.tile(head, directions, first..first + n_tile, progress)?;
             progress.begin("assemble", 0, "");
             for start in (0..n_tile).step_by(HANDED_ON) {
@@ -128,13 +148,13 @@ impl Sources<'_> {
         progress.begin("sequences", 0, "");
         let first = features.start;
         let (mut ablations, mut summaries) = (Vec::new(), Vec::new());
-        for range in self.gathered.acts.ranges(features, ENTRIES) {
+        for range in self.acts.ranges(features, ENTRIES) {
             self.read(range, first, &mut summaries, &mut ablations)?;
         }
         progress.begin("effects", ablations.len(), "effects");
         let n_hover = self.plan.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
-        let resid = &self.gathered.resid;
-        let effects = effects::ablate(head, resid, &directions, &ablations, n_hover, |n| progress.at(n))?;
+        let effects =
+            effects::ablate(head, self.resid, &directions, &ablations, n_hover, |n| progress.at(n))?;
         Ok(Tile { first, directions, summaries, effects })
     }
 
@@ -149,7 +169,7 @@ impl Sources<'_> {
         ablations: &mut Vec<Ablation>,
     ) -> Result<()> {
         let (plan, rows, n_positions) = (self.plan, self.rows, self.rows.n_positions());
-        let all = self.gathered.acts.features(features.clone())?;
+        let all = self.acts.features(features.clone())?;
         let options = plan.needs.sequences.as_ref();
         let found: Vec<(ActsSummary, Option<ExampleWindows>)> = features
             .clone()

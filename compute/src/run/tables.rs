@@ -1,5 +1,7 @@
 //! The tables of all features: each needs every other feature, so they are made before anything else of a feature.
 
+use std::ops::Range;
+
 use anyhow::Result;
 use rayon::prelude::*;
 use shared::feature::{AlignedNeuron, FeatureTables};
@@ -35,34 +37,40 @@ struct Tables<'a> {
     decoder: Floats,
     d_out: usize,
     sums: Vec<Sums>,
+    sums_of_neurons: Vec<Sums>,
     sums_b: Vec<Sums>,
     /// With features of the same SAE, and of SAE B; none where no layout shows them.
     own: Option<Products<'a>>,
     b: Option<Products<'a>>,
 }
 
-/// The tables of all chosen features, ascending.
+/// The tables of some of the chosen features, ascending.
 ///
-/// - `decoder`: `[n, d_out]`
-pub fn tables<'a>(sources: Sources<'a>, decoder: &Tensor) -> Result<Vec<FeatureTables>> {
-    let (n, gathered) = (sources.plan.features.len(), sources.gathered);
-    let needs = &sources.plan.needs;
+/// - `decoder`: `[n, d_out]`, of all chosen features
+pub fn tables<'a>(
+    sources: Sources<'a>,
+    decoder: &Tensor,
+    features: Range<usize>,
+) -> Result<Vec<FeatureTables>> {
+    let Sources { plan, acts, acts_b, neurons, .. } = sources;
+    let n = plan.features.len();
+    let needs = &plan.needs;
     let decoder = to_host(decoder)?;
-    let acts_b = gathered.acts_b.as_ref();
-    let products = |with: Option<&'a Store>| with.map(|with| Products::new(&gathered.acts, with));
+    let products = |with: Option<&'a Store>| with.map(|with| Products::new(acts, with));
     let mut tables = Tables {
         sources,
         d_out: decoder.len() / n.max(1),
         decoder,
-        sums: Sums::of_all(&gathered.acts)?,
+        sums: Sums::of_all(acts)?,
+        sums_of_neurons: Sums::of_neurons(neurons),
         sums_b: acts_b.map(Sums::of_all).transpose()?.unwrap_or_default(),
-        own: products(Some(&gathered.acts).filter(|_| needs.correlated_features > 0)),
+        own: products(Some(acts).filter(|_| needs.correlated_features > 0)),
         b: products(acts_b.filter(|_| needs.correlated_b_features > 0)),
     };
-    let mut all = Vec::with_capacity(n);
+    let mut all = Vec::with_capacity(features.len());
     let at_once = rows_at_once(n, acts_b.map_or(0, Store::n_features));
-    for first in (0..n).step_by(at_once) {
-        let features = first..(first + at_once).min(n);
+    for first in features.clone().step_by(at_once) {
+        let features = first..(first + at_once).min(features.end);
         for products in tables.own.iter_mut().chain(&mut tables.b) {
             products.compute(features.clone())?;
         }
@@ -73,7 +81,7 @@ pub fn tables<'a>(sources: Sources<'a>, decoder: &Tensor) -> Result<Vec<FeatureT
 
 impl Tables<'_> {
     fn of_one(&self, i: usize) -> FeatureTables {
-        let Sources { plan, rows, gathered } = self.sources;
+        let Sources { plan, rows, neurons, .. } = self.sources;
         let (n_positions, x, needs) = (rows.n_positions(), self.sums[i], &plan.needs);
         let own = |products: &Products<'_>| {
             let n = needs.correlated_features as usize;
@@ -86,8 +94,9 @@ impl Tables<'_> {
         let wanted = |n: u32| (n > 0).then_some(n as usize);
         FeatureTables {
             neuron_alignment: wanted(needs.neuron_alignment).map(|n| self.alignment(i, n)),
-            correlated_neurons: wanted(needs.correlated_neurons)
-                .map(|n| correlations::neurons(&gathered.neurons, i, x, n_positions, n)),
+            correlated_neurons: wanted(needs.correlated_neurons).map(|n| {
+                correlations::neurons(&neurons.products(i), &self.sums_of_neurons, x, n_positions, n)
+            }),
             correlated_features: self.own.as_ref().map(own),
             correlated_b_features: self.b.as_ref().map(b),
         }

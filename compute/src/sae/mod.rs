@@ -1,18 +1,23 @@
 //! Sparse autoencoders and transcoders: architectures (encode, decode) and one file per weight format.
 //!
-//! Ten minutes to read: `config.rs` says what an SAE can be, `source.rs` where a format keeps each weight,
-//! `formats/` has one small file per format, and this file encodes and decodes.
+//! The crate `checkpoints` recognises formats and reads configs; `tensors.rs` reads the weights; this file encodes and
+//! decodes.
 //!
 //! | format | files | tested how |
 //! |---|---|---|
-//! | SAELens, new and flat config | `cfg.json`, `sae_weights.safetensors` | oracle: sae_lens 6.54: standard (4 settings, flat config), gated, topk (2), jumprelu, transcoder (3), 1e-4 |
-//! | sae_vis run1/run2 | `25.pt` (+ `25_cfg.json`) | oracle: the same SAE through torch.save |
+//! | SAELens, new and flat config | `cfg.json`, `sae_weights.safetensors` | oracle: sae_lens 6.54: standard (4 settings, flat config), gated, topk (2), abstopk, jumprelu, matching pursuit, transcoders (4), BatchTopK and Matryoshka as training saves them, 1e-4 |
+//! | sae_vis run1/run2, attention SAEs | `25.pt` (+ `25_cfg.json`) | oracle: the same |
 //! | GPT2-Small-SAEs | `final_sparse_autoencoder_*.pt` | oracle: the same, with the config class that nobody has |
-//! | Gemma Scope | `params.npz` | oracle: the JumpReLU SAE through numpy |
-//! | OpenAI | `.pt`, TopK or ReLU | written in the test from the format's definition |
+//! | Gemma Scope | `params.npz`: SAEs, transcoders | oracle: the same |
+//! | Gemma Scope 2 | `params.safetensors` (+ `config.json`): SAEs, transcoders, affine skip | oracle: the same |
+//! | Qwen-Scope | `layerN.sae.pt` | oracle: the same |
+//! | circuit-tracer | `layer_N.safetensors`; `W_enc_N.safetensors`, `W_dec_N.safetensors` | oracle: the same |
+//! | linear (Goodfire, DeepSeek R1) | `…-SAE-lN.pt`, `.pth` | oracle: the same |
+//! | Llama Scope R1-Distill | `config.json`, `sae_weights.safetensors` | oracle: the same |
+//! | Llama Scope | `hyperparams.json`, `checkpoints/final.safetensors` | written in the test from the format's definition |
+//! | OpenAI | `.pt`, TopK or ReLU | the same |
 //! | sparsify | `cfg.json`, `sae.safetensors` | the same |
 //! | dictionary_learning | `config.json`, `ae.pt` | the same |
-//! | Llama Scope | `hyperparams.json`, `checkpoints/final.safetensors` | the same |
 //!
 //! | architecture | feature activations |
 //! |---|---|
@@ -20,13 +25,16 @@
 //! | gated | `(x W_enc + b_gate > 0) * ReLU(x W_enc exp(r_mag) + b_mag)` |
 //! | jumprelu (and BatchTopK at its inference threshold) | `ReLU(z) * (z > threshold)` |
 //! | topk | the `k` largest of `ReLU(z)` |
+//! | abstopk | the `k` largest of `z` in size, with their signs |
+//! | matching pursuit | one feature after another, see `pursuit.rs` |
 //!
 //! A transcoder is any of these with its own output width or hook, and may have a skip: `+ x W_skip^T`.
-//! What SAELens calls `expected_average_only_in` needs a factor that is not in the files: [`Normalize::ExpectedAverage`]
+//! What SAELens calls `expected_average_only_in` needs a factor that may not be in the files: [`Normalize::ExpectedAverage`]
 //! leaves activations as they are, and says so in the config.
 
 mod error;
 mod normalize;
+mod pursuit;
 mod tensors;
 
 use std::path::Path;
@@ -34,7 +42,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use checkpoints::sae::SaeFiles;
-pub use checkpoints::sae::{Architecture, DictionaryClass, Normalize, SaeConfig, SaeFormat};
+pub use checkpoints::sae::{Architecture, DictionaryClass, ExcludedTokens, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
 use tensors::Tensors;
 
@@ -74,13 +82,16 @@ impl Sae {
         let files = SaeFiles::open(path, format)?;
         check_features(files.config.d_sae, features)?;
         let tensors = Tensors::load(&files, Some(features), device)?;
-        let encoder_whole = matches!(files.config.architecture, Architecture::TopK { .. });
+        let encoder_whole = files.config.architecture.needs_all_features();
         Ok(Self { config: files.config, tensors, features: Some(features.to_vec()), encoder_whole })
     }
 
     /// The same SAE, whose encoder's product is computed in `kind`; all else stays f32.
     #[must_use]
     pub fn encoding_in(mut self, kind: Kind) -> Self {
+        if matches!(self.config.architecture, Architecture::MatchingPursuit { .. }) {
+            return self; // its steps take away what they found, which rounded products would not
+        }
         self.tensors.w_enc = self.tensors.w_enc.to_kind(kind);
         self
     }
@@ -108,38 +119,50 @@ impl Sae {
     /// Encodes hook activations into feature activations.
     ///
     /// - `acts`: `[.., d_in]`, any float kind, as read at the SAE's hook point
-    /// - returns `[.., n]`, f32, non-negative, in the SAE's own scale
+    /// - returns `[.., n]`, f32, in the SAE's own scale; non-negative unless [`SaeConfig::is_signed`]
     pub fn encode(&self, acts: &Tensor) -> Tensor {
         let weights = &self.tensors;
         let (x, _) = normalize::apply(self.config.normalize, &acts.to_kind(Kind::Float));
         // Not in place: x may be the caller's own tensor.
         let x = weights.b_in.as_ref().map_or_else(|| x.shallow_clone(), |b_in| &x - b_in);
+        if let Architecture::MatchingPursuit {
+            residual_threshold,
+            max_iterations,
+            stop_on_duplicate_support,
+        } = self.config.architecture
+        {
+            let limits = pursuit::Limits { residual_threshold, max_iterations, stop_on_duplicate_support };
+            return self.chosen(&pursuit::encode(&x, &weights.w_enc, limits), -1);
+        }
         let kind = weights.w_enc.kind();
         let mut z = x.to_kind(kind).matmul(&weights.w_enc).to_kind(Kind::Float); // [.., n]
         if let Some(b_enc) = &weights.b_enc {
             z += b_enc;
         }
-        let mut f = match (&weights.gate, &weights.threshold) {
-            (Some([b_gate, b_mag, r_mag]), _) => {
-                let gate = (&z + b_gate).gt(0.0);
-                (z * r_mag.exp() + b_mag).relu() * gate
-            }
-            (None, Some(threshold)) => z.relu() * z.gt_tensor(threshold),
-            (None, None) => z.relu(),
+        let k = |k: i64| k.min(self.config.d_sae);
+        let scaled = |f: Tensor| match &weights.scale {
+            Some(scale) => f * scale,
+            None => f,
         };
-        if let Some(scale) = &weights.scale {
-            f *= scale;
-        }
-        if let Architecture::TopK { k } = self.config.architecture {
-            let (values, indices) = f.topk(k.min(self.config.d_sae), -1, true, false); // [.., k]
-            f = f.zeros_like().scatter(-1, &indices, &values);
-        }
-        match (&self.features, self.encoder_whole) {
-            (Some(features), true) => {
-                f.index_select(-1, &Tensor::from_slice(features).to_device(f.device())) // [.., n]
+        let f = match (self.config.architecture, &weights.gate, &weights.threshold) {
+            (_, Some([b_gate, b_mag, r_mag]), _) => {
+                let gate = (&z + b_gate).gt(0.0);
+                scaled((z * r_mag.exp() + b_mag).relu() * gate)
             }
-            _ => f,
-        }
+            (_, None, Some(threshold)) => scaled(z.relu() * z.gt_tensor(threshold)),
+            (Architecture::TopK { k: n }, ..) => {
+                let f = scaled(z.relu());
+                let (values, indices) = f.topk(k(n), -1, true, false); // [.., k]
+                f.zeros_like().scatter(-1, &indices, &values)
+            }
+            (Architecture::AbsTopK { k: n }, ..) => {
+                let f = scaled(z);
+                let (_, indices) = f.abs().topk(k(n), -1, true, false); // [.., k]
+                f.zeros_like().scatter(-1, &indices, &f.gather(-1, &indices, false))
+            }
+            _ => scaled(z.relu()),
+        };
+        self.chosen(&f, -1) // [.., n]
     }
 
     /// Reconstructs from feature activations.

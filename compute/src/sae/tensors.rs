@@ -1,6 +1,6 @@
 //! The weights of an SAE as libtorch's tensors, in one orientation whatever their files' is.
 
-use checkpoints::sae::{Architecture, Matrix, Normalize, SaeFiles, Threshold};
+use checkpoints::sae::{Matrix, SaeFiles, Threshold};
 use tch::{Device, Kind, Tensor};
 
 use crate::weights::{Select, WeightsError, read as read_tensor};
@@ -31,74 +31,106 @@ pub struct Tensors {
 impl Tensors {
     /// Reads the weights, of some features or of all.
     pub fn load(files: &SaeFiles, features: Option<&[i64]>, device: Device) -> Result<Self, WeightsError> {
-        let top_k = matches!(files.config.architecture, Architecture::TopK { .. });
-        let encoder = if top_k { None } else { features };
-        let read =
-            |name: &str, select: Select<'_>| read_tensor(&files.weights, name, select, Kind::Float, device);
-        let per_feature = |name: &str| read(name, encoder.map_or(Select::All, Select::Rows));
-        let w_enc = match (&files.names.w_enc, encoder) {
-            (Matrix::Plain(name), None) => read(name, Select::All)?,
-            (Matrix::Plain(name), Some(features)) => read(name, Select::Columns(features))?,
-            (Matrix::Transposed(name), None) => read(name, Select::All)?.tr(),
-            (Matrix::Transposed(name), Some(features)) => read(name, Select::Rows(features))?.tr(),
-        };
-        let decoder = |features: Option<&[i64]>| match (&files.names.w_dec, features) {
-            (Matrix::Plain(name), None) => read(name, Select::All),
-            (Matrix::Plain(name), Some(features)) => read(name, Select::Rows(features)),
-            (Matrix::Transposed(name), None) => Ok(read(name, Select::All)?.tr().contiguous()),
-            (Matrix::Transposed(name), Some(features)) => {
-                Ok(read(name, Select::Columns(features))?.tr().contiguous())
-            }
-        };
-        let w_dec = decoder(features)?;
-        let scale = match files.config.rescale_by_decoder_norm {
-            true if top_k && features.is_some() => Some(norms(&decoder(None)?)),
+        let (config, names, fold) = (&files.config, &files.names, files.config.fold);
+        let reader = Reader { files, device };
+        let whole = config.architecture.needs_all_features();
+        let encoder = if whole { None } else { features };
+        let w_enc = reader.transposed(&names.w_enc, encoder)?.tr(); // [d_in, n]
+        let w_dec = reader.rows(&names.w_dec, features)?; // [n, d_out]
+        let of_scaled = matches!(names.threshold, Threshold::OfScaled(_));
+        let scale = match config.rescale_by_decoder_norm || of_scaled {
+            true if whole && features.is_some() => Some(norms(&reader.rows(&names.w_dec, None)?)),
             true => Some(norms(&w_dec)),
             false => None,
         };
-        let maybe = |name: &Option<String>| name.as_deref().map(|name| read(name, Select::All)).transpose();
-        let gate = match &files.names.gate {
+        let mut threshold = reader.threshold(encoder)?;
+        if let (true, Some(scale)) = (of_scaled, &scale) {
+            threshold = threshold.map(|threshold| threshold / scale);
+        }
+        let all = |name: &Option<String>| name.as_deref().map(|name| reader.all(name)).transpose();
+        let per_feature = |name: &String| reader.vector(name, encoder);
+        let gate = match &names.gate {
             Some([b_gate, b_mag, r_mag]) => {
                 Some([per_feature(b_gate)?, per_feature(b_mag)?, per_feature(r_mag)?])
             }
             None => None,
         };
-        // Constants are folded into the weights, so that a decoder row is in the units of the hook point.
-        let input_scale = match files.config.normalize {
-            Normalize::Scale(scale) => scale,
-            _ => 1.0,
-        };
-        let weight_scale = input_scale * files.config.weight_scale;
         Ok(Self {
-            w_enc: times(w_enc, weight_scale),
-            b_enc: files.names.b_enc.as_deref().map(per_feature).transpose()?,
-            w_dec: times(w_dec, 1.0 / weight_scale),
-            b_dec: maybe(&files.names.b_dec)?.map(|b_dec| times(b_dec, 1.0 / input_scale)),
-            b_in: maybe(&files.names.b_in)?.map(|b_in| times(b_in, 1.0 / input_scale)),
-            threshold: threshold(files, encoder, device)?,
+            w_enc: times(w_enc, fold.w_enc),
+            b_enc: names.b_enc.as_ref().map(per_feature).transpose()?,
+            w_dec: times(w_dec, fold.w_dec),
+            b_dec: all(&names.b_dec)?.map(|b_dec| times(b_dec, fold.b_dec)),
+            b_in: all(&names.b_in)?.map(|b_in| times(b_in, fold.b_in)),
+            threshold,
             gate,
-            scale,
-            w_skip: maybe(&files.names.w_skip)?,
+            scale: scale.filter(|_| config.rescale_by_decoder_norm),
+            w_skip: names.w_skip.as_ref().map(|w_skip| reader.rows(w_skip, None)).transpose()?,
         })
     }
 }
 
-/// `[n]`, or one for all.
-fn threshold(
-    files: &SaeFiles,
-    features: Option<&[i64]>,
+/// Reads parts of the files as f32.
+struct Reader<'a> {
+    files: &'a SaeFiles,
     device: Device,
-) -> Result<Option<Tensor>, WeightsError> {
-    let name = match &files.names.threshold {
-        Threshold::None => return Ok(None),
-        Threshold::Constant(value) => {
-            return Ok(Some(Tensor::from(*value as f32).to_device(device)));
+}
+
+impl Reader<'_> {
+    fn read(&self, name: &str, select: Select<'_>) -> Result<Tensor, WeightsError> {
+        read_tensor(&self.files.weights, name, select, Kind::Float, self.device)
+    }
+
+    fn all(&self, name: &str) -> Result<Tensor, WeightsError> {
+        self.read(name, Select::All)
+    }
+
+    /// - `features`: of `[d_sae]`; `None` is all
+    fn vector(&self, name: &str, features: Option<&[i64]>) -> Result<Tensor, WeightsError> {
+        self.read(name, features.map_or(Select::All, Select::Rows))
+    }
+
+    /// Rows of a matrix in its canonical orientation, contiguous.
+    fn rows(&self, matrix: &Matrix, rows: Option<&[i64]>) -> Result<Tensor, WeightsError> {
+        match matrix {
+            Matrix::Plain(name) => self.read(name, rows.map_or(Select::All, Select::Rows)),
+            Matrix::Transposed(name) => {
+                Ok(self.read(name, rows.map_or(Select::All, Select::Columns))?.tr().contiguous())
+            }
+            Matrix::Summed(name) => {
+                let rows = self.read(name, rows.map_or(Select::All, Select::Rows))?; // [n, n_layers, d_out]
+                Ok(rows.sum_dim_intlist(1, false, Kind::Float)) // [n, d_out]
+            }
+            Matrix::Stacked(name) => {
+                let all = self.all(name)?.transpose(0, 1); // [d_sae, n_layers, d]
+                let chosen = match rows {
+                    Some(rows) => all.index_select(0, &Tensor::from_slice(rows).to_device(self.device)),
+                    None => all,
+                };
+                Ok(chosen.flatten(1, 2)) // [n, n_layers d]
+            }
         }
-        Threshold::Tensor(name) => name,
-    };
-    let one = files.weights.shape(name).is_some_and(|shape| shape.iter().product::<i64>() == 1);
-    let select = if one { Select::All } else { features.map_or(Select::All, Select::Rows) };
-    Ok(Some(read_tensor(&files.weights, name, select, Kind::Float, device)?))
+    }
+
+    /// Columns of a matrix in its canonical orientation, as rows.
+    fn transposed(&self, matrix: &Matrix, columns: Option<&[i64]>) -> Result<Tensor, WeightsError> {
+        match matrix {
+            Matrix::Plain(name) => Ok(self.read(name, columns.map_or(Select::All, Select::Columns))?.tr()),
+            Matrix::Transposed(name) => self.read(name, columns.map_or(Select::All, Select::Rows)),
+            Matrix::Summed(_) | Matrix::Stacked(_) => Ok(self.rows(matrix, None)?.tr()),
+        }
+    }
+
+    /// `[n]`, or one for all.
+    fn threshold(&self, features: Option<&[i64]>) -> Result<Option<Tensor>, WeightsError> {
+        if let Threshold::Constant(value) = self.files.names.threshold {
+            return Ok(Some(Tensor::from(value as f32).to_device(self.device)));
+        }
+        let Some(name) = self.files.names.threshold.name() else { return Ok(None) };
+        let one = self.files.weights.shape(name).is_some_and(|shape| shape.iter().product::<i64>() == 1);
+        let threshold = self.vector(name, features.filter(|_| !one))?;
+        let logarithm = matches!(self.files.names.threshold, Threshold::Log(_));
+        Ok(Some(if logarithm { threshold.exp() } else { threshold }))
+    }
 }
 
 /// A tensor times a constant; by 1 it stays the same to the bit.

@@ -42,6 +42,12 @@ impl Sums {
         Ok(all.concat())
     }
 
+    /// Sums of every neuron of a hook point.
+    pub fn of_neurons(neurons: &NeuronSums) -> Vec<Self> {
+        let [s, ss] = neurons.of_neurons();
+        s.into_iter().zip(ss).map(|(s, ss)| Self { s, ss }).collect()
+    }
+
     fn of(acts: &[f32]) -> Self {
         let add = |sums: Self, a: f64| Self { s: sums.s + a, ss: sums.ss + a * a };
         acts.iter().map(|a| f64::from(*a)).fold(Self::default(), add)
@@ -57,10 +63,13 @@ fn cosine(x: Sums, y: Sums, sxy: f64) -> f64 {
     sxy / ((x.ss * y.ss).sqrt() + EPS)
 }
 
-/// The `n_rows` neurons with the highest Pearson correlation with feature `f`; none where it is dead.
+/// The `n_rows` neurons with the highest Pearson correlation with a feature; none where it is dead.
+///
+/// - `x`: sums of the feature
+/// - `products`: with each neuron; `sums`: of each neuron
 pub fn neurons(
-    neurons: &NeuronSums,
-    f: usize,
+    products: &[f64],
+    sums: &[Sums],
     x: Sums,
     n_positions: usize,
     n_rows: usize,
@@ -68,17 +77,12 @@ pub fn neurons(
     if x.ss <= 0.0 {
         return Vec::new();
     }
-    let products = neurons.products(f);
-    let sums = |j: usize| {
-        let (s, ss) = neurons.of_neuron(j);
-        Sums { s, ss }
-    };
     let n = n_positions as f64;
-    let all: Vec<f32> = products.iter().enumerate().map(|(j, &p)| pearson(n, x, sums(j), p) as f32).collect();
+    let all: Vec<f32> = products.iter().enumerate().map(|(j, &p)| pearson(n, x, sums[j], p) as f32).collect();
     let row = |j: usize| Correlated {
         index: j as u32,
         pearson: all[j],
-        cosine: cosine(x, sums(j), products[j]) as f32,
+        cosine: cosine(x, sums[j], products[j]) as f32,
     };
     largest(&all, n_rows).into_iter().map(row).collect()
 }

@@ -18,70 +18,80 @@ use crate::backend::MemoryBudget;
 #[derive(Debug)]
 pub struct Column<T> {
     budget: MemoryBudget,
-    /// What came first, as it came.
-    pieces: Vec<Vec<T>>,
-    /// End of each piece, counted from the column's start.
+    extents: Vec<Extent<T>>,
+    /// End of each extent, counted from the column's start.
     ends: Vec<usize>,
-    /// What came after the budget was used up.
-    file: Option<File>,
-    len: usize,
+}
+
+/// A part of a column.
+#[derive(Debug)]
+enum Extent<T> {
+    Memory(Vec<T>),
+    File(File),
 }
 
 impl<T: Pod> Column<T> {
     /// An empty column.
     pub fn new(budget: &MemoryBudget) -> Self {
-        Self { budget: budget.clone(), pieces: Vec::new(), ends: Vec::new(), file: None, len: 0 }
+        Self { budget: budget.clone(), extents: Vec::new(), ends: Vec::new() }
     }
 
     /// Number of values.
     pub fn len(&self) -> usize {
-        self.len
+        self.ends.last().copied().unwrap_or_default()
     }
 
     /// Whether it has no values.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Appends values.
     pub fn push(&mut self, mut values: Vec<T>) -> io::Result<()> {
-        self.len += values.len();
-        if self.file.is_none() && self.budget.take(values.len() * size_of::<T>()) {
-            values.shrink_to_fit();
-            self.pieces.push(values);
-            self.ends.push(self.len);
-            return Ok(());
+        let end = self.len() + values.len();
+        if let (Some(Extent::File(file)), Some(last_end)) = (self.extents.last_mut(), self.ends.last_mut()) {
+            *last_end = end;
+            return file.write_all(bytemuck::cast_slice(&values));
         }
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => tempfile::tempfile()?,
-        };
-        file.write_all(bytemuck::cast_slice(&values))?;
-        self.file = Some(file);
+        self.extents.push(if self.budget.take(values.len() * size_of::<T>()) {
+            values.shrink_to_fit();
+            Extent::Memory(values)
+        } else {
+            let mut file = tempfile::tempfile()?;
+            file.write_all(bytemuck::cast_slice(&values))?;
+            Extent::File(file)
+        });
+        self.ends.push(end);
         Ok(())
+    }
+
+    /// Appends another column's values, which stay where they are.
+    pub fn append(&mut self, other: Self) {
+        let first = self.len();
+        self.extents.extend(other.extents);
+        self.ends.extend(other.ends.into_iter().map(|end| first + end));
     }
 
     /// Appends the values of `range` to `to`.
     pub fn read(&self, range: Range<usize>, to: &mut Vec<T>) -> io::Result<()> {
-        let in_memory = self.ends.last().copied().unwrap_or_default();
-        let mut at = range.start;
-        let first = self.ends.partition_point(|end| *end <= at);
-        for (piece, &end) in self.pieces.iter().zip(&self.ends).skip(first) {
-            if at >= range.end {
-                return Ok(());
+        let first = self.ends.partition_point(|end| *end <= range.start);
+        for (i, extent) in self.extents.iter().enumerate().skip(first) {
+            let start = if i == 0 { 0 } else { self.ends[i - 1] };
+            if start >= range.end {
+                break;
             }
-            let start = end - piece.len();
-            let stop = range.end.min(end);
-            to.extend_from_slice(&piece[at - start..stop - start]);
-            at = stop;
+            let inside = range.start.max(start) - start..range.end.min(self.ends[i]) - start;
+            match extent {
+                Extent::Memory(values) => to.extend_from_slice(&values[inside]),
+                Extent::File(file) => {
+                    let held = to.len();
+                    to.resize(held + inside.len(), T::zeroed());
+                    let offset = (inside.start * size_of::<T>()) as u64;
+                    file.read_exact_at(bytemuck::cast_slice_mut(&mut to[held..]), offset)?;
+                }
+            }
         }
-        let (Some(file), true) = (&self.file, at < range.end) else { return Ok(()) };
-        let held = to.len();
-        to.resize(held + range.end - at, T::zeroed());
-        file.read_exact_at(
-            bytemuck::cast_slice_mut(&mut to[held..]),
-            ((at - in_memory) * size_of::<T>()) as u64,
-        )
+        Ok(())
     }
 }
 
@@ -95,16 +105,24 @@ mod tests {
         fn a_column_holds_what_was_put_in_whatever_the_budget(
             parts in prop::collection::vec(prop::collection::vec(any::<u32>(), 0..40), 0..20),
             allowed in 0usize..4000,
+            n_first in 0usize..20,
             (a, b) in (0f64..1.0, 0f64..1.0),
         ) {
-            let mut column = Column::new(&MemoryBudget::new(allowed));
-            for part in &parts {
+            let budget = MemoryBudget::new(allowed);
+            let (mut column, mut second) = (Column::new(&budget), Column::new(&budget));
+            for (i, part) in parts.iter().enumerate() {
+                let column = if i < n_first { &mut column } else { &mut second };
                 column.push(part.clone()).unwrap();
             }
+            column.append(second);
             let all = parts.concat();
             prop_assert_eq!(column.len(), all.len());
-            let held: usize = column.pieces.iter().map(|piece| 4 * piece.capacity()).sum();
-            prop_assert!(held <= allowed && (column.file.is_some() || held == 4 * all.len()));
+            let in_memory = |extent: &Extent<u32>| match extent {
+                Extent::Memory(values) => 4 * values.capacity(),
+                Extent::File(_) => 0,
+            };
+            let held: usize = column.extents.iter().map(in_memory).sum();
+            prop_assert!(held <= allowed && (allowed < 4 * all.len() || held == 4 * all.len()));
             let at = |share: f64| (share * all.len() as f64) as usize;
             let range = at(a.min(b))..at(a.max(b));
             let mut read = vec![7];

@@ -5,14 +5,16 @@
 //! ([`Column`]).
 
 mod column;
+mod exact_sums;
 mod neuron_sums;
 mod resid;
 mod segments;
 mod sparse;
 
 pub use column::Column;
-pub use neuron_sums::{BatchNeurons, NeuronAccumulator, NeuronSums, ProductSums, sums_fit};
-pub use resid::{BatchResid, Residuals};
+pub use exact_sums::{ExactSums, ExactTensor};
+pub use neuron_sums::{BatchNeurons, NeuronAccumulator, NeuronSums, PRODUCT_BYTES, ProductSums, sums_fit};
+pub use resid::{BatchResid, ResidSource, Residuals};
 pub use segments::{SEGMENT_BYTES, SEGMENT_ENTRIES, Store};
 pub use sparse::{Active, ByFeature, ByPosition};
 

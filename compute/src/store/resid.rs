@@ -4,16 +4,24 @@
 //! token at GPT-2's width, they would take longer than the forward pass that they come from. The others, and all of them
 //! on the CPU, are in a [`Column`].
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::{IN_A_FILE, column::Column};
 use crate::backend::{MemoryBudget, to_host};
 
-/// Vectors of the residual stream before the final norm, one a position.
+/// Gives the last residuals that effects start from.
+pub trait ResidSource: Sync {
+    /// The last residuals of `positions` of the corpus, which ascend, on `device`: `[positions.len(), d_model]`.
+    fn read(&self, positions: &[u32], device: Device) -> Result<Tensor>;
+}
+
+/// Vectors of the residual stream before the final norm, one a position, of consecutive positions.
 #[derive(Debug)]
 pub struct Residuals {
     d_model: usize,
+    /// Position of the corpus that is the first here.
+    first: usize,
     /// Of the first positions: `[n, d_model]`.
     on_device: Tensor,
     /// Of the others.
@@ -35,14 +43,16 @@ pub struct BatchResid {
 }
 
 impl Residuals {
-    /// None yet, of width `d_model`, with room for those of the first `n_on_device` positions on `device`.
+    /// None yet, of width `d_model` from position `first` on, with room for those of the first `n_on_device` positions on
+    /// `device`.
     pub fn new(
         d_model: usize,
+        first: usize,
         (device, n_on_device): (Device, usize),
         budget: &MemoryBudget,
     ) -> Result<Self, TchError> {
         let on_device = Tensor::f_empty([n_on_device as i64, d_model as i64], (Kind::Float, device))?;
-        Ok(Self { d_model, on_device, on_host: Column::new(budget), n_positions: 0 })
+        Ok(Self { d_model, first, on_device, on_host: Column::new(budget), n_positions: 0 })
     }
 
     /// Number of positions whose residuals stay on the device.
@@ -59,45 +69,68 @@ impl Residuals {
         self.on_host.push(part.on_host).context(IN_A_FILE)
     }
 
-    /// The residuals of `positions`, which ascend, on `device`: `[positions.len(), d_model]`.
-    pub fn read(&self, positions: &[u32], device: Device) -> Result<Tensor> {
-        let (near, far) =
-            positions.split_at(positions.partition_point(|p| (*p as usize) < self.n_on_device()));
-        let near: Vec<i64> = near.iter().map(|p| i64::from(*p)).collect();
+    /// - `positions`: ascending, all of them here
+    fn read(&self, positions: &[u32], device: Device) -> Result<Tensor> {
+        let at = |p: &u32| *p as usize - self.first;
+        let (near, far) = positions.split_at(positions.partition_point(|p| at(p) < self.n_on_device()));
+        let near: Vec<i64> = near.iter().map(|p| at(p) as i64).collect();
         let near =
-            self.on_device.f_index_select(0, &Tensor::from_slice(&near).to(self.on_device.device()))?;
+            self.on_device.f_index_select(0, &Tensor::f_from_slice(&near)?.f_to(self.on_device.device())?)?;
         if far.is_empty() {
             return Ok(near);
         }
         let mut values = Vec::with_capacity(far.len() * self.d_model);
         // Examples are windows, so most positions come in runs: one read for each.
         for run in far.chunk_by(|a, b| a + 1 == *b) {
-            let start = (run[0] as usize - self.n_on_device()) * self.d_model;
-            self.on_host.read(start..start + run.len() * self.d_model, &mut values)?;
+            let start = (at(&run[0]) - self.n_on_device()) * self.d_model;
+            self.on_host.read(start..start + run.len() * self.d_model, &mut values).context(IN_A_FILE)?;
         }
-        let far = Tensor::from_slice(&values).view([far.len() as i64, self.d_model as i64]).to(device);
+        let far = Tensor::f_from_slice(&values)?.f_view([far.len() as i64, self.d_model as i64])?;
+        let far = far.f_to(device)?;
         Ok(if near.size()[0] == 0 { far } else { Tensor::f_cat(&[near, far], 0)? })
     }
 }
 
+impl ResidSource for Vec<Residuals> {
+    fn read(&self, positions: &[u32], device: Device) -> Result<Tensor> {
+        let mut parts = Vec::new();
+        let mut left = positions;
+        for part in self {
+            let here;
+            (here, left) =
+                left.split_at(left.partition_point(|p| (*p as usize) < part.first + part.n_positions));
+            if !here.is_empty() {
+                parts.push(part.read(here, device)?);
+            }
+        }
+        ensure!(left.is_empty(), "no last residual is kept of position {}", left[0]);
+        Ok(if parts.len() == 1 { parts.remove(0) } else { Tensor::f_cat(&parts, 0)? })
+    }
+}
+
 impl BatchResid {
-    /// - `resid`: `[n_pos, d_model]`, of the positions from `first` on
-    /// - `n_on_device`: positions whose residuals stay on the device
+    /// - `resid`: `[n_pos, d_model]`, of the positions from `first` on, counted from the first of [`Residuals`]
+    /// - `n_on_device`: of those, positions whose residuals stay on the device
     pub fn new(resid: &Tensor, first: usize, n_on_device: usize) -> Result<Self> {
         let n = resid.size()[0];
         let stay = n.min(n_on_device.saturating_sub(first) as i64);
-        let values = to_host(&resid.narrow(0, stay, n - stay))?;
+        let values = to_host(&resid.f_narrow(0, stay, n - stay)?)?;
         let mut on_host = Vec::new();
         on_host.try_reserve_exact(values.len())?;
         on_host.extend_from_slice(&values);
         // A copy where only a part stays, so that the whole is not kept for it.
-        let on_device = resid.narrow(0, 0, stay);
-        Ok(Self { on_device: if stay < n { on_device.copy() } else { on_device }, on_host })
+        let part = resid.f_narrow(0, 0, stay)?;
+        let on_device = if stay < n { part.f_empty_like()? } else { part.shallow_clone() };
+        if stay < n {
+            on_device.shallow_clone().f_copy_(&part)?;
+        }
+        Ok(Self { on_device, on_host })
     }
 
     /// None: where no effects are wanted.
-    pub fn none(d_model: i64) -> Self {
-        Self { on_device: Tensor::empty([0, d_model], (Kind::Float, Device::Cpu)), on_host: Vec::new() }
+    pub fn none(d_model: i64) -> Result<Self, TchError> {
+        let on_device = Tensor::f_empty([0, d_model], (Kind::Float, Device::Cpu))?;
+        Ok(Self { on_device, on_host: Vec::new() })
     }
 }
 
@@ -111,19 +144,30 @@ mod tests {
         fn residuals_are_read_as_they_were_pushed_wherever_they_are(
             batches in prop::collection::vec(1i64..9, 1..8),
             n_on_device in 0usize..60,
+            first_of_shard in 1usize..8,
             keep in prop::collection::vec(any::<bool>(), 60),
         ) {
             let n: i64 = batches.iter().sum();
             let all = Tensor::arange(3 * n, (Kind::Float, Device::Cpu)).view([n, 3]);
-            let mut resid = Residuals::new(3, (Device::Cpu, n_on_device), &MemoryBudget::new(100)).unwrap();
-            let mut first = 0;
-            for n in batches {
-                resid.push(BatchResid::new(&all.narrow(0, first, n), first as usize, n_on_device).unwrap()).unwrap();
+            let part = |first| {
+                Residuals::new(3, first as usize, (Device::Cpu, n_on_device), &MemoryBudget::new(100)).unwrap()
+            };
+            let mut resid = vec![part(0)];
+            let (mut first, mut first_of_part) = (0, 0);
+            for (i, n) in batches.into_iter().enumerate() {
+                if i == first_of_shard {
+                    first_of_part = first;
+                    resid.push(part(first));
+                }
+                let at = (first - first_of_part) as usize;
+                let batch = BatchResid::new(&all.narrow(0, first, n), at, n_on_device).unwrap();
+                resid.last_mut().unwrap().push(batch).unwrap();
                 first += n;
             }
             let positions: Vec<u32> = (0..n as u32).filter(|p| keep[*p as usize]).collect();
             let index: Vec<i64> = positions.iter().map(|p| i64::from(*p)).collect();
             let expected = all.index_select(0, &Tensor::from_slice(&index));
+            prop_assume!(!positions.is_empty());
             prop_assert_eq!(resid.read(&positions, Device::Cpu).unwrap(), expected);
         }
     }

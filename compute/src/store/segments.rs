@@ -21,6 +21,8 @@ pub const SEGMENT_BYTES: usize = 8 * SEGMENT_ENTRIES;
 #[derive(Debug)]
 pub struct Store {
     n_features: usize,
+    /// Position of the corpus that is the first here.
+    first_position: usize,
     n_positions: usize,
     segments: Vec<Segment>,
     /// End of each feature's entries in each segment, counted from the segment's first: `[n_segments, n_features]`.
@@ -42,10 +44,11 @@ struct Segment {
 }
 
 impl Store {
-    /// Nothing yet, of `n_features` features.
-    pub fn new(n_features: usize, budget: &MemoryBudget) -> Self {
+    /// Nothing yet, of `n_features` features from position `first` on.
+    pub fn new(n_features: usize, first: usize, budget: &MemoryBudget) -> Self {
         Self {
             n_features,
+            first_position: first,
             n_positions: 0,
             segments: Vec::new(),
             ends: Column::new(budget),
@@ -69,8 +72,9 @@ impl Store {
 
     /// Makes a segment of what was appended since the last.
     pub fn close_segment(&mut self) -> io::Result<()> {
-        let first_position = self.segments.last().map_or(0, |last| last.first_position + last.n_positions);
-        let n_positions = self.n_positions - first_position;
+        let closed = |last: &Segment| last.first_position + last.n_positions;
+        let first_position = self.segments.last().map_or(self.first_position, closed);
+        let n_positions = self.first_position + self.n_positions - first_position;
         if n_positions == 0 {
             return Ok(());
         }
@@ -83,6 +87,18 @@ impl Store {
         self.ends.push(ends)?;
         self.positions.push(positions)?;
         self.acts.push(acts)
+    }
+
+    /// Appends what is active at the positions after these; all segments are closed.
+    pub fn append(&mut self, other: Self) {
+        let first_entry = self.positions.len();
+        let moved = |segment: Segment| Segment { first_entry: segment.first_entry + first_entry, ..segment };
+        self.segments.extend(other.segments.into_iter().map(moved));
+        self.n_positions += other.n_positions;
+        self.ends.append(other.ends);
+        self.positions.append(other.positions);
+        self.acts.append(other.acts);
+        self.n_active.iter_mut().zip(other.n_active).for_each(|(all, other)| *all += other);
     }
 
     /// Number of features.
@@ -175,9 +191,17 @@ mod tests {
             batches_in_a_segment in 1usize..4,
             allowed in 0usize..50_000,
             at_once in 1usize..2000,
+            first_of_shard in 0usize..200,
         ) {
-            let mut store = Store::new(37, &MemoryBudget::new(allowed));
+            let budget = MemoryBudget::new(allowed);
+            let mut store = Store::new(37, 0, &budget);
+            let mut shard: Option<Store> = None;
             for (b, part) in rows.chunks(batch).enumerate() {
+                if b == first_of_shard {
+                    store.close_segment().unwrap();
+                    shard = Some(Store::new(37, b * batch, &budget));
+                }
+                let store = shard.as_mut().unwrap_or(&mut store);
                 let mut acts = ByPosition::new(37, b * batch);
                 acts.extend_dense(&part.concat());
                 store.push(acts.by_feature(), part.len());
@@ -185,7 +209,12 @@ mod tests {
                     store.close_segment().unwrap();
                 }
             }
-            store.close_segment().unwrap();
+            if let Some(mut shard) = shard {
+                shard.close_segment().unwrap();
+                store.append(shard);
+            } else {
+                store.close_segment().unwrap();
+            }
             prop_assert_eq!((store.n_positions(), store.n_pending()), (rows.len(), 0));
             let mut position = 0;
             let (mut part, mut segment) = (ByFeature::default(), ByPosition::default());

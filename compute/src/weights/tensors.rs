@@ -159,9 +159,10 @@ impl Reader<'_> {
     }
 
     fn rows_and_row_len(&self) -> Result<(i64, usize), WeightsError> {
-        let (n_rows, row) = self.entry.shape().split_first().ok_or_else(|| FileError::Rank {
+        let (n_rows, row) = self.entry.shape().split_first().ok_or_else(|| FileError::Axes {
             name: self.name.to_owned(),
             got: Vec::new(),
+            expected: 2,
             path: self.path(),
         })?;
         Ok((*n_rows, row.iter().product::<i64>() as usize))

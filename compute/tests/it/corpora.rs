@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use compute::corpus::{Rows, Rule, load, tokenizer_of};
+use compute::corpus::{Form, Options, Rows, Rule, Source, Tokenizer, form, load};
 use parquet::{
     data_type::{ByteArrayType, Int32Type},
     file::writer::SerializedFileWriter,
@@ -26,8 +26,17 @@ fn rule(seq_len: usize) -> Rule {
 }
 
 fn read(data: &Path) -> Result<Rows, String> {
-    let tokenizer = tokenizer_of(&model()).map_err(|e| e.to_string())?;
-    load(tokenizer.as_ref(), data, "text", &rule(4), 1 << 20).map_err(|e| e.to_string())
+    read_with(data, &Options::default(), &rule(4))
+}
+
+fn read_with(data: &Path, options: &Options, rule: &Rule) -> Result<Rows, String> {
+    let source = Source::on_disk(data, String::new()).map_err(|e| e.to_string())?;
+    let read = || {
+        let tokenizer = Tokenizer::of_model(&model())?;
+        let form = form(&source, options, 1024)?;
+        load(tokenizer.as_ref(), &source, options, (rule, form), 1 << 20)
+    };
+    read().map_err(|e| e.to_string())
 }
 
 fn json_lines(texts: &[&str]) -> String {
@@ -110,7 +119,7 @@ fn lists_of_token_ids_are_rows() {
 fn what_is_wrong_with_a_corpus_is_said() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name);
-    fs::write(at("bad.jsonl"), "{\"text\": \"a\"}\n\n{\"body\": \"b\"}\n").unwrap();
+    fs::write(at("bad.jsonl"), "{\"body\": \"a\", \"id\": 1}\n").unwrap();
     let whole = zstd::encode_all(json_lines(&TEXTS).as_bytes(), 3).unwrap();
     fs::write(at("cut.jsonl.zst"), &whole[..whole.len() - 5]).unwrap();
     text_parquet(&at("named.parquet"), "body");
@@ -120,11 +129,11 @@ fn what_is_wrong_with_a_corpus_is_said() {
     fs::copy(model().join("../tokens.npy"), at("mixed/b.npy")).unwrap();
     fs::create_dir(at("empty")).unwrap();
     for (name, said) in [
-        ("bad.jsonl", "line 3 of the corpus is not an object with a string \"text\": missing field `text`"),
+        ("bad.jsonl", "no column \"text\", it has body, id: name one with --text-column"),
         ("cut.jsonl.zst", "could not read the corpus"),
         ("named.parquet", "no column \"text\", it has body: name one with --text-column"),
         ("cut.parquet", "could not read the Parquet file"),
-        ("mixed", "the corpus mixes text and token ids"),
+        ("mixed", "the corpus mixes text and token arrays"),
         ("empty", "no file of a known format"),
         ("*.csv", "no file of a known format"),
         ("nowhere.jsonl", "could not read the corpus"),
@@ -164,4 +173,283 @@ fn fractions_and_truth_values_are_no_token_ids() {
         assert!(error.contains(said) && error.contains(name), "{name}: {error}");
     }
     assert_eq!(read(&at("ids.npy")).unwrap().token_ids(), [1, 2, 3, 4]);
+}
+
+fn ids(texts: &[&str]) -> Vec<Vec<u32>> {
+    let tokenizer = Tokenizer::of_model(&model()).unwrap().unwrap();
+    texts.iter().map(|text| tokenizer.encode(text).unwrap()).collect()
+}
+
+/// Documents joined by end-of-text 0 and cut into rows of 4.
+fn joined(documents: &[Vec<u32>]) -> Vec<u32> {
+    let mut joined = documents.join(&0);
+    joined.truncate(joined.len() / 4 * 4);
+    joined
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn bad_rows_cost_themselves_alone_and_are_counted() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let good = "{\"text\": \"one two three four five\"}\n{\"text\": \"six seven eight nine ten\"}\n";
+    let expected = joined(&ids(&["one two three four five", "six seven eight nine ten"]));
+    for (name, bad, sentence) in [
+        (
+            "null.jsonl",
+            "{\"text\": null}\n{\"id\": 3}\n{\"text\": 7}\n",
+            "3 rows skipped, the first: line 1 of ",
+        ),
+        ("broken.jsonl", "{\"text\": \"cut of\n", "1 row skipped, the first: line 1 of "),
+        ("empty.jsonl", "{\"text\": \"\"}\n", "1 row without any token left out, the first: line 1 of "),
+    ] {
+        fs::write(at(name), format!("{bad}{good}")).unwrap();
+        let rows = read(&at(name)).unwrap();
+        assert_eq!(rows.token_ids(), expected, "{name}");
+        let sentences = rows.reading().sentences();
+        assert!(sentences.len() == 1 && sentences[0].starts_with(sentence), "{sentences:?}");
+        assert!(sentences[0].contains(name), "{sentences:?}");
+    }
+    for (name, bytes) in [
+        ("bom.jsonl", format!("\u{feff}{good}")),
+        ("crlf.jsonl", good.replace('\n', "\r\n")),
+        ("nan.jsonl", good.replace("{\"text\"", "{\"score\": NaN, \"low\": -Infinity, \"text\"")),
+    ] {
+        fs::write(at(name), bytes).unwrap();
+        let rows = read(&at(name)).unwrap();
+        assert_eq!(rows.token_ids(), expected, "{name}");
+        assert!(rows.reading().sentences().is_empty(), "{name}");
+    }
+    let strict = Options { strict: true, ..Options::default() };
+    let error = read_with(&at("null.jsonl"), &strict, &rule(4)).unwrap_err();
+    assert!(error.starts_with("line 1 of the corpus is null: without --strict it is skipped"), "{error}");
+    assert!(read_with(&at("nan.jsonl"), &strict, &rule(4)).is_ok());
+}
+
+#[test]
+fn what_is_no_character_becomes_the_replacement_character() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("lone.jsonl"), "{\"text\": \"caf\\ud800 noir and so on\"}\n").unwrap();
+    fs::write(at("latin.jsonl"), b"{\"text\": \"caf\xe9 noir and so on\"}\n").unwrap();
+    fs::write(at("latin.txt"), b"caf\xe9 noir and so on").unwrap();
+    let expected = joined(&ids(&["caf\u{fffd} noir and so on"]));
+    for name in ["lone.jsonl", "latin.jsonl", "latin.txt"] {
+        let rows = read(&at(name)).unwrap();
+        assert_eq!(rows.token_ids(), expected, "{name}");
+        let sentences = rows.reading().sentences();
+        assert!(sentences[0].starts_with("1 row read with U+FFFD for what is no character"), "{sentences:?}");
+    }
+    fs::write(at("utf16.txt"), b"\xff\xfea\0b\0").unwrap();
+    assert!(read(&at("utf16.txt")).unwrap_err().contains("it is UTF-16, expected UTF-8"));
+}
+
+#[test]
+fn json_under_all_its_names() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let lines = json_lines(&TEXTS);
+    let array =
+        serde_json::to_string_pretty(&TEXTS.map(|t| serde_json::json!({ "id": [1], "text": t }))).unwrap();
+    fs::write(at("a.ndjson"), &lines).unwrap();
+    fs::write(at("lines.json"), &lines).unwrap();
+    fs::write(at("array.json"), &array).unwrap();
+    fs::write(at("c4-train.00000-of-01024.json.gz"), gzip(lines.as_bytes())).unwrap();
+    fs::write(at("array.json.zst"), zstd::encode_all(array.as_bytes(), 3).unwrap()).unwrap();
+    let expected = joined(&ids(&TEXTS));
+    for name in ["a.ndjson", "lines.json", "array.json", "c4-train.00000-of-01024.json.gz", "array.json.zst"]
+    {
+        assert_eq!(read(&at(name)).unwrap().token_ids(), expected, "{name}");
+    }
+}
+
+/// A batch of one column of text and one of numbers.
+fn text_batch() -> arrow_array::RecordBatch {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4]));
+    let texts = TEXTS.iter().copied().map(Some).chain([None]);
+    let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
+    RecordBatch::try_from_iter_with_nullable([("id", numbers, false), ("text", texts, true)]).unwrap()
+}
+
+#[test]
+fn arrow_streams_files_and_saved_data_sets() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let batch = text_batch();
+    let mut stream = arrow_ipc::writer::StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    stream.write(&batch).unwrap();
+    let stream = stream.into_inner().unwrap();
+    fs::write(at("stream.arrow"), &stream).unwrap();
+    let mut file = arrow_ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    file.write(&batch).unwrap();
+    fs::write(at("file.arrow"), file.into_inner().unwrap()).unwrap();
+    // As `datasets` saves: splits in folders, with descriptions beside the data.
+    for split in ["train", "test"] {
+        fs::create_dir_all(at("saved").join(split)).unwrap();
+        fs::write(at("saved").join(split).join("data-00000-of-00001.arrow"), &stream).unwrap();
+        fs::write(at("saved").join(split).join("state.json"), "{}").unwrap();
+    }
+    fs::write(at("saved/dataset_dict.json"), "{\"splits\": [\"train\", \"test\"]}").unwrap();
+    let expected = joined(&ids(&TEXTS));
+    for name in ["stream.arrow", "file.arrow", "saved", "saved/test"] {
+        let rows = read(&at(name)).unwrap();
+        assert_eq!(rows.token_ids(), expected, "{name}");
+        let sentences = rows.reading().sentences();
+        assert!(sentences[0].starts_with("1 row skipped, the first: row 4 of "), "{sentences:?}");
+    }
+    let notes = Source::on_disk(&at("saved"), String::new()).unwrap().notes;
+    assert!(notes[0].starts_with("reads the train split, 1 file"), "{notes:?}");
+    // Cut anywhere before the mark of 8 bytes that ends it, it is an error, never a panic.
+    for end in (0..stream.len() - 8).step_by(7) {
+        fs::write(at("cut.arrow"), &stream[..end]).unwrap();
+        let error = read(&at("cut.arrow")).unwrap_err();
+        assert_eq!(error.lines().count(), 1, "{end}: {error}");
+    }
+}
+
+#[test]
+fn parquet_by_every_codec() {
+    use parquet::{
+        arrow::ArrowWriter,
+        basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel},
+        file::properties::WriterProperties,
+    };
+    let folder = TempDir::new().unwrap();
+    let expected = joined(&ids(&TEXTS));
+    for (name, codec) in [
+        ("lz4", Compression::LZ4_RAW),
+        ("lz4-hadoop", Compression::LZ4),
+        ("brotli", Compression::BROTLI(BrotliLevel::default())),
+        ("gzip", Compression::GZIP(GzipLevel::default())),
+        ("zstd", Compression::ZSTD(ZstdLevel::default())),
+        ("snappy", Compression::SNAPPY),
+    ] {
+        let path = folder.path().join(format!("{name}.parquet"));
+        let properties = WriterProperties::builder().set_compression(codec).build();
+        let batch = text_batch();
+        let file = File::create(&path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        assert_eq!(read(&path).unwrap().token_ids(), expected, "{name}");
+    }
+}
+
+#[test]
+fn lists_of_unequal_length_are_documents() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let lists = |lists: &[Vec<u32>]| -> String {
+        lists.iter().map(|ids| serde_json::json!({ "id": 1, "input_ids": ids }).to_string() + "\n").collect()
+    };
+    let ragged = [vec![1, 2, 3, 4, 5], vec![6, 7], vec![8, 9, 10, 11]];
+    fs::write(at("ragged.jsonl"), lists(&ragged)).unwrap();
+    let rows = read(&at("ragged.jsonl")).unwrap();
+    assert_eq!(rows.token_ids(), [1, 2, 3, 4, 5, 0, 6, 7, 0, 8, 9, 10]);
+    assert_eq!(rows.documents(), [0, 0, 1]);
+    let equal = [vec![1, 2, 3, 4], vec![5, 6, 7, 8]];
+    fs::write(at("equal.jsonl"), lists(&equal)).unwrap();
+    let rows = read(&at("equal.jsonl")).unwrap();
+    assert_eq!((rows.token_ids(), rows.documents().len()), (&[1, 2, 3, 4, 5, 6, 7, 8][..], 0));
+    // One of another length far behind: documents after all.
+    let mut late = vec![vec![1, 2, 3, 4]; 3000];
+    late.push(vec![5]);
+    fs::write(at("late.jsonl"), lists(&late)).unwrap();
+    assert_eq!(read(&at("late.jsonl")).unwrap().token_ids(), joined(&late));
+    fs::write(at("negative.jsonl"), "{\"input_ids\": [1, -2, 3, 4]}\n").unwrap();
+    let error = read(&at("negative.jsonl")).unwrap_err();
+    assert!(error.contains("holds -2 in a list, expected token ids"), "{error}");
+}
+
+const CHATML: &str = "{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}";
+
+#[test]
+fn conversations_are_read_through_the_chat_template_with_their_roles() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("chat.jinja"), CHATML).unwrap();
+    let messages = "{\"messages\": [{\"role\": \"system\", \"content\": \"be kind\"}, {\"role\": \"user\", \"content\": \"hello there\"}, {\"role\": \"assistant\", \"content\": \"hello to you\"}]}\n";
+    fs::write(at("chat.jsonl"), messages).unwrap();
+    fs::write(at("sharegpt.jsonl"), "{\"conversations\": [{\"from\": \"system\", \"value\": \"be kind\"}, {\"from\": \"human\", \"value\": \"hello there\"}, {\"from\": \"gpt\", \"value\": \"hello to you\"}]}\n").unwrap();
+    let options = Options { chat_template: Some(at("chat.jinja")), ..Options::default() };
+    let text = "<system>be kind\n<user>hello there\n<assistant>hello to you\n";
+    for name in ["chat.jsonl", "sharegpt.jsonl"] {
+        let rows = read_with(&at(name), &options, &rule(4)).unwrap();
+        assert_eq!(rows.token_ids(), joined(&ids(&[text])), "{name}");
+        let vocab = compute::corpus::vocab(Tokenizer::of_model(&model()).unwrap().as_ref(), 1 << 16);
+        let said = |role: u8| {
+            let tokens = rows.token_ids().iter().zip(rows.roles()).filter(|(_, own)| **own == role);
+            let bytes: Vec<u8> = tokens.flat_map(|(id, _)| vocab.bytes_of(*id).to_vec()).collect();
+            String::from_utf8(bytes).unwrap()
+        };
+        assert_eq!((said(1).as_str(), said(2).as_str()), ("be kind", "hello there"), "{name}");
+        assert!(said(3).starts_with("hello t") && said(5).starts_with("<system>\n<user>"), "{name}");
+    }
+    let error = read(&at("chat.jsonl")).unwrap_err();
+    assert!(error.contains("has no chat_template: name one with --chat-template"), "{error}");
+}
+
+#[test]
+fn a_large_corpus_is_sampled_and_says_so() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("big.jsonl");
+    let mut file = std::io::BufWriter::new(File::create(&path).unwrap());
+    for i in 0..60_000 {
+        writeln!(file, "{{\"id\": {i}, \"text\": \"{}\"}}", format!("number {i} ").repeat(30)).unwrap();
+    }
+    file.into_inner().unwrap();
+    let sampled = Rule { shuffle_seed: Some(1), max_rows: Some(16), ..rule(64) };
+    let rows = read_with(&path, &Options::default(), &sampled).unwrap();
+    assert_eq!(rows.n_rows(), 16);
+    assert!(rows.reading().skipped.n == 0, "stretches begin where lines do: {:?}", rows.reading());
+    let said = &rows.reading().sentences()[0];
+    assert!(said.starts_with("the rows are a sample: 32 stretches drawn by --seed were read"), "{said}");
+    assert!(rows.n_read() < 1_000_000, "read {} tokens", rows.n_read());
+    assert!(rows.files().iter().any(|(name, _)| name.contains("big.jsonl after byte ")));
+    assert_eq!(rows, read_with(&path, &Options::default(), &sampled).unwrap(), "the same each time");
+    let other = Rule { shuffle_seed: Some(2), ..sampled };
+    assert_ne!(rows.token_ids(), read_with(&path, &Options::default(), &other).unwrap().token_ids());
+}
+
+#[test]
+fn a_folder_says_what_of_it_is_not_read() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["test.jsonl", "train.jsonl", "notes.md"] {
+        fs::write(at(name), json_lines(&TEXTS)).unwrap();
+    }
+    fs::create_dir(at("more")).unwrap();
+    let source = Source::on_disk(folder.path(), String::new()).unwrap();
+    assert_eq!(source.files.len(), 2);
+    assert_eq!(source.notes[0], "left out: more/, notes.md");
+    assert!(source.notes[1].starts_with("reads the splits test and train together"), "{:?}", source.notes);
+    assert!(matches!(form(&source, &Options::default(), 64), Ok(Form::Documents)));
+}
+
+#[test]
+fn hostile_corpora_are_refused_before_they_fill_the_memory() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // 300 MB of one line.
+    let line = vec![b'a'; 300 << 20];
+    fs::write(at("line.jsonl.gz"), gzip(&[b"{\"text\": \"", &line[..], b"\"}"].concat())).unwrap();
+    fs::write(at("line.jsonl.zst"), zstd::encode_all(&line[..], 1).unwrap()).unwrap();
+    for name in ["line.jsonl.gz", "line.jsonl.zst"] {
+        let error = read(&at(name)).unwrap_err();
+        assert!(error.starts_with("line 1 of the corpus is longer than 67108864 bytes"), "{error}");
+    }
+    let pipe = std::ffi::CString::new(at("pipe.jsonl").to_str().unwrap()).unwrap();
+    #[expect(unsafe_code, reason = "the standard library makes no pipes with names")]
+    // SAFETY: the path ends in a zero.
+    let made = unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) };
+    assert_eq!(made, 0);
+    assert!(read(&at("pipe.jsonl")).unwrap_err().contains("not a regular file"));
+    fs::write(at("lfs.jsonl"), "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n").unwrap();
+    assert!(read(&at("lfs.jsonl")).unwrap_err().contains("Git LFS pointer"));
 }

@@ -26,8 +26,9 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
         let x = randn(&[6, d_model], 3) * 10.0 + 0.5; // [pos, d_model]
         let d = randn(&[4, d_model], 4) * 3.0 + 0.2; // [feature, d_model]
         let mut resid =
-            Residuals::new(d_model as usize, (Device::Cpu, 4), &MemoryBudget::unlimited()).unwrap();
+            Residuals::new(d_model as usize, 0, (Device::Cpu, 4), &MemoryBudget::unlimited()).unwrap();
         resid.push(BatchResid::new(&x, 0, 4).unwrap()).unwrap();
+        let resid = vec![resid];
         let ablations: Vec<Ablation> = (0..24u32)
             .map(|i| Ablation {
                 position: i * 7 % 6,
@@ -38,7 +39,7 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
             .collect();
         let head = model.head();
         let ways = [Backend::Kernel, Backend::Tensors].map(|way| {
-            let directions = Directions::new(way, head, &d).unwrap();
+            let directions = Directions::new(way, head, &d, 0..4).unwrap();
             ablate(head, &resid, &directions, &ablations, 5, |_| ()).unwrap()
         });
         for (j, ablation, effects) in ways

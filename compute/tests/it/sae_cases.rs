@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::written::{Item, fixture, max_abs, randn, safetensors, torch_save};
-use compute::sae::{Sae, SaeConfig, SaeFormat};
+use compute::sae::{ExcludedTokens, Sae, SaeConfig, SaeFormat};
 use compute::weights::{Select, Weights};
 use serde_json::json;
 use tch::{Device, Kind, Tensor};
@@ -284,4 +284,103 @@ fn a_scale_is_folded_into_what_a_feature_writes() {
     more += Tensor::eye(16, (Kind::Float, Device::Cpu)).get(5);
     let moved = sae.decode(&more, &x) - sae.decode(&acts, &x);
     assert!(max_abs(&moved.get(0), &sae.decoder().get(5)) <= 1e-5);
+}
+
+#[test]
+fn gemma_scope_2_is_recognised_as_a_folder_and_as_a_file() {
+    let folder = "gemma-scope-2/resid_post/layer_1_width_16k_l0_small";
+    for path in [folder.to_owned(), format!("{folder}/params.safetensors")] {
+        let config = matches(&path, "gemma-scope-2/expected.safetensors");
+        assert_eq!(config.hook.as_deref(), Some("blocks.1.hook_resid_post"));
+    }
+}
+
+#[test]
+fn a_per_layer_transcoder_has_its_encoder_as_rows() {
+    let config =
+        matches("per-layer-transcoder/sae/layer_0.safetensors", "per-layer-transcoder/expected.safetensors");
+    assert_eq!(config.hook.as_deref(), Some("blocks.0.ln2.hook_normalized"));
+    assert_eq!(config.hook_out.as_deref(), Some("blocks.0.hook_mlp_out"));
+}
+
+/// A SAELens folder with these settings and tensors.
+fn sae_lens(cfg: &serde_json::Value, tensors: &[(&str, &Tensor)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cfg.json"), cfg.to_string()).unwrap();
+    safetensors(&folder.path().join("sae_weights.safetensors"), tensors);
+    folder
+}
+
+#[test]
+fn checkpoints_of_batchtopk_have_one_threshold() {
+    let [w_enc, w_dec, b_enc, b_dec] = [randn(&[6, 9], 1), randn(&[9, 6], 2), randn(&[9], 3), randn(&[6], 4)];
+    let threshold = Tensor::from(0.1f32);
+    let tensors = [
+        ("W_enc", &w_enc),
+        ("W_dec", &w_dec),
+        ("b_enc", &b_enc),
+        ("b_dec", &b_dec),
+        ("topk_threshold", &threshold),
+    ];
+    let x = randn(&[30, 6], 5);
+    let z = (&x - &b_dec).matmul(&w_enc) + &b_enc;
+    let norms = w_dec.square().sum_dim_intlist(-1, false, Kind::Float).sqrt();
+    for (rescaled, z) in [(false, z.shallow_clone()), (true, &z * &norms)] {
+        let cfg = json!({ "architecture": "batchtopk", "k": 3, "rescale_acts_by_decoder_norm": rescaled });
+        let sae = Sae::load(sae_lens(&cfg, &tensors).path(), None, Device::Cpu).unwrap();
+        let acts = z.relu() * z.gt(0.1);
+        assert!(
+            acts.gt(0.0).any().int64_value(&[]) == 1
+                && z.le(0.1).logical_and(&z.gt(0.0)).any().int64_value(&[]) == 1
+        );
+        assert!(max_abs(&sae.encode(&x), &acts) <= TOLERANCE);
+        let f = if rescaled { &acts / &norms } else { acts.shallow_clone() };
+        assert!(max_abs(&sae.decode(&acts, &x), &(f.matmul(&w_dec) + &b_dec)) <= TOLERANCE);
+    }
+}
+
+#[test]
+fn what_a_config_states_of_its_training_is_read() {
+    let tensors = [
+        ("W_enc", &randn(&[2, 3], 1)),
+        ("W_dec", &randn(&[3, 2], 2)),
+        ("b_enc", &randn(&[3], 3)),
+        ("b_dec", &randn(&[2], 4)),
+    ];
+    let read = |cfg: serde_json::Value| SaeConfig::read(sae_lens(&cfg, &tensors).path(), None);
+    let config = read(json!({ "metadata": { "exclude_special_tokens": [0, 7], "seqpos_slice": [1, -1, null],
+        "l0": 12.5, "num_dead_features": 3 } }))
+    .unwrap();
+    assert_eq!(config.excluded_tokens, Some(ExcludedTokens::Ids(vec![0, 7])));
+    assert_eq!(config.seqpos_slice, Some([Some(1), Some(-1), None]));
+    assert_eq!((config.stated_l0, config.stated_n_dead), (Some(12.5), Some(3)));
+    let config = read(json!({ "exclude_special_tokens": true, "seqpos_slice": [null] })).unwrap();
+    assert_eq!((config.excluded_tokens, config.seqpos_slice), (Some(ExcludedTokens::Special), None));
+    let config = read(json!({ "exclude_special_tokens": false, "seqpos_slice": [9] })).unwrap();
+    assert_eq!((config.excluded_tokens, config.seqpos_slice), (None, Some([None, Some(9), None])));
+    for (name, value) in [("exclude_special_tokens", json!("yes")), ("seqpos_slice", json!([1, 2, 3, 4]))] {
+        let text = read(json!({ name: value })).unwrap_err().to_string();
+        assert!(text.contains(&format!("as \"{name}\", expected")), "{text}");
+    }
+}
+
+#[test]
+fn weights_of_eight_bits_are_read_as_the_numbers_that_they_stand_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w.safetensors");
+    let header = r#"{"a":{"dtype":"F8_E4M3","shape":[2,2],"data_offsets":[0,4]},"b":{"dtype":"F8_E5M2","shape":[2],"data_offsets":[4,6]}}"#;
+    let data = [0x38, 0x40, 0xB8, 0x00, 0x3C, 0xC0];
+    std::fs::write(&file, [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()).unwrap();
+    let values = |name: &str| Vec::<f32>::try_from(read(&file, name).view(-1)).unwrap();
+    assert_eq!((values("a"), values("b")), (vec![1.0, 2.0, -1.0, 0.0], vec![1.0, -2.0]));
+    let weights = Weights::open(&file).unwrap();
+    let column = weights.read("a", Select::Columns(&[1]), Kind::Float, Device::Cpu).unwrap();
+    assert_eq!(Vec::<f32>::try_from(column.view(-1)).unwrap(), [2.0, 0.0]);
+    // NaN in eight bits is found as it is in more.
+    std::fs::write(&file, [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0x7F; 6]].concat())
+        .unwrap();
+    let weights = Weights::open(&file).unwrap();
+    assert!(
+        weights.read("a", Select::All, Kind::Float, Device::Cpu).unwrap_err().to_string().contains("NaN")
+    );
 }

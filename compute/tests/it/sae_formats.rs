@@ -84,14 +84,14 @@ fn openai_relu_does_not() {
     check(&sae, &p.x, &acts, &(acts.matmul(&p.dec.tr()) + &p.bias));
 }
 
-fn sparsify(transcode: bool) -> (Sae, Parts, Tensor) {
+fn sparsify(transcode: bool, signed: bool) -> (Sae, Parts, Tensor) {
     let p = parts();
     let skip = randn(&[D, D], 6);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("layers.5.mlp");
     std::fs::create_dir(&folder).unwrap();
     let cfg = json!({ "activation": "topk", "expansion_factor": 32, "num_latents": F, "k": 5, "d_in": D,
-        "multi_topk": false, "transcode": transcode, "skip_connection": transcode });
+        "multi_topk": false, "signed": signed, "transcode": transcode, "skip_connection": transcode });
     std::fs::write(folder.join("cfg.json"), cfg.to_string()).unwrap();
     let dec = p.dec.tr().contiguous();
     let mut tensors =
@@ -105,7 +105,7 @@ fn sparsify(transcode: bool) -> (Sae, Parts, Tensor) {
 
 #[test]
 fn sparsify_subtracts_the_decoder_bias() {
-    let (sae, p, _) = sparsify(false);
+    let (sae, p, _) = sparsify(false, false);
     let acts = top_k(&((&p.x - &p.bias).matmul(&p.enc.tr()) + &p.enc_bias), 5);
     assert_eq!(sae.config().hook.as_deref(), Some("blocks.5.mlp.hook_out"));
     check(&sae, &p.x, &acts, &(acts.matmul(&p.dec.tr()) + &p.bias));
@@ -113,12 +113,22 @@ fn sparsify_subtracts_the_decoder_bias() {
 
 #[test]
 fn sparsify_transcoders_do_not_and_skip() {
-    let (sae, p, skip) = sparsify(true);
+    let (sae, p, skip) = sparsify(true, false);
     let acts = top_k(&(p.x.matmul(&p.enc.tr()) + &p.enc_bias), 5);
     let out = acts.matmul(&p.dec.tr()) + &p.bias + p.x.matmul(&skip.tr());
     assert_eq!(sae.config().hook.as_deref(), Some("blocks.5.mlp.hook_in"));
     assert_eq!(sae.config().hook_out.as_deref(), Some("blocks.5.mlp.hook_out"));
     check(&sae, &p.x, &acts, &out);
+}
+
+#[test]
+fn signed_sparsify_keeps_the_largest_of_either_sign() {
+    let (sae, p, _) = sparsify(false, true);
+    let z = (&p.x - &p.bias).matmul(&p.enc.tr()) + &p.enc_bias;
+    let (_, indices) = z.abs().topk(5, -1, true, true);
+    let acts = z.zeros_like().scatter(-1, &indices, &z.gather(-1, &indices, false));
+    assert!(sae.config().is_signed() && acts.lt(0.0).any().int64_value(&[]) == 1);
+    check(&sae, &p.x, &acts, &(acts.matmul(&p.dec.tr()) + &p.bias));
 }
 
 #[test]
@@ -260,4 +270,58 @@ fn dictionary_learning_gated() {
     let z = (&p.x - &p.bias).matmul(&p.enc.tr());
     let f = (&z * r_mag.exp() + mag_bias).relu() * (&z + &p.enc_bias).gt(0.0);
     check(&sae, &p.x, &f, &(f.matmul(&p.dec.tr()) + &p.bias));
+}
+
+#[test]
+fn a_crosscoder_reads_several_layers_at_once() {
+    let n = 3;
+    let (enc, dec) = (randn(&[n, D, F], 1), randn(&[n, F, D], 2));
+    let (enc_bias, bias, x) = (randn(&[F], 3), randn(&[n, D], 4), randn(&[20, n, D], 5) * 3.0);
+    let f = (Tensor::einsum("bld,ldf->bf", &[&x, &enc], None::<&[i64]>) + &enc_bias).relu();
+    let out = Tensor::einsum("bf,lfd->bld", &[&f, &dec], None::<&[i64]>) + &bias;
+    let items = || {
+        vec![
+            ("encoder.weight", Item::Tensor(&enc)),
+            ("encoder.bias", Item::Tensor(&enc_bias)),
+            ("decoder.weight", Item::Tensor(&dec)),
+            ("decoder.bias", Item::Tensor(&bias)),
+        ]
+    };
+    for config in [None, Some(json!({ "trainer": { "dict_class": "CrossCoder", "activation_dim": D } }))] {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(config) = config {
+            std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        }
+        torch_save(&folder.path().join("ae.pt"), &Item::Dict(items()));
+        let sae = Sae::load(folder.path(), None, tch::Device::Cpu).unwrap();
+        let config = sae.config();
+        assert_eq!((config.d_in, config.d_sae, config.d_out, config.n_layers), (n * D, F, n * D, n));
+        check(&sae, &x.flatten(1, 2), &f, &out.flatten(1, 2));
+        let some = Sae::load_features(folder.path(), None, tch::Device::Cpu, &[7, 2]).unwrap();
+        let index = Tensor::from_slice(&[7i64, 2]);
+        assert!(max_abs(&some.encode(&x.flatten(1, 2)), &f.index_select(1, &index)) <= TOLERANCE);
+        assert!(max_abs(&some.decoder(), &sae.decoder().index_select(0, &index)) <= TOLERANCE);
+    }
+}
+
+#[test]
+fn a_llama_scope_transcoder_scales_input_and_output_by_their_own_norms() {
+    let p = parts();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("checkpoints")).unwrap();
+    let cfg = json!({ "d_model": D, "d_sae": F, "jump_relu_threshold": 0.1, "hook_point_in": "blocks.3.ln2.hook_normalized",
+        "hook_point_out": "blocks.3.hook_mlp_out", "dataset_average_activation_norm": { "in": 7.0, "out": 2.0 } });
+    std::fs::write(folder.path().join("hyperparams.json"), cfg.to_string()).unwrap();
+    let tensors = [
+        ("encoder.weight", &p.enc),
+        ("encoder.bias", &p.enc_bias),
+        ("decoder.weight", &p.dec),
+        ("decoder.bias", &p.bias),
+    ];
+    safetensors(&folder.path().join("checkpoints/final.safetensors"), &tensors);
+    let sae = load(folder.path(), SaeFormat::LlamaScope);
+    let scale = (D as f64).sqrt() / 7.0;
+    let z = (&p.x * scale).matmul(&p.enc.tr()) + &p.enc_bias;
+    let acts = z.relu() * z.gt(0.1 * scale);
+    check(&sae, &p.x, &acts, &((acts.matmul(&p.dec.tr()) + &p.bias) * (2.0 / (D as f64).sqrt())));
 }

@@ -87,8 +87,10 @@ fn nan_and_infinite_weights_are_refused() {
 
 #[test]
 fn unknown_settings_are_refused_with_the_known_ones() {
+    let folder = sae_lens(|cfg, _| cfg["architecture"] = json!("spline"));
+    assert_says(&load(folder.path()), &["architecture \"spline\"", "jumprelu", "cfg.json"]);
     let folder = sae_lens(|cfg, _| cfg["architecture"] = json!("temporal"));
-    assert_says(&load(folder.path()), &["architecture \"temporal\"", "jumprelu", "cfg.json"]);
+    assert_says(&load(folder.path()), &["a temporal SAE", "earlier tokens", "cfg.json"]);
     let folder = sae_lens(|cfg, _| cfg["normalize_activations"] = json!("sideways"));
     assert_says(&load(folder.path()), &["normalize_activations \"sideways\"", "layer_norm"]);
     let folder = sae_lens(|cfg, _| cfg["activation_fn_str"] = json!("tanh-relu"));

@@ -98,6 +98,20 @@ impl Entry {
             strides.drain(..ones);
         }
     }
+
+    /// Makes one axis of the first two, where they lie so that it can be: `[n, d, d_sae]` becomes `[n d, d_sae]`.
+    pub(super) fn merge_leading_axes(&mut self) {
+        let [first, second, ..] = self.shape.as_slice() else { return };
+        let merged = first * second;
+        if let Some(strides) = &mut self.strides {
+            if strides[0] != strides[1] * second {
+                return;
+            }
+            strides.remove(0);
+        }
+        self.shape.remove(0);
+        self.shape[0] = merged;
+    }
 }
 
 /// Number of elements, `None` where it overflows.

@@ -87,13 +87,15 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
     },
-    /// A tensor that should be a matrix is not.
-    #[error("{name:?} has shape {got:?}, expected a matrix ({})", path.display())]
-    Rank {
+    /// A tensor with more or fewer axes than its kind has.
+    #[error("{name:?} has shape {got:?}, expected {expected} axes ({})", path.display())]
+    Axes {
         /// The tensor.
         name: String,
         /// Its shape.
         got: Vec<i64>,
+        /// How many axes it should have.
+        expected: usize,
         /// The file.
         path: PathBuf,
     },

@@ -154,7 +154,21 @@ impl Weights {
     pub fn matrix(&self, name: &str) -> Result<(i64, i64), WeightsError> {
         match self.entry(name)?.shape() {
             [rows, columns] => Ok((*rows, *columns)),
-            got => Err(WeightsError::Rank { name: name.to_owned(), got: got.to_vec(), path: self.at(name) }),
+            got => {
+                let (name, got, path) = (name.to_owned(), got.to_vec(), self.at(name));
+                Err(WeightsError::Axes { name, got, expected: 2, path })
+            }
+        }
+    }
+
+    /// The three widths of a tensor of three axes, or an error that names it.
+    pub fn cube(&self, name: &str) -> Result<[i64; 3], WeightsError> {
+        match self.entry(name)?.shape() {
+            [a, b, c] => Ok([*a, *b, *c]),
+            got => {
+                let (name, got, path) = (name.to_owned(), got.to_vec(), self.at(name));
+                Err(WeightsError::Axes { name, got, expected: 3, path })
+            }
         }
     }
 
@@ -190,6 +204,13 @@ impl Weights {
     pub fn drop_leading_ones(&mut self, name: &str) {
         if let Some(entry) = self.entries.get_mut(name) {
             entry.drop_leading_ones();
+        }
+    }
+
+    /// Makes one axis of a tensor's first two: `[n, d, d_sae]` becomes `[n d, d_sae]`.
+    pub fn merge_leading_axes(&mut self, name: &str) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.merge_leading_axes();
         }
     }
 

@@ -14,7 +14,7 @@ pub enum SaeFormat {
     SaeVis,
     /// The `.pt` of GPT2-Small-SAEs: a pickled config and a state dict.
     Gpt2SmallSaes,
-    /// Gemma Scope's `params.npz`.
+    /// Gemma Scope's `params.npz`, and Gemma Scope 2's `params.safetensors`.
     GemmaScope,
     /// OpenAI's sparse_autoencoder `.pt`.
     OpenAi,
@@ -22,13 +22,21 @@ pub enum SaeFormat {
     Sparsify,
     /// dictionary_learning's `ae.pt`; the class is told from the files where it is `None`.
     DictionaryLearning(Option<DictionaryClass>),
-    /// Llama Scope.
+    /// Llama Scope, and Llama Scope R1-Distill.
     LlamaScope,
+    /// Qwen-Scope's `layerN.sae.pt`.
+    QwenScope,
+    /// circuit-tracer's `layer_N.safetensors`, one transcoder a layer.
+    PerLayerTranscoder,
+    /// circuit-tracer's `W_enc_N.safetensors`: transcoders that write to all later layers.
+    CrossLayerTranscoder,
+    /// A `.pt` or `.pth` of two linear layers, as Goodfire and others publish one SAE.
+    Linear,
 }
 
 impl SaeFormat {
     /// Every format.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::SaeLens,
         Self::SaeVis,
         Self::Gpt2SmallSaes,
@@ -37,6 +45,10 @@ impl SaeFormat {
         Self::Sparsify,
         Self::DictionaryLearning(None),
         Self::LlamaScope,
+        Self::QwenScope,
+        Self::PerLayerTranscoder,
+        Self::CrossLayerTranscoder,
+        Self::Linear,
     ];
 
     /// Its name on the command line.
@@ -50,6 +62,10 @@ impl SaeFormat {
             Self::Sparsify => "sparsify",
             Self::DictionaryLearning(_) => "dictionary-learning",
             Self::LlamaScope => "llama-scope",
+            Self::QwenScope => "qwen-scope",
+            Self::PerLayerTranscoder => "per-layer-transcoder",
+            Self::CrossLayerTranscoder => "cross-layer-transcoder",
+            Self::Linear => "linear",
         }
     }
 }
@@ -94,11 +110,13 @@ pub enum DictionaryClass {
     Matryoshka,
     /// JumpReLU.
     JumpRelu,
+    /// ReLU over several layers, or models, at once.
+    CrossCoder,
 }
 
 impl DictionaryClass {
     /// Every class.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AutoEncoder,
         Self::AutoEncoderNew,
         Self::Gated,
@@ -106,6 +124,7 @@ impl DictionaryClass {
         Self::BatchTopK,
         Self::Matryoshka,
         Self::JumpRelu,
+        Self::CrossCoder,
     ];
 
     /// Its name in Python, which `dict_class` in a config gives.
@@ -118,6 +137,7 @@ impl DictionaryClass {
             Self::BatchTopK => "BatchTopKSAE",
             Self::Matryoshka => "MatryoshkaBatchTopKSAE",
             Self::JumpRelu => "JumpReluAutoEncoder",
+            Self::CrossCoder => "CrossCoder",
         }
     }
 
@@ -128,7 +148,7 @@ impl DictionaryClass {
 }
 
 /// How features are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Architecture {
     /// ReLU.
     Standard,
@@ -141,6 +161,20 @@ pub enum Architecture {
         /// How many.
         k: i64,
     },
+    /// The `k` largest in size at each position, with their signs.
+    AbsTopK {
+        /// How many.
+        k: i64,
+    },
+    /// One feature after another, each the one that explains most of what is left; the encoder is the decoder transposed.
+    MatchingPursuit {
+        /// Stops where the norm of what is left falls below this; 0 for never.
+        residual_threshold: f64,
+        /// The most steps.
+        max_iterations: i64,
+        /// Whether to stop where a step adds no new feature.
+        stop_on_duplicate_support: bool,
+    },
 }
 
 impl Architecture {
@@ -151,7 +185,14 @@ impl Architecture {
             Self::Gated => "gated",
             Self::JumpRelu => "jumprelu",
             Self::TopK { .. } => "topk",
+            Self::AbsTopK { .. } => "abstopk",
+            Self::MatchingPursuit { .. } => "matching_pursuit",
         }
+    }
+
+    /// Whether every feature takes part in the choice of each, so that some cannot be computed without the others.
+    pub fn needs_all_features(self) -> bool {
+        matches!(self, Self::TopK { .. } | Self::AbsTopK { .. } | Self::MatchingPursuit { .. })
     }
 }
 
@@ -162,7 +203,7 @@ pub enum Normalize {
     None,
     /// Nothing, because the factor that SAELens calls `expected_average_only_in` is not in the files.
     ExpectedAverage,
-    /// Times a constant, which is folded into the weights when they are read.
+    /// Times a constant, which [`Fold`] has folded into the weights.
     Scale(f64),
     /// To norm sqrt(d_in) (`constant_norm_rescale`).
     ConstantNorm,
@@ -183,8 +224,41 @@ impl Normalize {
     }
 }
 
+/// Factors that the weights are multiplied by when they are read, so that a decoder row is in the units of the hook point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fold {
+    /// Of the encoder's matrix.
+    pub w_enc: f64,
+    /// Of what is subtracted from the input.
+    pub b_in: f64,
+    /// Of the decoder's matrix.
+    pub w_dec: f64,
+    /// Of the decoder's bias.
+    pub b_dec: f64,
+}
+
+impl Fold {
+    /// Nothing is changed.
+    pub const NONE: Self = Self { w_enc: 1.0, b_in: 1.0, w_dec: 1.0, b_dec: 1.0 };
+
+    /// The input times `read` before the encoder, the output over `written` after the decoder.
+    pub fn scale(read: f64, written: f64) -> Self {
+        Self { w_enc: read, b_in: 1.0 / read, w_dec: 1.0 / written, b_dec: 1.0 / written }
+    }
+}
+
+/// Tokens at which an SAE was not trained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExcludedTokens {
+    /// All special tokens of the tokenizer.
+    Special,
+    /// These token ids.
+    Ids(Vec<i64>),
+}
+
 /// Everything about an SAE but its weights.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as files state them")]
 pub struct SaeConfig {
     /// The layout of its files.
     pub format: SaeFormat,
@@ -212,14 +286,26 @@ pub struct SaeConfig {
     pub fold_value_biases: Option<bool>,
     /// What is done to activations first.
     pub normalize: Normalize,
-    /// The encoder's matrix is multiplied by this when it is read, and the decoder's divided by it; 1 for most.
-    pub weight_scale: f64,
+    /// What is folded into the weights when they are read.
+    pub fold: Fold,
     /// Whether the decoder's bias is subtracted from the input.
     pub subtract_b_dec: bool,
     /// Whether feature activations are multiplied by their decoder rows' norms.
     pub rescale_by_decoder_norm: bool,
     /// Whether it reads one thing and writes another.
     pub transcoder: bool,
+    /// Layers, or models, that it reads at once; `d_in` is the sum of their widths. 1 but for crosscoders.
+    pub n_layers: i64,
+    /// Whether its decoder is the sum over the layers that it writes to: its output is no reconstruction of anything.
+    pub summed_decoder: bool,
+    /// Tokens that were left out in training.
+    pub excluded_tokens: Option<ExcludedTokens>,
+    /// Positions of each row that were used in training, as a Python slice: start, stop, step.
+    pub seqpos_slice: Option<[Option<i64>; 3]>,
+    /// Mean number of active features at a position, as its publisher states.
+    pub stated_l0: Option<f64>,
+    /// Number of dead features, as its publisher states.
+    pub stated_n_dead: Option<i64>,
 }
 
 impl SaeConfig {
@@ -239,10 +325,27 @@ impl SaeConfig {
             center_writing_weights: None,
             fold_value_biases: None,
             normalize: Normalize::None,
-            weight_scale: 1.0,
+            fold: Fold::NONE,
             subtract_b_dec: false,
             rescale_by_decoder_norm: false,
             transcoder: false,
+            n_layers: 1,
+            summed_decoder: false,
+            excluded_tokens: None,
+            seqpos_slice: None,
+            stated_l0: None,
+            stated_n_dead: None,
         }
+    }
+
+    /// Whether features can be negative, and are active where they are not zero.
+    pub fn is_signed(&self) -> bool {
+        matches!(self.architecture, Architecture::AbsTopK { .. })
+    }
+
+    /// Has the input multiplied by a constant and the output divided by it.
+    pub fn set_scale(&mut self, scale: f64) {
+        self.normalize = Normalize::Scale(scale);
+        self.fold = Fold::scale(scale, scale);
     }
 }

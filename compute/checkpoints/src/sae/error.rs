@@ -30,6 +30,12 @@ pub enum SaeError {
         /// The file.
         path: PathBuf,
     },
+    /// A kind of SAE whose features are not a function of one position.
+    #[error("could not load the SAE: a temporal SAE, whose features depend on all earlier tokens of a row, which is not read ({})", path.display())]
+    Temporal {
+        /// The config or the folder.
+        path: PathBuf,
+    },
     /// A folder of SAEs, where one is wanted.
     #[error("could not load the SAE: the folder holds {} SAEs ({}): name one, such as {} ({})", names.len(), first(names), path.join(&names[0]).display(), path.display())]
     Many {

@@ -13,6 +13,10 @@ pub enum Matrix {
     Plain(String),
     /// The other way round, as `nn.Linear` keeps it.
     Transposed(String),
+    /// A decoder that writes to `n` layers, `[d_sae, n, d_out]`, summed over them.
+    Summed(String),
+    /// The decoder of a crosscoder, `[n_layers, d_sae, d_out / n_layers]`.
+    Stacked(String),
 }
 
 impl Matrix {
@@ -21,6 +25,8 @@ impl Matrix {
         match self {
             Self::Plain(name) => weights.matrix(name),
             Self::Transposed(name) => weights.matrix(name).map(|(rows, columns)| (columns, rows)),
+            Self::Summed(name) => weights.cube(name).map(|[d_sae, _, d_out]| (d_sae, d_out)),
+            Self::Stacked(name) => weights.cube(name).map(|[n, d_sae, d]| (d_sae, n.saturating_mul(d))),
         }
     }
 
@@ -33,6 +39,14 @@ impl Matrix {
         match self {
             Self::Plain(name) => weights.expect(name, axes[0], &shape),
             Self::Transposed(name) => weights.expect(name, axes[1], &[shape[1], shape[0]]),
+            Self::Summed(name) => {
+                let [_, n, _] = weights.cube(name)?;
+                weights.expect(name, "[d_sae, n_layers, d_out]", &[shape[0], n, shape[1]])
+            }
+            Self::Stacked(name) => {
+                let [n, _, d] = weights.cube(name)?;
+                weights.expect(name, "[n_layers, d_sae, d_out]", &[n, shape[0], d])
+            }
         }
     }
 }
@@ -44,8 +58,22 @@ pub enum Threshold {
     None,
     /// `[d_sae]`, or one for all.
     Tensor(String),
+    /// The same as logarithms.
+    Log(String),
+    /// The same, compared with activations that are multiplied by their decoder rows' norms.
+    OfScaled(String),
     /// One for all, from the config.
     Constant(f64),
+}
+
+impl Threshold {
+    /// The tensor, where there is one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Tensor(name) | Self::Log(name) | Self::OfScaled(name) => Some(name),
+            Self::None | Self::Constant(_) => None,
+        }
+    }
 }
 
 /// The names of the weights.
@@ -66,7 +94,7 @@ pub struct Names {
     /// `b_gate`, `b_mag`, `r_mag`, `[d_sae]` each.
     pub gate: Option<[String; 3]>,
     /// What is added of the input to the output, `[d_out, d_in]`.
-    pub w_skip: Option<String>,
+    pub w_skip: Option<Matrix>,
 }
 
 impl Names {
@@ -84,14 +112,24 @@ impl Names {
         }
     }
 
+    /// The names of two linear layers, `nn.Linear` as torch keeps them; nothing is subtracted from the input.
+    pub(super) fn linear(encoder: &str, decoder: &str) -> Self {
+        Self {
+            w_enc: Matrix::Transposed(format!("{encoder}.weight")),
+            b_enc: Some(format!("{encoder}.bias")),
+            w_dec: Matrix::Transposed(format!("{decoder}.weight")),
+            b_dec: Some(format!("{decoder}.bias")),
+            b_in: None,
+            threshold: Threshold::None,
+            gate: None,
+            w_skip: None,
+        }
+    }
+
     /// The names of all weights that have one axis.
     fn vectors(&self) -> impl Iterator<Item = &str> {
-        let threshold = match &self.threshold {
-            Threshold::Tensor(name) => Some(name),
-            Threshold::None | Threshold::Constant(_) => None,
-        };
         let biases = [&self.b_enc, &self.b_dec, &self.b_in].into_iter().flatten();
-        biases.chain(threshold).chain(self.gate.iter().flatten()).map(String::as_str)
+        biases.chain(self.gate.iter().flatten()).map(String::as_str).chain(self.threshold.name())
     }
 }
 
@@ -129,7 +167,7 @@ impl SaeFiles {
         for name in features {
             weights.expect(name, "[d_sae]", &[d_sae])?;
         }
-        if let Threshold::Tensor(name) = &names.threshold
+        if let Some(name) = names.threshold.name()
             && weights.shape(name).is_none_or(|shape| shape.iter().product::<i64>() != 1)
         {
             weights.expect(name, "[d_sae]", &[d_sae])?;
@@ -140,8 +178,8 @@ impl SaeFiles {
         if let Some(name) = &names.b_in {
             weights.expect(name, "[d_in]", &[d_in])?;
         }
-        if let Some(name) = &names.w_skip {
-            weights.expect(name, "[d_out, d_in]", &[d_out, d_in])?;
+        if let Some(w_skip) = &names.w_skip {
+            w_skip.expect(&weights, ["[d_out, d_in]", "[d_in, d_out]"], [d_out, d_in])?;
         }
         Ok(Self { config, names, weights })
     }

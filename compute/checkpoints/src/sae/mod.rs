@@ -11,7 +11,7 @@ mod settings;
 
 use std::path::Path;
 
-pub use config::{Architecture, DictionaryClass, Normalize, SaeConfig, SaeFormat};
+pub use config::{Architecture, DictionaryClass, ExcludedTokens, Fold, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
 pub use files::{Matrix, Names, SaeFiles, Threshold};
 

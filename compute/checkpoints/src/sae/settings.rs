@@ -1,4 +1,4 @@
-//! A JSON config beside the weights, read with its types checked.
+//! A JSON or YAML config beside the weights, read with its types checked.
 //!
 //! A field that is missing or null is `None`; a field of another type than expected is an error that names it. Were the
 //! second taken for the first, an SAE would be read as another one.
@@ -22,8 +22,29 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads a file that must be there and hold one object.
+    /// Reads a JSON file that must be there and hold one object.
     pub fn read(path: &Path) -> Result<Self, SaeError> {
+        Self::parse(path, |text| {
+            serde_json::from_str(text).map_err(|error| format!("the config is not JSON: {error}"))
+        })
+    }
+
+    /// Reads a JSON file if it is there; else nothing is set.
+    pub fn read_if_any(path: &Path) -> Result<Self, SaeError> {
+        if path.exists() { Self::read(path) } else { Ok(Self::empty(path)) }
+    }
+
+    /// Reads a YAML file if it is there; else nothing is set.
+    pub fn read_yaml_if_any(path: &Path) -> Result<Self, SaeError> {
+        if !path.exists() {
+            return Ok(Self::empty(path));
+        }
+        Self::parse(path, |text| {
+            serde_yaml_ng::from_str(text).map_err(|error| format!("the config is not YAML: {error}"))
+        })
+    }
+
+    fn parse(path: &Path, parse: impl Fn(&str) -> Result<Value, String>) -> Result<Self, SaeError> {
         let error = |reason: String| SaeError::Config { reason, path: path.to_owned() };
         let read = |source| error(format!("no config: {source}"));
         let metadata = std::fs::metadata(path).map_err(read)?;
@@ -34,19 +55,14 @@ impl Settings {
             return Err(error(format!("the config has {} bytes, no config is that long", metadata.len())));
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
-        match serde_json::from_str(&text) {
-            Ok(Value::Object(fields)) => Ok(Self { fields, path: path.to_owned(), section: None }),
-            Ok(other) => Err(error(format!("the config is {}, expected an object", kind(&other)))),
-            Err(source) => Err(error(format!("the config is not JSON: {source}"))),
+        match parse(&text).map_err(error)? {
+            Value::Object(fields) => Ok(Self { fields, path: path.to_owned(), section: None }),
+            other => Err(error(format!("the config is {}, expected an object", kind(&other)))),
         }
     }
 
-    /// Reads a file if it is there; else nothing is set.
-    pub fn read_if_any(path: &Path) -> Result<Self, SaeError> {
-        if path.exists() {
-            return Self::read(path);
-        }
-        Ok(Self { fields: Map::new(), path: path.to_owned(), section: None })
+    fn empty(path: &Path) -> Self {
+        Self { fields: Map::new(), path: path.to_owned(), section: None }
     }
 
     /// Fields that are not at the top are looked up in `section` as well.

@@ -44,17 +44,31 @@ pub fn open(file: &Path, class: Option<DictionaryClass>) -> Result<SaeFiles, Sae
             names.threshold = Threshold::Tensor("threshold".to_owned());
             architecture = Architecture::JumpRelu;
         }
+        DictionaryClass::CrossCoder => {
+            (names.w_enc, names.w_dec) =
+                (Matrix::Plain("encoder.weight".to_owned()), Matrix::Stacked("decoder.weight".to_owned()));
+            (names.b_dec, names.b_in) = (Some("decoder.bias".to_owned()), None);
+            weights.merge_leading_axes("encoder.weight");
+            weights.merge_leading_axes("decoder.bias");
+        }
         DictionaryClass::JumpRelu => {
             names.b_in = None;
             names.threshold = Threshold::Tensor("threshold".to_owned());
             architecture = Architecture::JumpRelu;
         }
     }
-    let widths = (config.int("trainer.activation_dim")?, config.int("trainer.dict_size")?);
+    let n_layers = match class {
+        DictionaryClass::CrossCoder => weights.cube("decoder.weight")?[0],
+        _ => 1,
+    };
+    // A crosscoder's activation_dim is the width of one layer.
+    let d_in = config.int("trainer.activation_dim")?.map(|width| width.saturating_mul(n_layers));
+    let widths = (d_in, config.int("trainer.dict_size")?);
     let format = SaeFormat::DictionaryLearning(Some(class));
     let mut source = SaeFiles::new(format, weights, names, widths)?;
     source.config.architecture = architecture;
     source.config.rescale_by_decoder_norm = class == DictionaryClass::AutoEncoder;
+    source.config.n_layers = n_layers;
     source.config.model_name = config.text("trainer.lm_name")?;
     source.config.context_size = config.positive_int("buffer.ctx_len")?;
     source.config.hook =
@@ -82,7 +96,7 @@ fn names(weights: &Weights) -> Names {
 /// The class that the config names.
 fn named(config: &Settings) -> Result<Option<DictionaryClass>, SaeError> {
     const CLASSES: &str = "AutoEncoder, AutoEncoderNew, GatedAutoEncoder, AutoEncoderTopK, BatchTopKSAE, \
-                           MatryoshkaBatchTopKSAE, JumpReluAutoEncoder";
+                           MatryoshkaBatchTopKSAE, JumpReluAutoEncoder, CrossCoder";
     let Some(name) = config.text("trainer.dict_class")? else { return Ok(None) };
     let found = DictionaryClass::ALL.into_iter().find(|class| class.name() == name);
     found.map(Some).ok_or_else(|| config.unsupported("dict_class", name, CLASSES))
@@ -98,6 +112,9 @@ fn class_of(weights: &Weights, file: &Path) -> Result<DictionaryClass, SaeError>
     }
     if has("gate_bias") {
         return Ok(DictionaryClass::Gated);
+    }
+    if has("decoder.bias") && weights.shape("encoder.weight").is_some_and(|shape| shape.len() == 3) {
+        return Ok(DictionaryClass::CrossCoder);
     }
     if has("bias") {
         return Ok(DictionaryClass::AutoEncoder);

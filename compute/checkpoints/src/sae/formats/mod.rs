@@ -1,9 +1,12 @@
 //! One small file per weight format, and recognising which one a path holds.
 
+mod circuit_tracer;
 mod dictionary_learning;
 mod gemma_scope;
+mod linear;
 mod llama_scope;
 mod openai;
+mod qwen_scope;
 mod sae_lens;
 mod sae_vis;
 mod sparsify;
@@ -23,15 +26,24 @@ pub fn open(path: &Path, format: Option<SaeFormat>) -> Result<SaeFiles, SaeError
     };
     match format {
         SaeFormat::SaeLens => sae_lens::open(path),
-        SaeFormat::SaeVis => sae_vis::open(&file(path, &["pt"])?),
-        SaeFormat::Gpt2SmallSaes => sae_vis::open_pickled(&file(path, &["pt"])?),
+        SaeFormat::SaeVis => sae_vis::open(&file(path, TORCH)?),
+        SaeFormat::Gpt2SmallSaes => sae_vis::open_pickled(&file(path, TORCH)?),
         SaeFormat::GemmaScope => gemma_scope::open(&file(path, &["npz", "safetensors"])?),
-        SaeFormat::OpenAi => openai::open(&file(path, &["pt"])?),
+        SaeFormat::OpenAi => openai::open(&file(path, TORCH)?),
         SaeFormat::Sparsify => sparsify::open(folder(path)),
-        SaeFormat::DictionaryLearning(class) => dictionary_learning::open(&file(path, &["pt"])?, class),
+        SaeFormat::DictionaryLearning(class) => dictionary_learning::open(&file(path, TORCH)?, class),
+        SaeFormat::LlamaScope if folder(path).join("config.json").is_file() => {
+            llama_scope::open_r1_distill(path)
+        }
         SaeFormat::LlamaScope => llama_scope::open(path),
+        SaeFormat::QwenScope => qwen_scope::open(&file(path, TORCH)?),
+        SaeFormat::PerLayerTranscoder => circuit_tracer::open_layer(&file(path, &["safetensors"])?),
+        SaeFormat::CrossLayerTranscoder => circuit_tracer::open_cross_layer(path),
+        SaeFormat::Linear => linear::open(&file(path, TORCH)?),
     }
 }
+
+const TORCH: &[&str] = &["pt", "pth"];
 
 /// By the names of files; `.pt` files by the names of their tensors.
 ///
@@ -40,18 +52,31 @@ pub fn open(path: &Path, format: Option<SaeFormat>) -> Result<SaeFiles, SaeError
 fn recognise(path: &Path) -> Result<SaeFormat, SaeError> {
     let inside = folder(path);
     let has = |name: &str| inside.join(name).is_file();
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let is = |name: &str| path.file_name().is_some_and(|own| own == name);
-    if is("sae_weights.safetensors") || (path.is_dir() && has("sae_weights.safetensors")) {
-        return Ok(SaeFormat::SaeLens); // whose error names a missing cfg.json
+    let is = |name: &str| path.file_name().is_some_and(|own| own == name) || (path.is_dir() && has(name));
+    if is("sae_weights.safetensors") {
+        // Without either config, SAELens's error names the one that is missing.
+        let r1_distill = !has("cfg.json") && has("config.json");
+        return Ok(if r1_distill { SaeFormat::LlamaScope } else { SaeFormat::SaeLens });
     }
-    if is("sae.safetensors") || (path.is_dir() && has("sae.safetensors")) {
-        return Ok(SaeFormat::Sparsify); // the same
+    if is("sae.safetensors") {
+        return Ok(SaeFormat::Sparsify); // whose error names a missing cfg.json
+    }
+    if is("params.npz") || is("params.safetensors") {
+        return Ok(SaeFormat::GemmaScope);
     }
     if path.join("hyperparams.json").is_file() || path.ends_with("checkpoints/final.safetensors") {
         return Ok(SaeFormat::LlamaScope);
     }
-    if path.is_file() && extension == "safetensors" {
+    if is("latest_ckpt.safetensors") && has("conf.yaml") {
+        return Err(SaeError::Temporal { path: path.to_owned() });
+    }
+    if circuit_tracer::cross_layer(path).is_some() {
+        return Ok(SaeFormat::CrossLayerTranscoder);
+    }
+    if path.is_file() && has_extension(&path.to_string_lossy(), &["safetensors"]) {
+        if circuit_tracer::layer_of(path).is_some() {
+            return Ok(SaeFormat::PerLayerTranscoder);
+        }
         if has("cfg.json") {
             return Ok(SaeFormat::SaeLens);
         }
@@ -66,16 +91,24 @@ fn recognise(path: &Path) -> Result<SaeFormat, SaeError> {
 
 fn by_names(weights: &Weights, file: &Path) -> Result<SaeFormat, SaeError> {
     let ends = |name: &str| weights.names().any(|own| own.strip_prefix("_orig_mod.").unwrap_or(own) == name);
+    let named = |end: &str| file.to_string_lossy().ends_with(end);
+    let config = |name: &str| file.with_file_name(name).is_file();
     if ends("state_dict.W_enc") {
         Ok(SaeFormat::Gpt2SmallSaes)
     } else if ends("pre_bias") && ends("latent_bias") {
         Ok(SaeFormat::OpenAi)
+    } else if named(".sae.pt") && ends("W_enc") && ends("W_dec") {
+        Ok(SaeFormat::QwenScope)
+    } else if ends("encoder_linear.weight")
+        || (ends("decoder.bias") && linear::layer(file).is_some() && !config("config.json"))
+    {
+        Ok(SaeFormat::Linear)
     } else if ends("encoder.weight") || (ends("threshold") && ends("W_enc")) {
         Ok(SaeFormat::DictionaryLearning(None))
     } else if ends("W_enc") && ends("W_dec") {
         Ok(SaeFormat::SaeVis)
     } else {
-        let names: Vec<&str> = weights.names().take(6).collect();
+        let names: Vec<String> = weights.names().take(6).map(|name| format!("{name:?}")).collect();
         let found = if names.is_empty() { "no tensors".to_owned() } else { names.join(", ") };
         Err(unknown(file, found))
     }

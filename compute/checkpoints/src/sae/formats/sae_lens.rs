@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::containers::Weights;
-use crate::sae::config::{Architecture, Normalize, SaeFormat};
+use crate::sae::config::{Architecture, ExcludedTokens, Normalize, SaeFormat};
 use crate::sae::error::SaeError;
-use crate::sae::files::{Names, SaeFiles, Threshold};
+use crate::sae::files::{Matrix, Names, SaeFiles, Threshold};
 use crate::sae::settings::Settings;
 
 /// Opens a folder, or a weight file in it.
@@ -24,15 +24,29 @@ pub fn open(path: &Path) -> Result<SaeFiles, SaeError> {
             names.gate = Some(["b_gate", "b_mag", "r_mag"].map(str::to_owned));
             Architecture::Gated
         }
-        // BatchTopK and Matryoshka SAEs are saved as jumprelu; should one not be, it still has its threshold.
         "jumprelu" | "jumprelu_transcoder" | "jumprelu_skip_transcoder" => {
             names.threshold = Threshold::Tensor("threshold".to_owned());
             Architecture::JumpRelu
         }
+        // SAELens saves these as jumprelu for use; checkpoints of their training have one threshold for all.
+        "batchtopk" | "matryoshka_batchtopk" => {
+            let rescaled = cfg.flag("rescale_acts_by_decoder_norm")?.unwrap_or(false);
+            let threshold = "topk_threshold".to_owned();
+            names.threshold =
+                if rescaled { Threshold::OfScaled(threshold) } else { Threshold::Tensor(threshold) };
+            Architecture::JumpRelu
+        }
         "topk" => Architecture::TopK { k: k(&cfg)? },
+        "abstopk" => Architecture::AbsTopK { k: k(&cfg)? },
+        "matching_pursuit" => {
+            (names.w_enc, names.b_enc) = (Matrix::Transposed("W_dec".to_owned()), None);
+            matching_pursuit(&cfg, &weights)?
+        }
+        "temporal" => return Err(SaeError::Temporal { path: cfg.path().to_owned() }),
         _ => {
-            let expected =
-                "standard, gated, jumprelu, topk, transcoder, skip_transcoder, jumprelu_transcoder";
+            let expected = "standard, gated, jumprelu, topk, batchtopk, matryoshka_batchtopk, abstopk, \
+                            matching_pursuit, transcoder, skip_transcoder, jumprelu_transcoder, \
+                            jumprelu_skip_transcoder";
             return Err(cfg.unsupported("architecture", name, expected));
         }
     };
@@ -42,8 +56,11 @@ pub fn open(path: &Path) -> Result<SaeFiles, SaeError> {
     if !subtracts || transcoder {
         names.b_in = None;
     }
+    if !subtracts && name == "matching_pursuit" {
+        names.b_dec = None; // it is added back only where it was subtracted
+    }
     if weights.has("W_skip") {
-        names.w_skip = Some("W_skip".to_owned());
+        names.w_skip = Some(Matrix::Plain("W_skip".to_owned()));
     }
     check_scaling_factor(&weights, &cfg)?;
     let widths = (cfg.int("d_in")?, cfg.int("d_sae")?);
@@ -51,7 +68,10 @@ pub fn open(path: &Path) -> Result<SaeFiles, SaeError> {
     let config = &mut source.config;
     config.architecture = architecture;
     config.transcoder = transcoder;
-    config.normalize = normalize(&cfg)?;
+    match normalize(&cfg)? {
+        Normalize::Scale(scale) => config.set_scale(scale),
+        other => config.normalize = other,
+    }
     config.rescale_by_decoder_norm = cfg.flag("rescale_acts_by_decoder_norm")?.unwrap_or(false);
     config.hook = cfg.text("hook_name")?.or(cfg.text("hook_point")?);
     config.hook_out = cfg.text("hook_name_out")?.or(cfg.text("hook_point_out")?);
@@ -60,7 +80,56 @@ pub fn open(path: &Path) -> Result<SaeFiles, SaeError> {
     config.context_size = cfg.positive_int("context_size")?;
     config.center_writing_weights = cfg.flag("model_from_pretrained_kwargs.center_writing_weights")?;
     config.fold_value_biases = cfg.flag("model_from_pretrained_kwargs.fold_value_biases")?;
+    config.excluded_tokens = excluded_tokens(&cfg)?;
+    config.seqpos_slice = seqpos_slice(&cfg)?;
+    config.stated_l0 = cfg.number("l0")?;
+    config.stated_n_dead = cfg.int("num_dead_features")?;
     Ok(source)
+}
+
+fn matching_pursuit(cfg: &Settings, weights: &Weights) -> Result<Architecture, SaeError> {
+    let normalize = normalize(cfg)?;
+    if matches!(normalize, Normalize::Scale(_) | Normalize::ExpectedAverage) {
+        let got = "expected_average_only_in".to_owned();
+        let expected = "none, constant_norm_rescale, layer_norm for matching pursuit";
+        return Err(cfg.unsupported("normalize_activations", got, expected));
+    }
+    let (_, d_in) = weights.matrix("W_dec")?;
+    Ok(Architecture::MatchingPursuit {
+        residual_threshold: cfg.number("residual_threshold")?.unwrap_or(0.01),
+        max_iterations: cfg.positive_int("max_iterations")?.unwrap_or(d_in),
+        stop_on_duplicate_support: cfg.flag("stop_on_duplicate_support")?.unwrap_or(true),
+    })
+}
+
+/// true, false, or a list of token ids.
+fn excluded_tokens(cfg: &Settings) -> Result<Option<ExcludedTokens>, SaeError> {
+    const NAME: &str = "exclude_special_tokens";
+    let wrong = |value: &Value| cfg.wrong_type(NAME, value, "true, false or a list of token ids");
+    match cfg.value(NAME)? {
+        None | Some(Value::Bool(false)) => Ok(None),
+        Some(Value::Bool(true)) => Ok(Some(ExcludedTokens::Special)),
+        Some(value @ Value::Array(ids)) => {
+            let ids: Option<Vec<i64>> = ids.iter().map(Value::as_i64).collect();
+            Ok(Some(ExcludedTokens::Ids(ids.ok_or_else(|| wrong(value))?)))
+        }
+        Some(value) => Err(wrong(value)),
+    }
+}
+
+/// Start, stop and step, each a number or null; what changes nothing is `None`.
+fn seqpos_slice(cfg: &Settings) -> Result<Option<[Option<i64>; 3]>, SaeError> {
+    const NAME: &str = "seqpos_slice";
+    let Some(value) = cfg.value(NAME)? else { return Ok(None) };
+    let wrong = || cfg.wrong_type(NAME, value, "a list of at most three numbers or nulls");
+    let parts = value.as_array().filter(|parts| parts.len() <= 3).ok_or_else(wrong)?;
+    let mut slice = [None; 3];
+    // As Python does: one number alone is the stop.
+    let first = usize::from(parts.len() == 1);
+    for (to, part) in slice[first..].iter_mut().zip(parts) {
+        *to = if part.is_null() { None } else { Some(part.as_i64().ok_or_else(wrong)?) };
+    }
+    Ok(Some(slice).filter(|slice| !matches!(slice, [None | Some(0), None, None | Some(1)])))
 }
 
 /// Old configs say topk by the activation function alone.

@@ -21,9 +21,6 @@ pub fn open(folder: &Path) -> Result<SaeFiles, SaeError> {
     if activation != "topk" {
         return Err(cfg.unsupported("activation", activation, "topk"));
     }
-    if flag("signed")? {
-        return Err(cfg.unsupported("signed", "true".to_owned(), "false"));
-    }
     let k = cfg.positive_int("k")?.ok_or_else(|| cfg.error("a topk SAE without k".to_owned()))?;
     let weights = Weights::open(&folder.join("sae.safetensors"))?;
     let transcode = flag("transcode")?;
@@ -36,12 +33,13 @@ pub fn open(folder: &Path) -> Result<SaeFiles, SaeError> {
         b_in: Some("b_dec".to_owned()).filter(|_| !transcode),
         threshold: Threshold::None,
         gate: None,
-        w_skip: Some("W_skip".to_owned()).filter(|_| skips),
+        w_skip: skips.then(|| Matrix::Plain("W_skip".to_owned())),
     };
     // num_latents of 0 stands for d_in times expansion_factor.
     let d_sae = cfg.int("num_latents")?.filter(|n| *n > 0);
     let mut source = SaeFiles::new(SaeFormat::Sparsify, weights, names, (cfg.int("d_in")?, d_sae))?;
-    source.config.architecture = Architecture::TopK { k };
+    source.config.architecture =
+        if flag("signed")? { Architecture::AbsTopK { k } } else { Architecture::TopK { k } };
     source.config.transcoder = transcode;
     (source.config.hook, source.config.hook_out) = hooks(Origin::of(folder).name(), transcode);
     Ok(source)
