@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::config::{AttentionConfig, QkNorm, Rope};
-use super::hook_point::Site;
 use super::hooks::{Stop, Tap};
 use super::layers::{Linear, Norm};
 use super::rotary::Rotary;
+use checkpoints::model::Site;
+use checkpoints::model::{AttentionConfig, QkNorm, Rope};
 
 /// A layer's attention and its norms.
 #[derive(Debug)]

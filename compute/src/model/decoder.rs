@@ -3,11 +3,11 @@
 use tch::{Kind, Tensor};
 
 use super::attention::{Attention, Positions};
-use super::config::{ModelConfig, Parallel};
 use super::error::ModelError;
 use super::ffn::{FeedForward, Net};
-use super::hook_point::{HookPoint, Site};
 use super::hooks::{Hooks, Stop, Tap};
+use checkpoints::model::{HookPoint, Site};
+use checkpoints::model::{ModelConfig, Parallel};
 
 /// Embedding and blocks; the [`Head`](super::Head) is apart.
 #[derive(Debug)]

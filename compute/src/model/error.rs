@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use tch::TchError;
 
-use super::config::ConfigError;
 use crate::weights::{WeightsError, first_line};
+use checkpoints::model::ConfigError;
 
 /// Why a model could not be read or run.
 #[derive(Debug, thiserror::Error)]

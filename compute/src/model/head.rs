@@ -6,8 +6,8 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::config::NormKind;
 use super::layers::{Linear, Norm};
+use checkpoints::model::NormKind;
 
 /// Half-precision unembeddings are converted this many tokens at a time.
 const SLAB: i64 = 16_384;

@@ -3,8 +3,8 @@
 use tch::{TchError, Tensor};
 
 use super::error::ModelError;
-use super::hook_point::{HookPoint, Site};
 use super::layers::Norm;
+use checkpoints::model::{HookPoint, Site};
 
 /// What reads a forward pass.
 pub trait Hooks {

@@ -2,7 +2,7 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::config::{Activation, NormKind};
+use checkpoints::model::{Activation, NormKind};
 
 /// `x W^T + b`.
 #[derive(Debug)]
@@ -87,15 +87,15 @@ impl Norm {
     }
 }
 
-impl Activation {
-    /// Element by element, but for SoLU's softmax over the last axis.
-    pub fn apply(self, x: &Tensor) -> Result<Tensor, TchError> {
-        match self {
-            Self::Relu => x.f_relu(),
-            Self::Gelu => x.f_gelu("none"),
-            Self::GeluTanh => x.f_gelu("tanh"),
-            Self::Silu => x.f_silu(),
-            Self::Solu | Self::SoluLayerNorm => x.f_mul(&x.f_softmax(-1, Kind::Float)?.f_to_kind(x.kind())?),
+/// An activation function, element by element but for SoLU's softmax over the last axis.
+pub fn activate(activation: Activation, x: &Tensor) -> Result<Tensor, TchError> {
+    match activation {
+        Activation::Relu => x.f_relu(),
+        Activation::Gelu => x.f_gelu("none"),
+        Activation::GeluTanh => x.f_gelu("tanh"),
+        Activation::Silu => x.f_silu(),
+        Activation::Solu | Activation::SoluLayerNorm => {
+            x.f_mul(&x.f_softmax(-1, Kind::Float)?.f_to_kind(x.kind())?)
         }
     }
 }

@@ -8,9 +8,9 @@
 use tch::{Kind, Tensor};
 
 use super::Model;
-use super::config::ModelConfig;
 use super::error::ModelError;
-use super::hook_point::{HookPoint, Site};
+use checkpoints::model::ModelConfig;
+use checkpoints::model::{HookPoint, Site};
 
 /// Which of TransformerLens's foldings the activations are to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

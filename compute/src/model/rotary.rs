@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::config::{Rope, RopePairs};
+use checkpoints::model::{Rope, RopePairs};
 
 /// Cosines and sines for one row length, `[pos, n_dims]` each.
 #[derive(Debug)]

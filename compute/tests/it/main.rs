@@ -10,6 +10,7 @@ mod effects;
 mod hub;
 mod hub_saes;
 mod labels;
+mod model_configs;
 mod model_folders;
 mod models_match_transformers;
 mod prompts;

@@ -217,7 +217,9 @@ pub fn safetensors(path: &Path, tensors: &[(&str, &Tensor)]) {
         let dtype = match tensor.kind() {
             Kind::Half => "F16",
             Kind::BFloat16 => "BF16",
+            Kind::Float8e4m3fn => "F8_E4M3",
             Kind::Int64 => "I64",
+            Kind::Uint8 => "U8",
             _ => "F32",
         };
         let start = data.len();

@@ -2,10 +2,10 @@
 
 use tch::Tensor;
 
-use crate::model::config::Activation;
-use crate::model::hook_point::Site;
 use crate::model::hooks::{Stop, Tap};
-use crate::model::layers::{Linear, Norm};
+use crate::model::layers::{Linear, Norm, activate};
+use checkpoints::model::Activation;
+use checkpoints::model::Site;
 
 /// `down_proj(act(gate_proj(x)) * up_proj(x))`, or `down_proj(act(up_proj(x)))`.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Mlp {
     pub fn forward(&self, tap: &mut Tap<'_>, x: &Tensor) -> Result<Tensor, Stop> {
         let gate = self.gate_proj.as_ref().unwrap_or(&self.up_proj);
         let pre = tap.at(Site::Pre, gate.forward(x)?)?; // [batch, pos, d_mlp]
-        let mut post = self.activation.apply(&pre)?;
+        let mut post = activate(self.activation, &pre)?;
         if self.gate_proj.is_some() {
             post = post.f_mul(&tap.at(Site::PreLinear, self.up_proj.forward(x)?)?)?;
         }

@@ -5,9 +5,9 @@ pub mod moe;
 
 use tch::Tensor;
 
-use super::hook_point::Site;
 use super::hooks::{Stop, Tap};
 use super::layers::Norm;
+use checkpoints::model::Site;
 use mlp::Mlp;
 use moe::Moe;
 

@@ -4,8 +4,8 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use crate::model::config::{Gate, MoeConfig, Router};
-use crate::model::layers::Linear;
+use crate::model::layers::{Linear, activate};
+use checkpoints::model::{Gate, MoeConfig, Router};
 
 /// A router and its experts.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Expert {
     fn forward(&self, gate: Gate, x: &Tensor) -> Result<Tensor, TchError> {
         let (gated, up) = (self.gate_proj.forward(x)?, self.up_proj.forward(x)?); // [token, d_mlp]
         let post = match gate {
-            Gate::Plain(activation) => activation.apply(&gated)?.f_mul(&up)?,
+            Gate::Plain(activation) => activate(activation, &gated)?.f_mul(&up)?,
             Gate::Clamped { alpha, limit } => {
                 let gated = gated.f_clamp_max(limit)?;
                 let swish = gated.f_mul_scalar(alpha)?.f_sigmoid()?.f_mul(&gated)?;

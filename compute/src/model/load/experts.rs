@@ -3,10 +3,10 @@
 use tch::{Kind, Tensor};
 
 use super::checkpoint::Checkpoint;
-use crate::model::config::{Experts, MoeConfig};
 use crate::model::error::ModelError;
 use crate::model::ffn::moe::Expert;
 use crate::model::layers::Linear;
+use checkpoints::model::{Experts, MoeConfig};
 
 /// Reads a layer's experts; `at` puts the layer before a name.
 pub fn read(

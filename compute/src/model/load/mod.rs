@@ -10,9 +10,6 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::attention::{Attention, Heads};
-use super::config::{
-    Ffn, LayerConfig, MlpConfig, MlpNames, ModelConfig, Names, NormKind, Parallel, QkNorm, Qkv,
-};
 use super::decoder::{Block, Decoder};
 use super::error::ModelError;
 use super::ffn::mlp::Mlp;
@@ -21,6 +18,9 @@ use super::ffn::{FeedForward, Net};
 use super::head::Head;
 use super::layers::{Linear, Norm};
 use checkpoint::Checkpoint;
+use checkpoints::model::{
+    Ffn, LayerConfig, MlpConfig, MlpNames, ModelConfig, Names, NormKind, Parallel, QkNorm, Qkv,
+};
 
 /// Reads a folder's weights.
 pub fn load(

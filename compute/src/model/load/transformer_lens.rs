@@ -8,12 +8,12 @@ use tch::{Device, Kind, Tensor};
 use super::Parts;
 use super::checkpoint::Checkpoint;
 use crate::model::attention::{Attention, Heads};
-use crate::model::config::{Activation, Ffn, LayerConfig, MlpConfig, ModelConfig, NormKind};
 use crate::model::decoder::{Block, Decoder};
 use crate::model::error::ModelError;
 use crate::model::ffn::mlp::Mlp;
 use crate::model::ffn::{FeedForward, Net};
 use crate::model::layers::{Linear, Norm};
+use checkpoints::model::{Activation, Ffn, LayerConfig, MlpConfig, ModelConfig, NormKind};
 
 pub fn load(folder: &Path, config: &ModelConfig, device: Device, kind: Kind) -> Result<Parts, ModelError> {
     let checkpoint = Checkpoint::open(folder, &[""], "embed", device, kind)?;

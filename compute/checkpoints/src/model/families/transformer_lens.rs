@@ -1,7 +1,7 @@
 //! TransformerLens's own models (GELU-1L to 4L, SoLU, attention-only): its own settings, no `model_type`.
 
 use super::{Family, Widths, alike, attention, n_layers};
-use crate::model::config::{
+use crate::model::{
     Biases, ConfigError, Ffn, Fields, LearnedPositions, MlpConfig, ModelConfig, NormKind, Parallel,
 };
 

@@ -1,8 +1,8 @@
 //! Llama and the families that followed it: rotated grouped heads, RMSNorm, gated MLPs.
 
 use super::{Family, Reach, Widths, attention, reaches, reaching};
-use crate::model::config::rope::RopeDefaults;
-use crate::model::config::{Biases, ConfigError, Ffn, Fields, MlpConfig, ModelConfig, NormOrder, QkNorm};
+use crate::model::rope::RopeDefaults;
+use crate::model::{Biases, ConfigError, Ffn, Fields, MlpConfig, ModelConfig, NormOrder, QkNorm};
 
 /// Llama, Mistral and Qwen2, which differ in biases and windows.
 pub fn llama(fields: &Fields<'_>, family: Family) -> Result<ModelConfig, ConfigError> {

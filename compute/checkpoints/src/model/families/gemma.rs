@@ -3,8 +3,8 @@
 //! five layers of six, and another rotary base in them.
 
 use super::{Family, Reach, Widths, attention, n_layers, reaches, reaching};
-use crate::model::config::rope::RopeDefaults;
-use crate::model::config::{
+use crate::model::rope::RopeDefaults;
+use crate::model::{
     Activation, AttentionConfig, Biases, ConfigError, Ffn, Fields, LayerConfig, MlpConfig, ModelConfig,
     NormKind, NormOrder, QkNorm,
 };
@@ -70,6 +70,7 @@ pub fn multimodal(fields: &Fields<'_>, family: Family) -> Result<ModelConfig, Co
     let Some(text) = fields.section("text_config.")? else {
         return Err(fields.wrong("text_config", "an object with the language model's settings"));
     };
+    text.only("model_type", "gemma3_text")?;
     let config = gemma3(&text, family)?;
     let token = |name, own: Option<i64>| match text.get(name) {
         Some(_) => Ok(own),

@@ -4,8 +4,8 @@
 //! A path means the module's output, with `.input` its (first) input. All families' names are known to all
 //! models, because SAEs are often named after one family's layout and read with another's.
 
-use super::config::{Family, ModelConfig, Parallel};
 use super::hook_point::Site;
+use super::{Family, ModelConfig, Parallel};
 
 /// A module, and which end of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl ModulePath {
             PostAttention, Q, Up, V,
         };
         let gated = matches!(config.layers.get(self.layer as usize).map(|layer| &layer.ffn),
-            Some(super::config::Ffn::Mlp(mlp)) if mlp.gated);
+            Some(super::Ffn::Mlp(mlp)) if mlp.gated);
         let before_mlp = if config.parallel == Parallel::No { Site::ResidMid } else { Site::ResidPre };
         let post_norms = config.norm_order.after();
         let site = match (self.module, self.end) {

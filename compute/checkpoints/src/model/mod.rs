@@ -1,14 +1,19 @@
-//! What a model is, read from `config.json` without its weights.
+//! What a model is, read from `config.json` without its weights, and where it can be read.
 //!
 //! | file | what it knows |
 //! |---|---|
 //! | `fields.rs` | missing fields and fields of another type |
 //! | `rope.rs` | rotary positions in every form |
-//! | `families/` | one table of families: what each one's config means, and where its checkpoint keeps each weight |
+//! | `families/`, `names.rs` | one table of families: what each one's config means, and where its checkpoint keeps each weight |
+//! | `hook_point.rs`, `module_path.rs` | hook points by TransformerLens's names and by the paths of transformers' modules |
+//! | `aliases.rs` | models by the names that TransformerLens gives them |
 
+pub mod aliases;
 mod error;
 mod families;
 mod fields;
+mod hook_point;
+mod module_path;
 mod names;
 mod rope;
 
@@ -20,6 +25,7 @@ use serde_json::Value;
 pub use error::ConfigError;
 pub use families::Family;
 use fields::Fields;
+pub use hook_point::{HookPoint, Site};
 pub use names::{Experts, MlpNames, Names, Qkv};
 pub use rope::{Rope, RopePairs, RopeScaling};
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::config::{ConfigError, Ffn, ModelConfig};
 use super::module_path::ModulePath;
+use super::{ConfigError, Ffn, ModelConfig};
 
 /// Where in the model, or in a block, an activation is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -195,7 +195,7 @@ impl ModelConfig {
                 ResidMid | Ln2Normalized | MlpIn | Pre | PreLinear | Post | MlpModuleOut | MlpOut,
                 Ffn::None,
             ) => Some(format!("{name} has attention alone, and no MLP")),
-            (ResidMid, _) if self.parallel != super::config::Parallel::No => {
+            (ResidMid, _) if self.parallel != super::Parallel::No => {
                 Some(format!("{name} adds attention and MLP at once, so nothing lies between them"))
             }
             (Pre | PreLinear | Post, Ffn::Moe(_)) => Some(format!(

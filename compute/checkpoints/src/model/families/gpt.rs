@@ -1,8 +1,8 @@
 //! GPT-2 and the families that followed it: LayerNorm, MLPs of one branch, biases.
 
 use super::{Family, Widths, alike, attention, d_head, n_layers};
-use crate::model::config::rope::{RopeDefaults, RopePairs};
-use crate::model::config::{
+use crate::model::rope::{RopeDefaults, RopePairs};
+use crate::model::{
     Biases, ConfigError, Ffn, Fields, LearnedPositions, MlpConfig, ModelConfig, NormKind, Parallel, Rope,
 };
 

@@ -343,3 +343,48 @@ impl<'a> Settings<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::path::Path;
+
+    fn read(config: &Value) -> Result<Rope, ConfigError> {
+        let fields = Fields::new(config, Path::new("config.json"))?;
+        Rope::read(&fields, "full_attention", 8, RopeDefaults::PLAIN)
+    }
+
+    fn close(a: &[f64], b: &[f64]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-12)
+    }
+
+    #[test]
+    fn longrope_has_factors_for_short_and_for_long_rows() {
+        let config = json!({ "max_position_embeddings": 131_072, "original_max_position_embeddings": 4096,
+            "rope_scaling": { "type": "su", "short_factor": [1, 1.5, 2, 2.5], "long_factor": [1, 4, 16, 64] } });
+        let rope = read(&config).unwrap();
+        let plain = [1.0, 0.1, 0.01, 0.001]; // 10,000^(-2 i / 8)
+        let over = |factors: [f64; 4]| [0, 1, 2, 3].map(|i| plain[i] / factors[i]);
+        assert!(close(&rope.frequencies(4096), &over([1.0, 1.5, 2.0, 2.5])));
+        assert!(close(&rope.frequencies(4097), &over([1.0, 4.0, 16.0, 64.0])));
+        // sqrt(1 + ln 32 / ln 4096)
+        assert!((rope.amplitude() - (1.0f64 + 5.0 / 12.0).sqrt()).abs() <= 1e-12);
+        let short = json!({ "original_max_position_embeddings": 4096,
+            "rope_scaling": { "type": "longrope", "short_factor": [1], "long_factor": [1, 4, 16, 64] } });
+        assert!(read(&short).unwrap_err().to_string().contains("4 numbers above 0, one a pair"));
+    }
+
+    #[test]
+    fn yarn_keeps_fast_dimensions_and_stretches_slow_ones() {
+        let config = json!({ "rope_scaling": { "rope_type": "yarn", "factor": 4.0, "beta_fast": 32.0,
+            "beta_slow": 1.0, "original_max_position_embeddings": 4096 } });
+        let rope = read(&config).unwrap();
+        let frequencies = rope.frequencies(10);
+        // Full turns in 4,096 tokens: 651.9, 65.2, 6.5 and 0.65.
+        assert!((frequencies[0] - 1.0).abs() <= 1e-12 && (frequencies[1] - 0.1).abs() <= 1e-12);
+        assert!(frequencies[2] < 0.01 && frequencies[2] > 0.0025);
+        assert!((frequencies[3] - 0.001 / 4.0).abs() <= 1e-12);
+        assert!((rope.amplitude() - (0.1 * 4.0f64.ln() + 1.0)).abs() <= 1e-12);
+    }
+}

@@ -2,8 +2,8 @@
 
 use super::llama::{gated, reaches_of, window};
 use super::{Family, Reach, Widths, attention, reaches, reaching};
-use crate::model::config::rope::RopeDefaults;
-use crate::model::config::{
+use crate::model::rope::RopeDefaults;
+use crate::model::{
     AttentionConfig, Biases, ConfigError, Ffn, Fields, Gate, ModelConfig, MoeConfig, QkNorm, Router,
 };
 
