@@ -41,7 +41,7 @@ fn refusal(family: &str, config: &Value) -> String {
 }
 
 /// Replaces these fields; null removes one.
-fn with(mut config: Value, fields: Value) -> Value {
+fn with(mut config: Value, fields: &Value) -> Value {
     for (name, value) in fields.as_object().unwrap() {
         config[name] = value.clone();
     }
@@ -63,14 +63,14 @@ fn rotary_settings_are_read_in_every_form() {
         ("empty beside rope_scaling", json!({ "rope_parameters": {} })),
         ("the base beside rope_scaling", json!({ "rope_parameters": { "rope_theta": theta } })),
         ("the type's older name", json!({ "rope_scaling": older })),
-        ("all in one", with(none.clone(), json!({ "rope_parameters": both }))),
-        ("per layer type", with(none.clone(), json!({ "rope_parameters": { "full_attention": both } }))),
+        ("all in one", with(none.clone(), &json!({ "rope_parameters": both }))),
+        ("per layer type", with(none.clone(), &json!({ "rope_parameters": { "full_attention": both } }))),
         (
             "per layer type, the base outside",
             json!({ "rope_scaling": null, "rope_parameters": { "full_attention": scaling } }),
         ),
     ] {
-        let error = error("llama3_rope", &with(old.clone(), fields));
+        let error = error("llama3_rope", &with(old.clone(), &fields));
         assert!(error <= 1e-4, "{form}: {error}");
     }
 }
@@ -94,7 +94,7 @@ fn rotary_settings_that_are_not_understood_are_refused() {
         (json!({ "rope_theta": 0 }), "more than 0"),
         (json!({ "partial_rotary_factor": 1.5 }), "rotates 12 of 8"),
     ] {
-        let text = refusal("llama3_rope", &with(old.clone(), fields.clone()));
+        let text = refusal("llama3_rope", &with(old.clone(), &fields));
         assert!(text.contains(says), "{fields}: {text}");
     }
 }
@@ -105,15 +105,15 @@ fn gemma_3_is_read_as_older_and_newer_transformers_write_it() {
     let older = json!({ "rope_parameters": null, "rope_theta": 1_000_000.0, "rope_local_base_freq": 10_000.0,
         "rope_scaling": { "rope_type": "linear", "factor": 8.0 }, "layer_types": null,
         "sliding_window_pattern": 3, "_sliding_window_pattern": null, "torch_dtype": "float32", "dtype": null });
-    assert!(error("gemma3", &with(new.clone(), older.clone())) <= 1e-4);
+    assert!(error("gemma3", &with(new.clone(), &older)) <= 1e-4);
     // The bases are Gemma 3's own where none is named.
-    let silent = with(older.clone(), json!({ "rope_theta": null, "rope_local_base_freq": null }));
-    assert!(error("gemma3", &with(new.clone(), silent)) <= 1e-4);
-    let other = with(older, json!({ "rope_local_base_freq": 100.0 }));
-    assert!(error("gemma3", &with(new.clone(), other)) > 1e-3);
-    let text = refusal("gemma3", &with(new.clone(), json!({ "use_bidirectional_attention": true })));
+    let silent = with(older.clone(), &json!({ "rope_theta": null, "rope_local_base_freq": null }));
+    assert!(error("gemma3", &with(new.clone(), &silent)) <= 1e-4);
+    let other = with(older, &json!({ "rope_local_base_freq": 100.0 }));
+    assert!(error("gemma3", &with(new.clone(), &other)) > 1e-3);
+    let text = refusal("gemma3", &with(new.clone(), &json!({ "use_bidirectional_attention": true })));
     assert!(text.contains("use_bidirectional_attention true, expected false"), "{text}");
-    let text = refusal("gemma3", &with(new, json!({ "layer_types": ["full_attention"] })));
+    let text = refusal("gemma3", &with(new, &json!({ "layer_types": ["full_attention"] })));
     assert!(text.contains("1 \"layer_types\" for 4 layers"), "{text}");
 }
 
@@ -159,7 +159,7 @@ fn settings_that_change_numbers_and_are_not_read_are_refused() {
         ("gpt_neo", json!({ "attention_layers": ["global", "weird", "global", "local"] }), "\"weird\""),
         ("gpt2", json!({ "n_head": 5 }), "5 heads for a width of 32"),
     ] {
-        let text = refusal(family, &with(config(family), fields));
+        let text = refusal(family, &with(config(family), &fields));
         assert!(text.contains(says), "{family}: {text}");
     }
 }
@@ -176,7 +176,7 @@ fn gpt_neos_kinds_of_attention_may_be_folded() {
 #[test]
 fn quantization_that_the_family_is_published_in_is_read() {
     let mxfp4 = json!({ "quantization_config": { "quant_method": "mxfp4", "modules_to_not_convert": [] } });
-    let folder = folder("gpt_oss", &with(config("gpt_oss"), mxfp4));
+    let folder = folder("gpt_oss", &with(config("gpt_oss"), &mxfp4));
     let read = ModelConfig::read(folder.path()).unwrap();
     assert!(matches!(read.layers[0].ffn, Ffn::Moe(moe) if moe.n_experts == 4));
 }
@@ -242,9 +242,9 @@ fn a_field_of_another_type_is_named() {
             let wrong = if value.is_object() { json!(7) } else { json!({ "a": { "b": 1 } }) };
             let mut odd = whole.clone();
             if inside.is_empty() {
-                odd[name] = wrong
+                odd[name] = wrong;
             } else {
-                odd["text_config"][name] = wrong
+                odd["text_config"][name] = wrong;
             }
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("config.json"), odd.to_string()).unwrap();

@@ -102,12 +102,15 @@ fn the_table_of_agreement_is_current() {
     let bound = |error: f64| (3.0 * error.max(1e-8)).log10().ceil() as i32; // room for other processors
     let cells = |errors: &Errors| COLUMNS.map(|(name, _)| errors.get(name).map(|error| bound(*error)));
     if std::env::var_os("WRITE_AGREEMENT").is_some() {
-        let mut text = format!("| family | {} |\n", COLUMNS.map(|(_, hook)| format!("`{hook}`")).join(" | "));
-        text += &format!("|---|{}\n", "---|".repeat(COLUMNS.len()));
-        for (name, errors) in &rows {
+        let mut lines = vec![
+            format!("| family | {} |", COLUMNS.map(|(_, hook)| format!("`{hook}`")).join(" | ")),
+            format!("|---|{}", "---|".repeat(COLUMNS.len())),
+        ];
+        lines.extend(rows.iter().map(|(name, errors)| {
             let cells = cells(errors).map(|cell| cell.map_or_else(String::new, |power| format!("1e{power}")));
-            text += &format!("| {name} | {} |\n", cells.join(" | "));
-        }
+            format!("| {name} | {} |", cells.join(" | "))
+        }));
+        let text = lines.join("\n") + "\n";
         std::fs::write(&path, text).unwrap();
     }
     let text = std::fs::read_to_string(&path).unwrap();
