@@ -66,7 +66,7 @@
   };
 
   let dragged = null;
-  let unfolded = new WeakSet();
+  let unfolded = new Set();
   const componentView = (c, i, refusals) => {
     const column = draft.columns[c];
     const component = column.components[i];
@@ -82,8 +82,8 @@
         make("p", { class: "refusal", "data-refusal": option.name }, refusal?.reason ?? ""));
     });
     const refused = refusals.some((r) => r.component === component.type);
-    const details = make("details", { open: refused || unfolded.has(component) }, make("summary", {}, component.type), ...options);
-    details.addEventListener("toggle", () => (details.open ? unfolded.add(component) : unfolded.delete(component)));
+    const details = make("details", { open: refused || unfolded.has(component.type) }, make("summary", {}, component.type), ...options);
+    details.addEventListener("toggle", () => (details.open ? unfolded.add(component.type) : unfolded.delete(component.type)));
     const view = make("div", { class: "editor-component", draggable: "true", "data-component": component.type }, details,
       make("div", { class: "editor-moves" },
         move("↑", "Move up", "up", i > 0 && [c, i - 1]),
@@ -205,7 +205,7 @@
     const now = ask("now");
     draft = JSON.parse(now.json);
     said = "";
-    unfolded = new WeakSet();
+    unfolded = new Set();
     draw(now);
     document.body.append(editor);
   };

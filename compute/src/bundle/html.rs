@@ -16,9 +16,16 @@ use super::archive::archive;
 
 /// What follows the viewer's script in an exported page: it starts the viewer from what the page holds.
 const START: &str = "
-const held = (id) => Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
-globalThis.saeVisBundle = new Blob([held('bundle')]);
-await __wbg_init({ module_or_path: held('viewer') });
+// The browser's own decoder: one in JavaScript makes a number of every byte.
+const held = async (id) => {
+  const element = document.getElementById(id);
+  const response = await fetch('data:application/octet-stream;base64,' + element.textContent);
+  element.remove();
+  return response.blob();
+};
+const [viewer, bundle] = await Promise.all([held('viewer'), held('bundle')]);
+globalThis.saeVisBundle = bundle;
+await __wbg_init({ module_or_path: await viewer.arrayBuffer() });
 ";
 
 /// The page in `folder` with the bundle inside.
@@ -34,10 +41,9 @@ pub fn page(bundle: &Path, folder: &Path) -> Result<String> {
     })?;
     let mut script =
         String::from_utf8(read(&only(folder, "js", "viewer")?)?).context("the viewer's script is no text")?;
-    for part in ["help.js", "figures.js", "tokens.js"] {
-        script.push_str(
-            &String::from_utf8(read(&folder.join(part))?).with_context(|| format!("{part} is no text"))?,
-        );
+    for part in parts(folder)? {
+        let text = String::from_utf8(read(&part)?);
+        script.push_str(&text.with_context(|| format!("the page's script is no text ({})", part.display()))?);
     }
     script.push_str(START);
     // A script in a page ends at the first `</script`, whatever it is part of.
@@ -53,7 +59,7 @@ pub fn page(bundle: &Path, folder: &Path) -> Result<String> {
     }
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     let policy = format!(
-        "default-src 'none'; script-src {} 'wasm-unsafe-eval'; style-src {}; style-src-attr 'unsafe-inline'; img-src data: blob:; connect-src *; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; script-src {} 'wasm-unsafe-eval'; style-src {}; style-src-attr 'unsafe-inline'; img-src data: blob:; connect-src * data:; base-uri 'none'; form-action 'none'",
         hash(&script),
         hash(&style)
     );
@@ -72,6 +78,21 @@ pub fn page(bundle: &Path, folder: &Path) -> Result<String> {
 /// The values that follow `before` in `html`, up to the next quote.
 fn attributes<'a>(html: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
     html.split(before).skip(1).filter_map(|rest| rest.split_once('"')).map(|(value, _)| value)
+}
+
+/// The page's scripts beside the viewer's, in the order of their names. What starts a page on a host is left out.
+fn parts(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        let is_script = path.extension().is_some_and(|e| e == "js");
+        if is_script && name != "boot.js" && !name.starts_with("viewer") {
+            parts.push(path);
+        }
+    }
+    parts.sort();
+    Ok(parts)
 }
 
 /// The one file in `folder` that begins with `prefix` and has the extension.

@@ -57,7 +57,7 @@ fn an_archive_is_opened_by_its_address_a_part_at_a_time() {
 }
 
 #[test]
-fn a_picked_archive_replaces_what_is_open_and_a_broken_one_says_so() {
+fn a_picked_archive_replaces_what_is_open_and_a_broken_one_leaves_it_open() {
     let (temp, archive) = exported("other.saevis");
     let (_served, browser) = tests::page::open("#/feature/3").unwrap();
     wait_for(&browser, "feature/3").unwrap();
@@ -75,9 +75,16 @@ fn a_picked_archive_replaces_what_is_open_and_a_broken_one_says_so() {
     browser.wait("the error", "document.querySelector('[data-error]')").unwrap();
     let said = browser.text("[data-error]").unwrap();
     assert!(said.contains("no .saevis file: the end of a ZIP is missing (broken.saevis)"), "{said}");
-    // The page goes on.
+    // What was open stays so.
+    is_generated(&browser);
+    assert_eq!(browser.text("[data-opened-file]").unwrap().trim_end_matches('×'), "other.saevis");
+    browser.click("[data-notice-close]").unwrap();
+    browser.wait("the message to go", "!document.querySelector('[data-error]')").unwrap();
     browser.pick("[data-open]", &archive).unwrap();
     browser.wait("the bundle again", opened).unwrap();
+    // Closed, the page's own bundle is there again.
+    browser.click("[data-close-file]").unwrap();
+    browser.wait("the demo", "document.querySelector('[data-found]')?.textContent === '2,048 features'").unwrap();
     browser.finish().unwrap();
 }
 

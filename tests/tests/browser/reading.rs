@@ -317,21 +317,17 @@ fn a_layout_is_edited_linked_exported_and_read_again() {
 }
 
 #[test]
-fn the_presets_that_the_bundle_covers_are_shown_and_the_others_say_why() {
+fn presets_are_cut_to_what_the_bundle_holds_and_say_what_was_cut() {
     let (_served, browser) = open("#/feature/4").unwrap();
     wait_for(&browser, "feature/4").unwrap();
     browser.click("[data-layout-button]").unwrap();
     browser.wait("the presets", "document.querySelector('[data-preset=reading]')").unwrap();
-    let states: Vec<(String, String)> = browser
-        .eval("[...document.querySelectorAll('[data-preset]')].map(b => [b.dataset.preset, b.title])")
-        .unwrap();
-    for (name, why) in states {
-        let preset = |more: &str| format!("[data-preset=\"{name}\"]{more}");
-        browser.eval::<Value>(&format!("document.querySelector({:?}).click()", preset(""))).unwrap();
-        let pressed = format!("document.querySelector({:?})", preset("[aria-pressed=true]"));
-        browser.wait(&name, &pressed).unwrap();
-        let refused = texts(&browser, "[data-refusal], [data-said]").unwrap().concat();
-        assert_eq!(why.is_empty(), refused.is_empty(), "{name}: {why:?}, {refused:?}");
+    for (name, cut) in [("default", ""), ("sequences-first", "30 examples asked for, the bundle stores 20"), ("reading", "")] {
+        browser.click(&format!("[data-preset={name}]")).unwrap();
+        browser.wait(name, &format!("document.querySelector('[data-preset={name}][aria-pressed=true]')")).unwrap();
+        assert_eq!(texts(&browser, "[data-refusal], [data-said]").unwrap().concat(), "", "{name}");
+        let said = texts(&browser, "[data-cut]").unwrap().concat();
+        assert!(if cut.is_empty() { said.is_empty() } else { said.contains(cut) }, "{name}: {said}");
     }
     browser.finish().unwrap();
 }
@@ -368,10 +364,9 @@ fn panels_are_copied_as_pictures_and_tables() {
         browser.hover(&frame).unwrap();
         browser.click(&format!("{frame} [data-copy]")).unwrap();
         browser.wait("the menu", "document.querySelector('#copy-menu:popover-open')").unwrap();
+        browser.eval::<Value>("document.querySelector('.toast').textContent = ''").unwrap();
         browser.click(&format!("[data-copy-as={format}]")).unwrap();
-        browser
-            .wait("the copy", "document.querySelector('#copy-menu [role=status]').textContent === 'Copied'")
-            .unwrap();
+        browser.wait("the copy", "document.querySelector('.toast').textContent === 'Copied'").unwrap();
         browser.type_keys(ESCAPE).unwrap();
     };
     copy("feature-tables", "tsv");
@@ -454,9 +449,7 @@ fn tokens_are_set_as_the_reader_chooses_and_stay_so() {
 fn features_and_prompts_fit_on_paper_in_dark_ink_without_controls() {
     let (served, browser) = open("#/feature/4").unwrap();
     wait_for(&browser, "feature/4").unwrap();
-    for _ in 0..2 {
-        browser.click("[data-theme-toggle]").unwrap();
-    }
+    browser.click("[data-theme-toggle]").unwrap();
     assert_eq!(browser.eval::<String>("document.documentElement.dataset.theme").unwrap(), "dark");
     browser.set_paper().unwrap();
     let seen = "[...document.querySelectorAll('.panel, .group, .prompt-column, .bar, .chooser, .choices')]
