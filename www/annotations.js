@@ -84,6 +84,10 @@
     tell();
   });
 
+  addEventListener("saevis-blind", ({ detail: [feature, right, n] }) => {
+    saeVisAnnotations.change(feature, { blind: { right, n, date: new Date().toISOString() } });
+  });
+
   const star = (feature) => saeVisAnnotations.change(feature, { starred: !saeVisAnnotations.of(feature).starred });
   addEventListener("click", ({ target }) => {
     const button = target.closest?.("[data-star]");

@@ -36,6 +36,7 @@
   author.value = stored(AUTHOR);
   const others = make("ul", { class: "note-others" });
   const file = make("input", { type: "file", accept: ".json,.jsonl", class: "visually-hidden", "data-note": "import", tabindex: "-1", "aria-hidden": "true" });
+  const blind = make("a", { class: "button", "data-note-do": "blind" }, "Blind test");
   const panel = make("form", { class: "notes", "aria-label": "Your notes" },
     field("Label", "label", label),
     field("Rating", "rating", rating),
@@ -45,13 +46,14 @@
     make("div", { class: "note-buttons" },
       button("Export all", "export", () => exported()),
       button("Import…", "import", () => file.click()),
-      file, known),
+      blind, file, known),
     others);
   panel.addEventListener("submit", (event) => event.preventDefault());
 
   const show = () => {
     const now = saeVisAnnotations.of(feature);
     label.value = now.label ?? "";
+    blind.href = `#/feature/${feature}/blind`;
     note.value = now.note ?? "";
     rating.value = String(now.rating ?? 0);
     lists.value = (now.lists ?? []).join(", ");

@@ -57,7 +57,8 @@ fn column_view(column: &Column, shown: &Shown, marks: Marks) -> impl IntoView + 
     view! { <div class=kind class:column-sized=width.is_some() style:width=width>{components}</div> }
 }
 
-fn component_view(component: &Component, shown: Shown, marks: Marks) -> AnyView {
+/// One component, showing one feature.
+pub(crate) fn component_view(component: &Component, shown: Shown, marks: Marks) -> AnyView {
     let panel = match component.clone() {
         Component::FeatureTables(options) => view! { <FeatureTables shown options /> }.into_any(),
         Component::ActsHistogram(_) => view! { <ActsHistogram shown marks /> }.into_any(),

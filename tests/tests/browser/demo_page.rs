@@ -164,7 +164,8 @@ fn keys_lead_from_feature_to_feature_and_links_to_correlated_ones() {
 #[test]
 fn the_head_the_panels_and_the_top_examples_stay_where_they_are_from_feature_to_feature() {
     let (_served, browser) = open("#/feature/0").unwrap();
-    let places = "[...document.querySelectorAll('h1, [data-panel], [data-group="0"] h2')].map((e) => {
+    let places =
+        "[...document.querySelectorAll('h1, [data-panel], [data-group]:first-child h2')].map((e) => {
         const { left, top } = e.getBoundingClientRect();
         return [left + scrollX, top + scrollY];
     })";

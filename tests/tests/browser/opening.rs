@@ -84,7 +84,9 @@ fn a_picked_archive_replaces_what_is_open_and_a_broken_one_leaves_it_open() {
     browser.wait("the bundle again", opened).unwrap();
     // Closed, the page's own bundle is there again.
     browser.click("[data-close-file]").unwrap();
-    browser.wait("the demo", "document.querySelector('[data-found]')?.textContent === '2,048 features'").unwrap();
+    browser
+        .wait("the demo", "document.querySelector('[data-found]')?.textContent === '2,048 features'")
+        .unwrap();
     browser.finish().unwrap();
 }
 

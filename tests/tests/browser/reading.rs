@@ -322,9 +322,13 @@ fn presets_are_cut_to_what_the_bundle_holds_and_say_what_was_cut() {
     wait_for(&browser, "feature/4").unwrap();
     browser.click("[data-layout-button]").unwrap();
     browser.wait("the presets", "document.querySelector('[data-preset=reading]')").unwrap();
-    for (name, cut) in [("default", ""), ("sequences-first", "30 examples asked for, the bundle stores 20"), ("reading", "")] {
+    for (name, cut) in
+        [("default", ""), ("sequences-first", "30 examples asked for, the bundle stores 20"), ("reading", "")]
+    {
         browser.click(&format!("[data-preset={name}]")).unwrap();
-        browser.wait(name, &format!("document.querySelector('[data-preset={name}][aria-pressed=true]')")).unwrap();
+        browser
+            .wait(name, &format!("document.querySelector('[data-preset={name}][aria-pressed=true]')"))
+            .unwrap();
         assert_eq!(texts(&browser, "[data-refusal], [data-said]").unwrap().concat(), "", "{name}");
         let said = texts(&browser, "[data-cut]").unwrap().concat();
         assert!(if cut.is_empty() { said.is_empty() } else { said.contains(cut) }, "{name}: {said}");

@@ -12,7 +12,7 @@ pub fn used_by(route: &Route) -> Option<Use> {
     match route {
         Route::Feature(_) => Some(Use::Feature),
         Route::Prompt { .. } => Some(Use::Prompt),
-        Route::Features(_) | Route::About | Route::Unknown(_) => None,
+        Route::Features(_) | Route::Compare(_) | Route::Blind(_) | Route::About | Route::Unknown(_) => None,
     }
 }
 

@@ -8,9 +8,11 @@
 pub mod address;
 pub mod annotations;
 pub mod axis;
+pub mod blind;
 pub mod browse;
 pub mod dots;
 pub mod error;
+pub mod feature_json;
 pub mod files;
 pub mod find;
 pub mod format;

@@ -7,6 +7,9 @@ use shared::prompt::Metric;
 
 use crate::browse::Browse;
 
+/// Features that are compared at once, at most.
+pub const MAX_COMPARED: usize = 4;
+
 /// What the page shows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Route {
@@ -14,6 +17,10 @@ pub enum Route {
     Features(Browse),
     /// One feature.
     Feature(u32),
+    /// Features side by side, at most [`MAX_COMPARED`].
+    Compare(Vec<u32>),
+    /// The blind test of a feature.
+    Blind(u32),
     /// A prompt with its best features.
     Prompt {
         /// Number of the prompt.
@@ -40,6 +47,11 @@ impl Route {
             [] => Self::Features(Browse::from_pairs(pairs(query))),
             ["about"] => Self::About,
             ["feature", index] => index.parse().map_or_else(|_| unknown(), Self::Feature),
+            ["feature", index, "blind"] => index.parse().map_or_else(|_| unknown(), Self::Blind),
+            ["compare", list] => {
+                let features: Option<Vec<u32>> = list.split(',').map(|f| f.parse().ok()).collect();
+                features.filter(|f| f.len() <= MAX_COMPARED).map_or_else(unknown, Self::Compare)
+            }
             ["prompt"] => Self::prompt(0, query),
             ["prompt", n] => n.parse().map_or_else(|_| unknown(), |n| Self::prompt(n, query)),
             _ => unknown(),
@@ -68,6 +80,11 @@ impl Route {
         match self {
             Self::Features(browse) => format!("#/{}", browse.to_query(escape)),
             Self::Feature(index) => format!("#/feature/{index}"),
+            Self::Blind(index) => format!("#/feature/{index}/blind"),
+            Self::Compare(features) => {
+                let list: Vec<String> = features.iter().map(ToString::to_string).collect();
+                format!("#/compare/{}", list.join(","))
+            }
             Self::Prompt { prompt, metric, position } => {
                 let position = position.map_or_else(String::new, |p| format!("&pos={p}"));
                 format!("#/prompt/{prompt}?metric={}{position}", metric.name())
@@ -130,6 +147,8 @@ mod tests {
             Route::features(),
             Route::Features(browse),
             Route::Feature(8),
+            Route::Blind(8),
+            Route::Compare(vec![4, 986]),
             prompt(None),
             prompt(Some(5)),
             Route::About,
@@ -153,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_fragment_that_names_no_page_is_kept_as_written() {
-        for fragment in ["#/feature/x", "#/feature/-1", "#/nowhere"] {
+        for fragment in ["#/feature/x", "#/feature/-1", "#/nowhere", "#/compare/4,x", "#/compare/1,2,3,4,5"] {
             assert_eq!(Route::from_fragment(fragment), Route::Unknown(fragment.to_owned()));
         }
     }

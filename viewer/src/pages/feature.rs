@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use leptos::{html, prelude::*};
 use page_logic::{
+    feature_json::feature_json,
     format::{bytes, count, positions, share, significant},
     route::Route,
 };
@@ -15,13 +16,12 @@ use shared::{
 use wasm_bindgen::JsCast as _;
 
 use crate::{
-    components::error_note::ErrorNote,
-    components::handler::handler,
+    components::{error_note::ErrorNote, hand::hand, handler::handler},
     data::{Bundle, Loading, Shown},
     panels::{
         LayoutColumns,
         context_switch::{buffer_of, context_switch},
-        label::label,
+        label::{label, label_text},
         term,
     },
     state::{Marks, Session, use_bundle},
@@ -169,6 +169,7 @@ fn Chooser(session: Session, bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl Int
             <span class="chooser-count">{move || rank()}</span>
             {move || named()}
             <StarButton session wanted />
+            <a class="button" href=move || Route::Compare(vec![wanted.get()]).fragment() data-compare title="Side by side with other features">"Compare"</a>
             <button type="button" class="button" data-notes title="Your label, note, rating and lists (n)" aria-expanded="false">"Notes"</button>
             {context_switch(session, layout)}
         </nav>
@@ -213,11 +214,17 @@ fn FeatureBody(shown: Shown, layout: Layout) -> impl IntoView {
     let index = f.feature;
     let numbers = numbers(&shown);
     let dead = f.stats.is_dead();
+    let (of, text_of_label) = (shown.clone(), label_text(index));
+    let json = handler(move |_: web_sys::MouseEvent| {
+        let text = feature_json(of.feature(), &of.vocab, untrack(&text_of_label).as_deref());
+        hand(&text, &format!("feature-{index}.json"));
+    });
     view! {
         <header class="feature-head">
             <h1 data-feature=index>"Feature "{index}</h1>
             {dead.then(|| view! { <span class="badge" data-dead>"dead"</span> })}
             <dl class="numbers">{numbers}</dl>
+            <button type="button" class="term" data-feature-json title="Copy the feature as JSON" on:click=json>"JSON"</button>
         </header>
         <LayoutColumns shown layout marks=Marks::new(None, None) />
     }

@@ -11,6 +11,8 @@ use crate::{
     data::{Bundle, Loading, Source},
     pages::{
         about::AboutPage,
+        blind::BlindPage,
+        compare::ComparePage,
         feature::{FeaturePage, focus_index, go_random},
         features::{FeaturesPage, focus_search},
         prompt::PromptPage,
@@ -148,7 +150,7 @@ fn follow_annotations(session: Session) {
 }
 
 /// Tells the page's scripts something.
-fn tell(name: &str, detail: &JsValue) {
+pub(crate) fn tell(name: &str, detail: &JsValue) {
     let init = web_sys::CustomEventInit::new();
     init.set_detail(detail);
     let event = web_sys::CustomEvent::new_with_event_init_dict(name, &init);
@@ -184,7 +186,8 @@ fn Links(session: Session) -> impl IntoView {
         let current = move || session.route.with(here).then_some("page");
         view! { <a href=move || route(session).fragment() aria-current=move || current()>{name}</a> }
     };
-    let is_table = |r: &Route| matches!(r, Route::Features(_) | Route::Feature(_));
+    let is_table =
+        |r: &Route| matches!(r, Route::Features(_) | Route::Feature(_) | Route::Compare(_) | Route::Blind(_));
     view! {
         <nav class="pages" aria-label="Pages">
             {link("Features", |session| Route::Features(session.browse.get()), is_table)}
@@ -199,6 +202,8 @@ fn Links(session: Session) -> impl IntoView {
 enum Kind {
     Features,
     Feature,
+    Compare,
+    Blind,
     Prompt,
     About,
     Unknown(String),
@@ -219,6 +224,8 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     let kind = Memo::new(move |_| match session.route.get() {
         Route::Features(_) => Kind::Features,
         Route::Feature(_) => Kind::Feature,
+        Route::Compare(_) => Kind::Compare,
+        Route::Blind(_) => Kind::Blind,
         Route::Prompt { .. } => Kind::Prompt,
         Route::About => Kind::About,
         Route::Unknown(fragment) => Kind::Unknown(fragment),
@@ -226,6 +233,8 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     let page = move || match kind.get() {
         Kind::Features => view! { <FeaturesPage /> }.into_any(),
         Kind::Feature => view! { <FeaturePage /> }.into_any(),
+        Kind::Compare => view! { <ComparePage /> }.into_any(),
+        Kind::Blind => view! { <BlindPage /> }.into_any(),
         Kind::Prompt => view! { <PromptPage /> }.into_any(),
         Kind::About => view! { <AboutPage /> }.into_any(),
         Kind::Unknown(fragment) => {

@@ -56,3 +56,9 @@ pub fn label(feature: u32) -> Option<AnyView> {
     let is_own = move || own.get().is_some();
     Some(view! { <span class="label" class:own=is_own data-label=feature>{move || text()}</span> }.into_any())
 }
+
+/// Gives the label of `feature` in the bundle, where it has come.
+pub fn label_text(feature: u32) -> impl Fn() -> Option<String> {
+    let labels = use_context::<Coming>();
+    move || labels?.0.get()?.ok()?.of(feature)
+}
