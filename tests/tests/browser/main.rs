@@ -5,6 +5,7 @@
 mod accessibility;
 mod budgets;
 mod demo_page;
+mod fifty;
 mod generated;
 mod harness;
 mod opening;
