@@ -5,7 +5,7 @@
 //! Random weights have no meaning, but take as long as trained ones. The SAE's bias is set so that about 48 features are
 //! active at a position, as in SAEs in use. Prints the rate of bf16 matrix products of the device, measured, and the work of the pass.
 
-#![allow(clippy::print_stdout, reason = "what is measured is printed")]
+#![expect(clippy::print_stdout, reason = "what is measured is printed")]
 
 use std::{fs, path::Path, time::Instant};
 

@@ -1,7 +1,7 @@
 //! Each kernel of `compute` on one thread, and the bundle's files, at sizes like a real run's.
 
-#![allow(missing_docs, reason = "criterion's macros write a main without docs")]
-#![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
+#![expect(missing_docs, reason = "criterion's macros write a main without docs")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
 use std::{collections::BTreeSet, hint::black_box};
 

@@ -1,6 +1,6 @@
 //! Reading weights needs little more memory than the weights. Alone in its file: it measures the process.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::fs::{self, File};
 use std::io::Write;

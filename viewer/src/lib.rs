@@ -36,8 +36,8 @@
 //! | `[data-cancel]` | ends waiting for a bundle, or for a feature |
 //! | `[role=alert][data-error]` | an error |
 
-#![allow(clippy::needless_pass_by_value, reason = "leptos hands components their properties by value")]
-#![allow(
+#![expect(clippy::needless_pass_by_value, reason = "leptos hands components their properties by value")]
+#![expect(
     clippy::redundant_closure,
     reason = "the macro erases the type of a closure written in it, not of a name"
 )]

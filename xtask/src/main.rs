@@ -2,7 +2,7 @@
 //!
 //! Read in this order: `args` (what can be asked), then `demo` and `test`, whose bodies read as the list of what
 //! they do; `setup` has what they fetch, `page` the page's build, `bundle` the run of `compute`.
-#![allow(clippy::print_stdout, reason = "these commands talk to the developer at the terminal")]
+#![expect(clippy::print_stdout, reason = "these commands talk to the developer at the terminal")]
 
 mod apt;
 mod args;

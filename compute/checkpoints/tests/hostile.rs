@@ -1,6 +1,6 @@
 //! Small files that claim much: each is refused, or read, within the memory that its length allows.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use std::io::Write as _;
 use std::path::Path;

@@ -36,7 +36,7 @@ pub fn parse_device(name: &str) -> Result<Device> {
     Ok(Device::Cuda(index))
 }
 
-#[allow(unsafe_code, reason = "opening a shared library runs its initialisers; this one is libtorch's own")]
+#[expect(unsafe_code, reason = "opening a shared library runs its initialisers; this one is libtorch's own")]
 fn open_cuda() -> Result<()> {
     let file = "libtorch_cuda.so";
     // Where the loader looks, which LD_LIBRARY_PATH says first; else beside the libtorch that this program was built with.
@@ -67,7 +67,10 @@ fn tokens_that_fit(free: usize, token_bytes: usize) -> usize {
 }
 
 /// Free memory of a GPU, asked of the CUDA runtime that came with libtorch's CUDA libraries.
-#[allow(unsafe_code, reason = "calls two functions of the CUDA runtime, which is opened only when asked for")]
+#[expect(
+    unsafe_code,
+    reason = "calls two functions of the CUDA runtime, which is opened only when asked for"
+)]
 pub fn free_bytes(device: Device) -> Option<usize> {
     type SetDevice = unsafe extern "C" fn(i32) -> i32;
     type MemGetInfo = unsafe extern "C" fn(*mut usize, *mut usize) -> i32;

@@ -93,7 +93,7 @@ impl Drop for Tf32 {
 }
 
 /// Sets libtorch's `at::globalContext().setAllowTF32CuBLAS(allow)`, which tch has no binding for.
-#[allow(unsafe_code, reason = "calls two functions of libtorch by their C++ names")]
+#[expect(unsafe_code, reason = "calls two functions of libtorch by their C++ names")]
 fn allow_tf32(allow: bool) -> Result<()> {
     type GlobalContext = unsafe extern "C" fn() -> *mut c_void;
     type SetAllow = unsafe extern "C" fn(*mut c_void, bool);

@@ -17,7 +17,7 @@ pub fn to_host(tensor: &Tensor) -> Result<Floats, TchError> {
 impl Deref for Floats {
     type Target = [f32];
 
-    #[allow(unsafe_code, reason = "tch gives a tensor's memory as a pointer only")]
+    #[expect(unsafe_code, reason = "tch gives a tensor's memory as a pointer only")]
     fn deref(&self) -> &[f32] {
         match self.0.numel() {
             0 => &[],
@@ -28,7 +28,7 @@ impl Deref for Floats {
     }
 }
 
-#[allow(unsafe_code, reason = "a promise that the compiler cannot check")]
+#[expect(unsafe_code, reason = "a promise that the compiler cannot check")]
 // SAFETY: nothing but the slice is reached through a shared reference.
 unsafe impl Sync for Floats {}
 

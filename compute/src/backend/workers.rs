@@ -8,7 +8,7 @@ use tch::Device;
 /// Something with tensors that worker threads may read at the same time.
 ///
 /// tch marks tensors as not `Sync` because a tensor can be changed in place through a shared reference.
-#[allow(unsafe_code, reason = "a promise that the compiler cannot check")]
+#[expect(unsafe_code, reason = "a promise that the compiler cannot check")]
 /// # Safety
 ///
 /// No method may change a tensor in place or record gradients. Reading is safe: libtorch's reference counts are atomic.
@@ -17,7 +17,7 @@ pub unsafe trait ReadOnly {}
 /// A reference on its way to a worker thread.
 struct Shared<'a, S>(&'a S);
 
-#[allow(unsafe_code, reason = "what ReadOnly promises")]
+#[expect(unsafe_code, reason = "what ReadOnly promises")]
 // SAFETY: workers only read, by the contract of `ReadOnly`.
 unsafe impl<S: ReadOnly> Send for Shared<'_, S> {}
 

@@ -5,7 +5,6 @@
 /// `2^(n + f)` with `n` the nearest integer and `|f| <= 1/2`: the power of two goes into the exponent bits, the rest
 /// is the Taylor polynomial of degree 6. No branch and no call, so loops over it vectorise.
 #[inline(always)]
-#[allow(clippy::inline_always, reason = "it is the loops over it that are compiled for wide vectors")]
 pub fn exp(x: f32) -> f32 {
     /// 1.5 · 2^23: adding it rounds a float of small size to an integer, held in the low bits.
     const ROUND: f32 = 12_582_912.0;

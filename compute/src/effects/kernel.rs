@@ -2,7 +2,7 @@
 //!
 //! Everything here is inlined into a caller that [`pulp`] compiles for the widest vectors of the machine.
 
-#![allow(
+#![expect(
     clippy::inline_always,
     reason = "a function that is not inlined is compiled without the caller's vectors"
 )]

@@ -54,7 +54,7 @@ pub struct Directions {
     on_device: Option<DeviceDirections>,
 }
 
-#[allow(unsafe_code, reason = "a promise that the compiler cannot check")]
+#[expect(unsafe_code, reason = "a promise that the compiler cannot check")]
 // SAFETY: through a shared reference the tensors are only read, and libtorch's reference counts are atomic.
 unsafe impl Sync for Directions {}
 
@@ -169,7 +169,7 @@ struct WorkerInputs<'a> {
     directions: &'a Directions,
 }
 
-#[allow(unsafe_code, reason = "ablation computes new tensors from these and changes none in place")]
+#[expect(unsafe_code, reason = "ablation computes new tensors from these and changes none in place")]
 // SAFETY: as the reason says.
 unsafe impl ReadOnly for WorkerInputs<'_> {}
 

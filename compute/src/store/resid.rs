@@ -29,7 +29,7 @@ pub struct Residuals {
     n_positions: usize,
 }
 
-#[allow(unsafe_code, reason = "a promise that the compiler cannot check")]
+#[expect(unsafe_code, reason = "a promise that the compiler cannot check")]
 // SAFETY: through a shared reference the tensor is only read, and libtorch's reference counts are atomic.
 unsafe impl Sync for Residuals {}
 

@@ -67,7 +67,7 @@ pub enum Component {
 /// Options of the feature tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[allow(clippy::struct_excessive_bools, reason = "one switch for each table, as in sae_vis's JSON")]
+#[expect(clippy::struct_excessive_bools, reason = "one switch for each table, as in sae_vis's JSON")]
 pub struct FeatureTablesOptions {
     /// Rows of each table.
     pub n_rows: u32,

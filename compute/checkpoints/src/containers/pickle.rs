@@ -152,7 +152,7 @@ impl<'a> Machine<'a> {
         Ok(line)
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "every opcode answers alike")]
+    #[expect(clippy::unnecessary_wraps, reason = "every opcode answers alike")]
     fn push(&mut self, node: Node) -> Result<(), WeightsError> {
         self.nodes.push(node);
         self.stack.push(self.nodes.len() - 1);
