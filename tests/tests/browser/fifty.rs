@@ -243,7 +243,7 @@ fn the_blind_test_hides_its_answers_until_all_are_given_and_keeps_the_score() {
     let (_served, browser) = open("#/feature/4/blind").unwrap();
     wait_for(&browser, "blind/4").unwrap();
     let n: u32 = browser.eval("document.querySelectorAll('.blind-window').length").unwrap();
-    assert!(n >= 4 && n % 2 == 0, "{n}");
+    assert!(n >= 4 && n.is_multiple_of(2), "{n}");
     assert!(browser.eval::<bool>("!document.querySelector('.blind .active, .blind .bold')").unwrap());
     for i in 0..n {
         let guess = format!("document.querySelector('input[name=\"window-{i}\"][data-guess=true]').click()");
@@ -283,7 +283,8 @@ fn prompts_go_by_their_words_the_best_features_are_listed_and_another_prompt_is_
 #[test]
 fn a_links_layout_is_cut_to_what_the_bundle_holds_and_garbage_is_named() {
     let layout = r#"{"columns":[{"components":[{"type":"logits_table","n_rows":40}]}]}"#;
-    let fragment: String = layout.bytes().map(|b| format!("%{b:02X}")).collect();
+    let fragment: String =
+        layout.bytes().flat_map(|b| format!("%{b:02X}").into_bytes()).map(char::from).collect();
     let (_served, browser) = open(&format!("#/feature/4?layout={fragment}")).unwrap();
     wait_for(&browser, "feature/4").unwrap();
     let said = browser.text("[data-notice]").unwrap();
