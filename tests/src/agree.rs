@@ -117,8 +117,12 @@ fn logits(a: &LogitsTable, b: &LogitsTable, tolerance: f64) {
 /// The examples of both, group by group.
 fn examples(a: &Sequences, b: &Sequences, tolerance: f64) -> Vec<(Example, Example)> {
     for (a, b) in same_length("groups", &a.groups, &b.groups) {
-        assert_eq!(a.n_examples, b.n_examples, "examples of a group");
-        assert_eq!(a.n_positions.is_some(), b.n_positions.is_some(), "positions of a group");
+        // An activation within the tolerance of a bound may lie on either side of it.
+        let moved = both_or_neither("positions of a group", a.n_positions, b.n_positions);
+        let moved = moved.map_or(0, |(a, b)| a.abs_diff(b));
+        assert!(moved <= 2, "{moved} positions are in other groups");
+        let differ = u64::from(a.n_examples.abs_diff(b.n_examples));
+        assert!(differ <= moved, "{differ} examples of a group more, of {moved} positions more");
         match (&a.kind, &b.kind) {
             (GroupKind::Top, GroupKind::Top) => {}
             (GroupKind::Interval { low, high }, GroupKind::Interval { low: low_b, high: high_b }) => {
@@ -155,10 +159,17 @@ fn agree_in_effects(a: &EffectView, b: &EffectView, tolerance: f64) {
 
 /// Compares what both have; one alone is a difference.
 fn both<T>(what: &str, a: Option<T>, b: Option<T>, compare: impl FnOnce(T, T)) {
+    if let Some((a, b)) = both_or_neither(what, a, b) {
+        compare(a, b);
+    }
+}
+
+/// What both have; one alone is a difference.
+fn both_or_neither<T>(what: &str, a: Option<T>, b: Option<T>) -> Option<(T, T)> {
     match (a, b) {
-        (Some(a), Some(b)) => compare(a, b),
-        (None, None) => {}
-        (a, _) => panic!("only the {} run has a {what}", if a.is_some() { "first" } else { "second" }),
+        (Some(a), Some(b)) => Some((a, b)),
+        (None, None) => None,
+        (a, _) => panic!("only the {} run has {what}", if a.is_some() { "first" } else { "second" }),
     }
 }
 

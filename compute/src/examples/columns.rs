@@ -155,7 +155,7 @@ pub fn sequences(
         rows: examples.windows.iter().map(row).collect(),
         positions: examples.windows.iter().map(|w| w.position).collect(),
         acts: Decimals::to_scale(own),
-        counts: Vec::new(),
+        counts: if examples.counts.iter().all(|count| *count == 1) { Vec::new() } else { examples.counts },
         buffer: examples.buffer,
         token_ids: examples.windows.iter().flat_map(window).collect(),
         token_logits: Decimals::default(),

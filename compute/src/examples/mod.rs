@@ -2,6 +2,9 @@
 
 mod choose;
 mod columns;
+mod fold;
+mod token_positions;
 
-pub use choose::{ExampleWindows, Window, choose};
+pub use choose::{Choice, ExampleWindows, Window, choose};
 pub use columns::{ExampleRows, sequences};
+pub use token_positions::TokenPositions;

@@ -168,7 +168,11 @@ fn put(bundle: &Path, manifest: &Manifest, labels: &Labels) -> Result<()> {
     if manifest.has_layer(&LABELS) {
         replace(&path, &listing(&json, manifest, &info, false)?)?;
     }
-    replace(&bundle.join(&info.path), &bytes)?;
+    let file = bundle.join(&info.path);
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("could not write ({})", folder.display()))?;
+    }
+    replace(&file, &bytes)?;
     replace(&path, &listing(&json, manifest, &info, true)?)
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use shared::{
-    layout::Needs,
+    layout::{Edges, Needs},
     manifest::{FeatureRange, Layouts},
 };
 use tch::{Device, Kind};
@@ -260,7 +260,8 @@ fn parse_features(text: &str, d_sae: u32) -> Result<Vec<FeatureRange>> {
 }
 
 fn check_window(needs: &Needs, seq_len: usize) -> Result<()> {
-    if let Some((before, after)) = needs.sequences.and_then(|s| s.buffer) {
+    let whole_windows = needs.sequences.filter(|s| s.edges == Edges::Skip);
+    if let Some((before, after)) = whole_windows.and_then(|s| s.buffer) {
         let least = (before + after + 2) as usize;
         ensure!(
             seq_len >= least,

@@ -85,7 +85,7 @@ pub fn compute(
     let options =
         shared::layout::SequencesOptions { compute_buffer: true, ..plan.needs.sequences.unwrap_or_default() };
     let window = Window { row: 0, position: 0, start: 0, end: token_ids.len() as u32 };
-    let whole = ExampleWindows { groups: Vec::new(), windows: vec![window], buffer: None };
+    let whole = ExampleWindows { windows: vec![window], ..ExampleWindows::default() };
     let mut ablations = Vec::new();
     let mut example_rows = Vec::with_capacity(active.len());
     for (k, &i) in active.iter().enumerate() {

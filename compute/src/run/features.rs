@@ -15,7 +15,7 @@ use super::tables::tables;
 use crate::{
     corpus::Rows,
     effects::{self, Ablation, Backend, Directions, Effects},
-    examples::{ExampleRows, ExampleWindows, choose, sequences},
+    examples::{Choice, ExampleRows, ExampleWindows, TokenPositions, choose, sequences},
     model::Head,
     pass::{Subject, TappedSae},
     plan::Plan,
@@ -118,13 +118,25 @@ impl Sources<'_> {
     ) -> Result<()> {
         progress.begin("tables", 0, "");
         let mut all_tables = tables(*self, &decoder.rows, features.clone())?;
-        let tile = tile(self.plan.input.model_config.d_vocab as usize);
+        let d_vocab = self.plan.input.model_config.d_vocab as usize;
+        let options = self.plan.needs.sequences.as_ref();
+        let token_positions = options
+            .is_some_and(|options| options.inactive_group_size > 0)
+            .then(|| TokenPositions::new(self.rows.token_ids(), d_vocab));
+        let choice = options.map(|options| Choice {
+            options,
+            token_ids: self.rows.token_ids(),
+            seq_len: self.rows.seq_len(),
+            token_positions: token_positions.as_ref(),
+            seed: self.plan.input.seed,
+        });
+        let tile = tile(d_vocab);
         for first in features.clone().step_by(tile) {
             let n_tile = tile.min(features.end - first);
             progress.begin("logits", 0, "");
             let backend = Backend::of(head.device());
             let directions = Directions::new(backend, head, &decoder.resid, first..first + n_tile)?;
-            let tile = self.tile(head, directions, first..first + n_tile, progress)?;
+            let tile = self.tile((head, directions), first..first + n_tile, choice.as_ref(), progress)?;
             progress.begin("assemble", 0, "");
             for start in (0..n_tile).step_by(HANDED_ON) {
                 let part = start..(start + HANDED_ON).min(n_tile);
@@ -140,16 +152,16 @@ impl Sources<'_> {
     /// Reads the activations of a tile's features, chooses their sequences and computes their effects.
     fn tile(
         &self,
-        head: &Head,
-        directions: Directions,
+        (head, directions): (&Head, Directions),
         features: Range<usize>,
+        choice: Option<&Choice<'_>>,
         progress: &mut Progress,
     ) -> Result<Tile> {
         progress.begin("sequences", 0, "");
         let first = features.start;
         let (mut ablations, mut summaries) = (Vec::new(), Vec::new());
         for range in self.acts.ranges(features, ENTRIES) {
-            self.read(range, first, &mut summaries, &mut ablations)?;
+            self.read(range, first, choice, &mut summaries, &mut ablations)?;
         }
         progress.begin("effects", ablations.len(), "effects");
         let n_hover = self.plan.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
@@ -165,12 +177,12 @@ impl Sources<'_> {
         &self,
         features: Range<usize>,
         first: usize,
+        choice: Option<&Choice<'_>>,
         summaries: &mut Vec<ActsSummary>,
         ablations: &mut Vec<Ablation>,
     ) -> Result<()> {
         let (plan, rows, n_positions) = (self.plan, self.rows, self.rows.n_positions());
         let all = self.acts.features(features.clone())?;
-        let options = plan.needs.sequences.as_ref();
         let found: Vec<(ActsSummary, Option<ExampleWindows>)> = features
             .clone()
             .into_par_iter()
@@ -182,16 +194,16 @@ impl Sources<'_> {
                     histogram: plan.needs.acts_bins.and_then(|n| Histogram::of(acts, n as usize)),
                     sequences: None,
                 };
-                let seed = (plan.input.seed, plan.features[i]);
-                let choose = |o| choose((positions, acts), o, rows.seq_len(), seed);
-                (summary, options.map(choose))
+                let choose = |choice| choose((positions, acts), plan.features[i], choice);
+                (summary, choice.map(choose))
             })
             .collect();
         for (i, (mut summary, examples)) in features.clone().zip(found) {
-            if let (Some(options), Some(examples)) = (options, examples) {
+            if let (Some(choice), Some(examples)) = (choice, examples) {
                 let acts = all.of(i - features.start);
                 let slot = (i - first) as u32;
-                let on_rows = ExampleRows::new(slot, acts, &examples, options, rows, plan.effects, ablations);
+                let on_rows =
+                    ExampleRows::new(slot, acts, &examples, choice.options, rows, plan.effects, ablations);
                 summary.sequences = Some((examples, on_rows));
             }
             summaries.push(summary);

@@ -31,11 +31,11 @@ pub fn stats(acts: &[f32], n_positions: usize) -> Stats {
     }
 }
 
-/// Quantiles of the activations over all positions at the points of [`grid`], with linear interpolation.
+/// Quantiles of the activations' sizes over all positions at the points of [`grid`], with linear interpolation.
 ///
 /// - `acts`: the active values in any order; the other positions are zero
 pub fn quantiles(acts: &[f32], n_positions: usize) -> Vec<f64> {
-    let mut sorted = acts.to_vec();
+    let mut sorted: Vec<f32> = acts.iter().map(|act| act.abs()).collect();
     sorted.sort_unstable_by(f32::total_cmp);
     let n_zeros = n_positions - sorted.len();
     let value = |rank: usize| rank.checked_sub(n_zeros).map_or(0.0, |i| f64::from(sorted[i]));
