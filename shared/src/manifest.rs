@@ -149,6 +149,9 @@ pub struct DatasetInfo {
     /// Those tokens, where they are known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub special_tokens: Vec<u32>,
+    /// What should be known of how the text was read, a sentence each: rows that were skipped, how a sample was drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Files that the text came from, in order; empty for token arrays.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<DataFile>,

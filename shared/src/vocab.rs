@@ -5,6 +5,8 @@
 //! part of a character (`\xe2\x80`). In a sequence whose tokens make the whole character, that is shown instead of its
 //! bytes: Chinese is to be read, not decoded. Markup is the page's business: text is never markup there.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::{
@@ -23,11 +25,11 @@ pub struct Vocab {
 
 wire!(Vocab { ends, bytes });
 
-/// A character that several tokens make together.
+/// A character, or a word or emoji with a joiner in it, that several tokens make together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinedCharacter {
     /// Indices of the tokens in the sequence.
-    pub tokens: std::ops::Range<usize>,
+    pub tokens: Range<usize>,
     /// The text that they make, escaped as in [`escape`].
     pub text: String,
 }
@@ -79,31 +81,54 @@ impl Vocab {
         texts
     }
 
-    /// Characters in `token_ids` that are split over several tokens.
+    /// What is read as one and split over several tokens of `token_ids`: characters, and words or emoji that a joiner
+    /// holds together.
     pub fn joined_characters(&self, token_ids: &[u32]) -> Vec<JoinedCharacter> {
-        let mut joined = Vec::new();
+        let mut units = self.characters(token_ids);
+        let mut chars = Vec::new();
+        let mut of_unit = Vec::new();
+        for (i, (_, bytes)) in units.iter().enumerate() {
+            // What is no text joins nothing.
+            let text = std::str::from_utf8(bytes).unwrap_or("\u{0}");
+            chars.extend(text.chars());
+            of_unit.resize(chars.len(), i);
+        }
+        let mut first = (0..units.len()).collect::<Vec<usize>>();
+        for (at, _) in joiners(&chars).into_iter().enumerate().filter(|(_, stands)| *stands) {
+            let last = if is_between(chars[at]) { at + 1 } else { at };
+            for unit in of_unit[at - 1] + 1..=of_unit[last] {
+                first[unit] = first[unit - 1];
+            }
+        }
+        for unit in (1..units.len()).rev().filter(|unit| first[*unit] != *unit) {
+            let (tokens, bytes) = units.remove(unit);
+            units[unit - 1].0.end = tokens.end;
+            units[unit - 1].1.extend(bytes);
+        }
+        let several = units.into_iter().filter(|(tokens, _)| tokens.len() > 1);
+        several.map(|(tokens, bytes)| JoinedCharacter { tokens, text: escape(&bytes) }).collect()
+    }
+
+    /// The tokens, those together that make one character, with their bytes.
+    fn characters(&self, token_ids: &[u32]) -> Vec<(Range<usize>, Vec<u8>)> {
+        let mut units = Vec::with_capacity(token_ids.len());
         let mut i = 0;
         while i < token_ids.len() {
-            let first = self.bytes_of(token_ids[i]);
-            if !ends_inside_character(first) {
-                i += 1;
-                continue;
-            }
-            let mut bytes = first.to_vec();
+            let mut bytes = self.bytes_of(token_ids[i]).to_vec();
             let mut end = i + 1;
             // A character has at most four bytes, so at most three tokens can follow the one that begins it.
             while ends_inside_character(&bytes) && end < token_ids.len() && end < i + 4 {
                 bytes.extend_from_slice(self.bytes_of(token_ids[end]));
                 end += 1;
             }
-            if std::str::from_utf8(&bytes).is_ok() {
-                joined.push(JoinedCharacter { tokens: i..end, text: escape(&bytes) });
-                i = end;
-            } else {
-                i += 1;
+            if end > i + 1 && std::str::from_utf8(&bytes).is_err() {
+                end = i + 1;
+                bytes.truncate(self.bytes_of(token_ids[i]).len());
             }
+            units.push((i..end, bytes));
+            i = end;
         }
-        joined
+        units
     }
 }
 
@@ -113,21 +138,64 @@ fn ends_inside_character(bytes: &[u8]) -> bool {
 }
 
 /// Text for `bytes`: characters as they are, except those that would not be seen, and bytes that are none.
+///
+/// A joiner inside a word, an emoji or another cluster is part of it and stays as it is; alone, or where it joins nothing,
+/// it is escaped like the rest.
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            match c {
-                '\n' => text.push_str("\\n"),
-                '\t' => text.push_str("\\t"),
-                '\r' => text.push_str("\\r"),
-                c if is_invisible(c) => text.extend(c.escape_unicode()),
-                c => text.push(c),
+        let valid = chunk.valid();
+        if valid.contains(is_invisible) {
+            let chars: Vec<char> = valid.chars().collect();
+            let stands = joiners(&chars);
+            for (c, stands) in chars.into_iter().zip(stands) {
+                match c {
+                    '\n' => text.push_str("\\n"),
+                    '\t' => text.push_str("\\t"),
+                    '\r' => text.push_str("\\r"),
+                    c if is_invisible(c) && !stands => text.extend(c.escape_unicode()),
+                    c => text.push(c),
+                }
             }
+        } else {
+            text.push_str(valid);
         }
         text.extend(chunk.invalid().iter().map(|b| format!("\\x{b:02x}")));
     }
     text
+}
+
+/// Which characters are joiners that stand inside a cluster: a variation selector after a character, ZWJ and ZWNJ between
+/// two, and tags after a black flag. Runs of them hide text, and stand nowhere.
+fn joiners(chars: &[char]) -> Vec<bool> {
+    const BLACK_FLAG: char = '\u{1f3f4}';
+    let is_visible = |c: char| !c.is_whitespace() && !is_invisible(c);
+    let mut stands = vec![false; chars.len()];
+    for i in 1..chars.len() {
+        let (c, before, before_stands) = (chars[i], chars[i - 1], stands[i - 1]);
+        stands[i] = if is_between(c) {
+            let follows = chars.get(i + 1).is_some_and(|after| is_visible(*after));
+            follows && (is_visible(before) || (is_selector(before) && before_stands))
+        } else if is_selector(c) {
+            is_visible(before)
+        } else {
+            is_tag(c) && (before == BLACK_FLAG || (is_tag(before) && before_stands))
+        };
+    }
+    stands
+}
+
+/// ZWNJ and ZWJ, which stand between two characters.
+fn is_between(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+fn is_tag(c: char) -> bool {
+    matches!(c, '\u{e0020}'..='\u{e007f}')
 }
 
 /// Control, zero-width, direction and other characters that leave no mark. The space is visible by its width.

@@ -12,10 +12,11 @@ use shared::{
     corpus::CorpusChunk,
     feature::Feature,
     labels::Labels,
-    layers::{LABELS, LayerInfo},
+    layers::{LABELS, LayerInfo, ROLE_STATS, ROLES},
     manifest::{BlockInfo, FileInfo, Manifest},
     paths,
     prompt::{Prompt, PromptIndex},
+    roles::{ChunkRoles, RoleStats},
     vocab::Vocab,
     wire::Wire,
 };
@@ -106,6 +107,24 @@ impl BundleWriter {
     pub fn labels(&mut self, labels: &Labels) -> Result<()> {
         self.layers.push(LABELS.info());
         self.add(&LABELS.path(), labels)
+    }
+
+    /// Writes the role of each token of the corpus, in the corpus' chunks.
+    pub fn roles(&mut self, roles: &[u8], seq_len: usize) -> Result<()> {
+        let n_rows = rows_per_chunk(seq_len);
+        self.layers.push(ROLES.info());
+        for (i, roles) in roles.chunks(n_rows * seq_len).enumerate() {
+            let (first_row, seq_len) = ((i * n_rows) as u32, seq_len as u32);
+            let chunk = ChunkRoles { first_row, seq_len, roles: roles.to_vec() };
+            self.add(&ROLES.path_of(i), &chunk)?;
+        }
+        Ok(())
+    }
+
+    /// Writes how features fare by role.
+    pub fn role_stats(&mut self, stats: &RoleStats) -> Result<()> {
+        self.layers.push(ROLE_STATS.info());
+        self.add(&ROLE_STATS.path(), stats)
     }
 
     /// First and last feature of every block.

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::{
+    hub,
     plan::{Plan, RunOptions},
     progress::Progress,
     run,
@@ -23,6 +24,9 @@ pub struct RunArgs {
 impl RunArgs {
     /// Computes the bundle.
     pub fn run(&self) -> Result<()> {
+        if self.quiet {
+            hub::be_quiet();
+        }
         let mut plan = Plan::new(&self.options)?;
         plan.input.corpus.quiet = self.quiet;
         run::bundle(&plan, &mut Progress::new(self.quiet))

@@ -43,7 +43,7 @@ pub use error::CorpusError;
 pub use kind::{Compression, CorpusKind};
 pub use reading::{Count, Reading};
 pub use rows::{Rows, RowsBuilder, Rule};
-pub use source::{CorpusFile, Fetch, Source, is_data};
+pub use source::{CorpusFile, Fetch, Source, end_of, is_data};
 pub use token_array::{Form, check_token_ids, form};
 pub use tokenizer::Tokenizer;
 pub use vocab::vocab;

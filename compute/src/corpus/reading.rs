@@ -1,6 +1,6 @@
 //! What was read of a corpus and what was not, for the reader and the manifest.
 
-use super::{CorpusError, record::Item};
+use super::{CorpusError, end_of, record::Item};
 
 /// Rows of one fate, with the first of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,7 +43,8 @@ pub struct Unit {
 }
 
 impl Reading {
-    /// Counts what is odd about `item`, a row of the file called `file`; with `strict` that is an error.
+    /// Counts what is odd about `item`, a row of the file called `file`; with `strict` that is an error. Of the file's path
+    /// only the end is kept: the manifest has it.
     pub fn note(&mut self, item: &Item, unit: Unit, file: &str) -> Result<(), CorpusError> {
         let Unit { name, strict } = unit;
         let refused = |reason: &str, instead| CorpusError::Strict {
@@ -57,7 +58,7 @@ impl Reading {
             if strict {
                 return Err(refused(reason, "skipped"));
             }
-            self.skipped.add(|| format!("{name} {} of {file} {reason}", item.at));
+            self.skipped.add(|| format!("{name} {} of {} {reason}", item.at, end_of(file.as_ref())));
         } else if item.replaced {
             if strict {
                 return Err(refused(
@@ -65,14 +66,14 @@ impl Reading {
                     "read with U+FFFD for them",
                 ));
             }
-            self.replaced.add(|| format!("{name} {} of {file}", item.at));
+            self.replaced.add(|| format!("{name} {} of {}", item.at, end_of(file.as_ref())));
         }
         Ok(())
     }
 
     /// Counts a document without tokens.
     pub fn note_empty(&mut self, at: u64, unit: Unit, file: &str) {
-        self.empty.add(|| format!("{} {at} of {file}", unit.name));
+        self.empty.add(|| format!("{} {at} of {}", unit.name, end_of(file.as_ref())));
     }
 
     /// What a reader should know, a sentence each.

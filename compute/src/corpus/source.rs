@@ -214,6 +214,12 @@ pub fn walk(root: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
     }
 }
 
+/// The last two parts of a path, as in `owner/name`: a bundle tells what was read, not where it is kept.
+pub fn end_of(path: &Path) -> String {
+    let parts: Vec<_> = path.components().filter_map(|c| c.as_os_str().to_str()).collect();
+    parts[parts.len().saturating_sub(2)..].join("/")
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

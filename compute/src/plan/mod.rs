@@ -103,8 +103,7 @@ impl Input {
     pub fn new(args: &InputOptions) -> Result<Self> {
         let model = hub::find(&args.model, What::Model)?;
         let sae = hub::find(&args.sae, What::Sae)?;
-        let data = hub::find(&args.data, What::Data)?;
-        let data = Source::on_disk(&data.path, data.name)?;
+        let data = hub::find_data(&args.data)?;
         let model_config = ModelConfig::read(&model.path)?;
         let sae_config = SaeConfig::read(&sae.path, args.sae_format)?;
         let hook = hook(args, &model_config, &sae_config)?;

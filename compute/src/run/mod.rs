@@ -25,7 +25,7 @@ use crate::{
     pass::{Pass, PassOutput, SaeOutput, Subject},
     plan::Plan,
     progress::Progress,
-    prompts,
+    prompts, stats,
 };
 pub use features::Decoder;
 use features::Sources;
@@ -80,6 +80,10 @@ fn compute<'scope>(
         background.then(move |w| w.features(features))
     })?;
     background.then(BundleWriter::end_of_features)?;
+    if !corpus.rows.roles().is_empty() {
+        let stats = stats::roles::by_role(&shown(&output)?.acts, corpus.rows.roles())?;
+        background.then(move |w| w.role_stats(&stats))?;
+    }
 
     progress.begin("prompts", corpus.prompts.len(), "prompts");
     let prompts = prompts(plan, corpus, &subject, &output, |n| progress.at(n))?;
@@ -92,7 +96,8 @@ pub fn write_corpus(plan: &Plan, corpus: &Corpus, writer: &mut BundleWriter) -> 
     let d_vocab = plan.input.model_config.d_vocab as usize;
     writer.vocab(&text::vocab(corpus.tokenizer.as_ref(), d_vocab))?;
     let rows = &corpus.rows;
-    writer.corpus(rows.token_ids(), rows.seq_len(), rows.documents())
+    writer.corpus(rows.token_ids(), rows.seq_len(), rows.documents())?;
+    if rows.roles().is_empty() { Ok(()) } else { writer.roles(rows.roles(), rows.seq_len()) }
 }
 
 /// Measures how well the SAE fits the model, on the corpus's first rows.

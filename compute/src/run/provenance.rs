@@ -49,6 +49,7 @@ pub fn manifest(plan: &Plan, rows: &Rows, health: Health, writer: &BundleWriter)
             shuffled: Some(plan.input.rule.shuffle_seed.is_some()),
             skip_special: plan.input.skip_special,
             special_tokens: Vec::new(),
+            notes: plan.input.data.notes.iter().cloned().chain(rows.reading().sentences()).collect(),
             files: rows.files().iter().map(data_file).collect(),
             sha256: Some(rows.sha256()),
         },

@@ -2,4 +2,5 @@
 
 pub mod correlations;
 pub mod moments;
+pub mod roles;
 pub mod top;

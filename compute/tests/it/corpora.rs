@@ -453,3 +453,47 @@ fn hostile_corpora_are_refused_before_they_fill_the_memory() {
     fs::write(at("lfs.jsonl"), "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n").unwrap();
     assert!(read(&at("lfs.jsonl")).unwrap_err().contains("Git LFS pointer"));
 }
+
+#[test]
+fn a_bundle_of_conversations_has_roles_and_how_features_fare_by_them() {
+    use compute::bundle::Bundle;
+    use shared::{
+        layers::{ROLE_STATS, ROLES},
+        roles::{ChunkRoles, RoleStats},
+    };
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("chat.jinja"), CHATML).unwrap();
+    let turn = |role: &str, said: &str| serde_json::json!({ "role": role, "content": said.repeat(20) });
+    let messages = serde_json::json!({ "messages": [turn("user", "why is that so? "), turn("assistant", "because it is. ")] });
+    fs::write(at("chat.jsonl"), format!("{messages}\n{{\"messages\": null}}\n")).unwrap();
+    let demo = model();
+    let demo = demo.parent().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_compute"));
+    command.args(["run", "-q", "--seq-len", "16", "--features", "0..64", "--no-effects", "--no-shuffle"]);
+    command.arg("--model").arg(demo.join("model")).arg("--sae").arg(demo.join("sae-resid"));
+    command.arg("--data").arg(at("chat.jsonl")).arg("--chat-template").arg(at("chat.jinja"));
+    let done = command.arg("--out").arg(at("bundle")).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let bundle = Bundle::open(&at("bundle")).unwrap();
+    let manifest = &bundle.manifest;
+    let note = &manifest.dataset.notes[0];
+    assert!(
+        note.starts_with("1 row skipped, the first: line 2 of ") && note.ends_with("chat.jsonl is null"),
+        "{note}"
+    );
+    assert!(!note.contains(folder.path().to_str().unwrap()), "{note}");
+    let chunk: ChunkRoles = bundle.file(&ROLES.path_of(0)).unwrap();
+    let n_rows = manifest.dataset.n_rows.unwrap() as usize;
+    assert_eq!(chunk.roles.len(), n_rows * 16);
+    let stats: RoleStats = bundle.file(&ROLE_STATS.path()).unwrap();
+    assert_eq!(stats.roles, [2, 3, 5]);
+    for (role, n) in stats.roles.iter().zip(&stats.n_tokens) {
+        let own = chunk.roles.iter().map(|own| u64::from(own == role)).sum::<u64>();
+        assert_eq!(own, *n);
+    }
+    assert_eq!(stats.density.len(), 64 * 3);
+    assert!(stats.max.iter().any(|max| *max > 0.0) && stats.max.iter().all(|max| *max >= 0.0));
+    let active = |(density, max): (&f32, &f32)| (*density > 0.0) == (*max > 0.0);
+    assert!(stats.density.iter().zip(&stats.max).all(active));
+}

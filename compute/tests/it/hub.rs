@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -24,16 +26,31 @@ struct Hub {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
+/// What is served, and how.
+struct Served {
+    /// `owner/name`, after `datasets/` for a data set.
+    repo: &'static str,
+    files: BTreeMap<String, Vec<u8>>,
+    /// Whether sizes and hashes are told in the list.
+    tells_sizes: bool,
+    /// Bytes of a file after which the connection breaks, the first time.
+    breaks_after: Mutex<Option<usize>>,
+}
+
 impl Hub {
     fn serve(repo: &'static str, files: BTreeMap<String, Vec<u8>>) -> Self {
+        Self::with(Served { repo, files, tells_sizes: true, breaks_after: Mutex::new(None) })
+    }
+
+    fn with(served: Served) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
+        let (log, served) = (Arc::clone(&asked), Arc::new(served));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (files, log) = (files.clone(), Arc::clone(&log));
-                std::thread::spawn(move || answer(stream, repo, &files, &log));
+                let (served, log) = (Arc::clone(&served), Arc::clone(&log));
+                std::thread::spawn(move || answer(stream, &served, &log));
             }
         });
         Self { address, asked }
@@ -42,55 +59,90 @@ impl Hub {
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
+
+    /// Files that were asked for, by their paths in the repository.
+    fn fetched(&self) -> Vec<String> {
+        let file = |asked: &String| {
+            let (_, file) = asked.split_once("/resolve/main/")?;
+            Some(file.split(' ').next().unwrap().to_owned())
+        };
+        let mut files: Vec<String> = self.asked().iter().filter_map(file).collect();
+        files.sort();
+        files
+    }
 }
 
-fn answer(mut stream: TcpStream, repo: &str, files: &BTreeMap<String, Vec<u8>>, log: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let mut lines = Vec::new();
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).unwrap_or(0) == 0 {
-                return;
+impl Served {
+    fn list(&self) -> Vec<u8> {
+        let sibling = |(name, bytes): (&String, &Vec<u8>)| {
+            if self.tells_sizes {
+                let sha256 = format!("{:x}", Sha256::digest(bytes));
+                json!({ "rfilename": name, "size": bytes.len(), "blobId": "0", "lfs": { "sha256": sha256, "size": bytes.len() } })
+            } else {
+                json!({ "rfilename": name })
             }
-            if line.trim().is_empty() {
-                break;
-            }
-            lines.push(line.trim().to_owned());
-        }
-        let path = lines[0].split(' ').nth(1).unwrap().to_owned();
-        let header = |name: &str| {
-            lines.iter().find_map(|l| {
-                let (key, value) = l.split_once(": ")?;
-                key.eq_ignore_ascii_case(name).then(|| value.to_owned())
-            })
         };
-        log.lock()
-            .unwrap()
-            .push(format!("{path} {}", header("authorization").unwrap_or_default()).trim().to_owned());
-        let (status, extra, body) = if path.starts_with(&format!("/api/models/{repo}")) {
-            let siblings: Vec<_> = files.keys().map(|f| serde_json::json!({ "rfilename": f })).collect();
-            let info = serde_json::json!({ "siblings": siblings, "sha": COMMIT });
-            ("200 OK", String::new(), info.to_string().into_bytes())
-        } else if let Some(bytes) =
-            path.strip_prefix(&format!("/{repo}/resolve/main/")).and_then(|f| files.get(f))
+        let siblings: Vec<Value> = self.files.iter().map(sibling).collect();
+        json!({ "siblings": siblings, "sha": COMMIT }).to_string().into_bytes()
+    }
+}
+
+/// The head of a request: its path and its headers.
+fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<String>)> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+            return None;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        lines.push(line.trim().to_owned());
+    }
+    Some((lines[0].split(' ').nth(1)?.to_owned(), lines))
+}
+
+fn answer(mut stream: TcpStream, served: &Served, log: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while let Some((path, lines)) = request(&mut reader) {
+        let header = |name: &str| {
+            let value = lines
+                .iter()
+                .find_map(|l| l.split_once(": ").filter(|(key, _)| key.eq_ignore_ascii_case(name)));
+            value.map(|(_, value)| value.to_owned()).unwrap_or_default()
+        };
+        let range = header("range");
+        log.lock().unwrap().push(format!("{path} {range} {}", header("authorization")).trim().to_owned());
+        let kind = if served.repo.starts_with("datasets/") { "" } else { "models/" };
+        let api = format!("/api/{kind}{}/revision/main", served.repo);
+        let asks_sizes = path.ends_with("?blobs=true");
+        let (status, extra, body) = if path.split('?').next() == Some(&api)
+            && (served.tells_sizes || !asks_sizes)
         {
-            let range = header("range").unwrap_or_default();
-            let (start, end) = range.trim_start_matches("bytes=").split_once('-').unwrap_or(("0", ""));
-            let start: usize = start.parse().unwrap_or(0);
-            let end = end.parse().map_or(bytes.len(), |last: usize| (last + 1).min(bytes.len()));
-            let last = end.saturating_sub(1);
+            ("200 OK", String::new(), served.list())
+        } else if let Some(bytes) =
+            path.strip_prefix(&format!("/{}/resolve/main/", served.repo)).and_then(|f| served.files.get(f))
+        {
+            let start: usize = range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap_or(0);
+            let n = bytes.len();
             let extra = format!(
-                "ETag: \"{:x}\"\r\nX-Repo-Commit: {COMMIT}\r\nContent-Range: bytes {start}-{last}/{}\r\n",
-                bytes.len(),
-                bytes.len()
+                "X-Repo-Commit: {COMMIT}\r\nContent-Range: bytes {start}-{}/{n}\r\n",
+                n.saturating_sub(1)
             );
-            ("206 Partial Content", extra, bytes[start..end].to_vec())
+            let status = if range.is_empty() { "200 OK" } else { "206 Partial Content" };
+            (status, extra, bytes[start..].to_vec())
         } else {
             ("404 Not Found", String::new(), b"Entry not found".to_vec())
         };
         let head = format!("HTTP/1.1 {status}\r\n{extra}Content-Length: {}\r\n\r\n", body.len());
-        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
+        let broken =
+            served.breaks_after.lock().unwrap().take_if(|n| *n < body.len() && path.contains("/resolve/"));
+        let body = &body[..broken.unwrap_or(body.len())];
+        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err()
+            || broken.is_some()
+        {
+            stream.shutdown(std::net::Shutdown::Both).unwrap_or_default();
             return;
         }
     }
@@ -188,4 +240,177 @@ fn what_cannot_be_had_is_named_in_one_line() {
         assert!(stderr.contains(said) && stderr.trim_end().lines().count() == 1, "{sae}: {stderr}");
         assert!(stderr.contains(sae) && !stderr.contains("hf_secret"), "{stderr}");
     }
+}
+
+/// `compute check` on the demo, with a corpus of the hub.
+fn check(data: &str, home: &Path, endpoint: &str, extra: &[&str]) -> Output {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+    command.args(["check", "--seq-len", "16", "--json", "--data", data]).args(extra);
+    command.arg("--model").arg(demo.join("model")).arg("--sae").arg(demo.join("sae-resid"));
+    clean(&mut command).env("HF_HOME", home).env("HF_ENDPOINT", endpoint);
+    command.output().unwrap()
+}
+
+/// Without what the machine's own environment says of the hub.
+fn clean(command: &mut Command) -> &mut Command {
+    for name in
+        ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "HF_HUB_OFFLINE", "HF_TOKEN", "XDG_CACHE_HOME"]
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn lines(word: &str, n: usize) -> Vec<u8> {
+    format!("{{\"text\": \"{}\"}}\n", format!("{word} ").repeat(20)).repeat(n).into_bytes()
+}
+
+fn data_set() -> BTreeMap<String, Vec<u8>> {
+    let names =
+        ["data/test-0.jsonl", "data/train-0.jsonl", "data/train-1.jsonl", "data/train-2.jsonl", "README.md"];
+    names.map(|name| (name.to_owned(), lines(&name.replace('/', " "), 200))).into()
+}
+
+#[test]
+fn of_a_data_set_the_train_split_is_read() {
+    let hub = Hub::serve("datasets/o/n", data_set());
+    let home = TempDir::new().unwrap();
+    let done = check("o/n", home.path(), &hub.address, &["--no-shuffle", "--sequences", "100000"]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert_eq!(hub.fetched(), ["data/train-0.jsonl", "data/train-1.jsonl", "data/train-2.jsonl"]);
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let said = "reads the train split, 3 files beginning with data/train-0.jsonl; 1 others are left out";
+    assert_eq!(report["corpus"][0], said);
+    assert!(stderr(&done).contains("fetching o/n:data/train-0.jsonl, "), "{}", stderr(&done));
+}
+
+#[test]
+fn shards_are_fetched_as_they_are_read() {
+    let hub = Hub::serve("datasets/o/n", data_set());
+    for (data, expected) in [
+        ("o/n:data", "data/test-0.jsonl"),
+        ("o/n:data/train-[12].jsonl", "data/train-1.jsonl"),
+        ("https://huggingface.co/datasets/o/n/blob/main/data/train-2.jsonl", "data/train-2.jsonl"),
+        ("hf://datasets/o/n/data/train-2.jsonl", "data/train-2.jsonl"),
+        ("o/n:test", "data/test-0.jsonl"),
+    ] {
+        let home = TempDir::new().unwrap();
+        hub.asked.lock().unwrap().clear();
+        let done = check(data, home.path(), &hub.address, &["--no-shuffle", "--sequences", "4"]);
+        assert!(done.status.success(), "{data}: {}", stderr(&done));
+        assert_eq!(hub.fetched(), [expected], "{data}");
+    }
+    let home = TempDir::new().unwrap();
+    let done = check("o/n:fr", home.path(), &hub.address, &[]);
+    let said = "o/n has no fr: it has data/test-0.jsonl, data/train-0.jsonl";
+    assert!(stderr(&done).contains(said), "{}", stderr(&done));
+}
+
+#[test]
+fn a_transfer_that_breaks_off_goes_on_where_it_stopped() {
+    for tells_sizes in [true, false] {
+        let files = BTreeMap::from([("a.jsonl".to_owned(), lines("word", 3000))]);
+        let size = files["a.jsonl"].len();
+        let breaks_after = Mutex::new(Some(100_000));
+        let hub = Hub::with(Served { repo: "datasets/o/n", files, tells_sizes, breaks_after });
+        let home = TempDir::new().unwrap();
+        let done = check("o/n", home.path(), &hub.address, &["--sequences", "4"]);
+        assert!(done.status.success(), "{}", stderr(&done));
+        let asked: Vec<String> = hub.asked().into_iter().filter(|a| a.contains("resolve")).collect();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert!(asked[1].contains("bytes=") && !asked[1].contains("bytes=0-"), "{asked:?}");
+        let snapshot = home.path().join("hub/datasets--o--n/snapshots").join(COMMIT);
+        assert_eq!(fs::read(snapshot.join("a.jsonl")).unwrap().len(), size);
+        let blobs = fs::read_dir(home.path().join("hub/datasets--o--n/blobs")).unwrap();
+        assert_eq!(blobs.count(), 1, "nothing half done is left");
+    }
+}
+
+#[test]
+fn a_repository_of_many_saes_is_listed_and_not_fetched() {
+    let names = ["0.pt", "1.pt", "2.pt", "3.pt", "4.pt"];
+    let hub = Hub::serve("o/n", names.map(|name| (name.to_owned(), vec![0; 10])).into());
+    let home = TempDir::new().unwrap();
+    let (done, _) = dump("o/n", home.path(), &hub.address, false);
+    let said = "o/n holds 5 SAEs (0.pt, 1.pt, 2.pt, 3.pt, …): name one, such as o/n:0.pt";
+    assert!(!done.status.success() && stderr(&done).contains(said), "{}", stderr(&done));
+    assert!(hub.fetched().is_empty());
+}
+
+#[test]
+fn parts_of_one_sae_in_several_files_are_fetched_together() {
+    let put = |names: &[&str]| -> BTreeMap<String, Vec<u8>> {
+        names.iter().map(|name| ((*name).to_owned(), name.as_bytes().to_vec())).collect()
+    };
+    let clt = put(&[
+        "W_dec_13.safetensors",
+        "W_dec_14.safetensors",
+        "W_enc_13.safetensors",
+        "W_enc_14.safetensors",
+        "config.yaml",
+    ]);
+    let scope = put(&["L1R/hyperparams.json", "L1R/checkpoints/final.safetensors", "L2R/hyperparams.json"]);
+    for (files, path, expected) in [
+        (clt, "13", vec!["W_dec_13.safetensors", "W_enc_13.safetensors", "config.yaml"]),
+        (scope, "L1R", vec!["L1R/checkpoints/final.safetensors", "L1R/hyperparams.json"]),
+    ] {
+        let hub = Hub::serve("o/n", files);
+        let home = TempDir::new().unwrap();
+        let (done, _) = dump(&format!("o/n:{path}"), home.path(), &hub.address, false);
+        assert!(!done.status.success(), "names are no weights");
+        assert_eq!(hub.fetched(), expected);
+    }
+}
+
+#[test]
+fn the_cache_is_where_the_environment_says() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let commit = "89abcdef0123456789abcdef0123456789abcdef";
+    let put = |cache: &Path, with_ref: bool| {
+        let root = cache.join("models--o--saes");
+        let snapshot = root.join("snapshots").join(commit);
+        fs::create_dir_all(&snapshot).unwrap();
+        for name in ["cfg.json", "sae_weights.safetensors"] {
+            fs::copy(fixture("saes/standard").join(name), snapshot.join(name)).unwrap();
+        }
+        if with_ref {
+            fs::create_dir_all(root.join("refs")).unwrap();
+            fs::write(root.join("refs/main"), commit).unwrap();
+        }
+    };
+    put(&at("cache"), true);
+    put(&at("home/hub"), false);
+    put(&at("xdg/huggingface/hub"), true);
+    put(&at("user/.cache/huggingface/hub"), true);
+    let acts = format!("{}:x", fixture("saes/standard/expected.safetensors").display());
+    let out = at("out.safetensors");
+    let dump = |sae: &str, variables: &[(&str, &Path)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+        command.args(["dump", "features", "--sae", sae, "--acts", &acts, "--out"]).arg(&out);
+        clean(&mut command).env("HF_HUB_OFFLINE", "1").env_remove("HOME").envs(variables.iter().copied());
+        command.output().unwrap()
+    };
+    let pinned = format!("o/saes@{commit}");
+    for (sae, variable, value) in [
+        ("o/saes", "HF_HUB_CACHE", at("cache")),
+        ("o/saes", "HUGGINGFACE_HUB_CACHE", at("cache")),
+        (&pinned, "HF_HOME", at("home")),
+        ("o/saes", "XDG_CACHE_HOME", at("xdg")),
+        ("o/saes", "HOME", at("user")),
+    ] {
+        let done = dump(sae, &[(variable, &value)]);
+        assert!(done.status.success(), "{variable}: {}", stderr(&done));
+    }
+    // Without the ref, the branch is not known; the folder that was looked at is named.
+    let done = dump("o/saes", &[("HF_HOME", &at("home"))]);
+    assert!(stderr(&done).contains("home/hub/models--o--saes"), "{}", stderr(&done));
+    let done = dump("o/saes", &[]);
+    let said = stderr(&done);
+    assert!(said.contains("set HF_HUB_CACHE to a folder") && said.trim_end().lines().count() == 1, "{said}");
 }

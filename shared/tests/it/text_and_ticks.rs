@@ -23,6 +23,55 @@ fn tokens_show_what_cannot_be_seen() {
 }
 
 #[test]
+fn joiners_inside_a_cluster_stay_and_others_are_escaped() {
+    for (text, shown) in [
+        ("👩\u{200d}💻", "👩\u{200d}💻"),
+        ("❤\u{fe0f}\u{200d}🔥 ❤\u{fe0f}", "❤\u{fe0f}\u{200d}🔥 ❤\u{fe0f}"),
+        ("فارسی\u{200c}ها", "فارسی\u{200c}ها"),
+        ("क्\u{200d}ष", "क्\u{200d}ष"),
+        ("🏴\u{e0067}\u{e007f}", "🏴\u{e0067}\u{e007f}"),
+        ("\u{200d}", "\\u{200d}"),
+        ("\u{200c}ها", "\\u{200c}ها"),
+        ("a\u{200d}", "a\\u{200d}"),
+        ("a\u{200d} b", "a\\u{200d} b"),
+        ("a\u{fe0f}\u{fe0f}", "a\u{fe0f}\\u{fe0f}"),
+        ("a\u{e0061}", "a\\u{e0061}"),
+        ("\u{200b}\u{fe0f}", "\\u{200b}\\u{fe0f}"),
+    ] {
+        assert_eq!(escape(text.as_bytes()), shown);
+    }
+}
+
+#[test]
+fn what_a_joiner_holds_together_is_read_as_one() {
+    let woman = [&b" \xf0\x9f"[..], b"\x91", b"\xa9"];
+    let joiner = [&b"\xe2\x80"[..], b"\x8d"];
+    let laptop = [&b"\xf0\x9f"[..], b"\x92", b"\xbb"];
+    let words = [
+        "فارسی".as_bytes(),
+        "\u{200c}ها".as_bytes(),
+        b" and",
+        "\u{200c}".as_bytes(),
+        b"x",
+        "❤".as_bytes(),
+        "\u{fe0f}".as_bytes(),
+    ];
+    let vocab = Vocab::of(woman.into_iter().chain(joiner).chain(laptop).chain(words));
+    let joined = |ids: &[u32]| {
+        vocab.joined_characters(ids).into_iter().map(|j| (j.tokens, j.text)).collect::<Vec<_>>()
+    };
+    assert_eq!(joined(&[0, 1, 2, 3, 4, 5, 6, 7]), [(0..8, " 👩\u{200d}💻".to_owned())]);
+    assert_eq!(joined(&[8, 9, 10]), [(0..2, "فارسی\u{200c}ها".to_owned())]);
+    assert_eq!(joined(&[10, 11, 10]), [], "what joins nothing is alone");
+    assert_eq!(
+        joined(&[10, 11, 12, 13, 14]),
+        [(0..3, " and\u{200c}x".to_owned()), (3..5, "❤\u{fe0f}".to_owned())]
+    );
+    assert_eq!(vocab.texts(&[8, 9, 10]), ["فارسی\u{200c}ها", "", " and"]);
+    assert_eq!(vocab.texts(&[9, 11]), ["\\u{200c}ها", "\\u{200c}"]);
+}
+
+#[test]
 fn characters_split_over_tokens_are_joined() {
     let vocab = Vocab::of([&b"x"[..], b"\xe2\x80", b"\x94", b"\xf0\x9f", b"\x98", b"\x80y", b"\xff"]);
     let joined = |ids: &[u32]| {

@@ -1,0 +1,258 @@
+//! Models, SAEs and corpora by their names on the Hugging Face hub, through its usual cache.
+//!
+//! What exists on disk is never looked up. A name is `owner/name` or `name`, then `@revision`, then `:path` of a file or
+//! folder in the repository: `gpt2`, `jbloom/GPT2-Small-SAEs-Reformatted:blocks.6.hook_resid_pre`; addresses of the hub's
+//! pages and `hf://` names mean the same. The environment's `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`,
+//! `XDG_CACHE_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH` and `HF_HUB_OFFLINE` mean what they mean to other
+//! programs. What is in the cache is used without the hub where the hub cannot be reached.
+
+#[cfg(feature = "hub")]
+mod api;
+#[cfg(not(feature = "hub"))]
+#[path = "no_api.rs"]
+mod api;
+mod cache;
+mod name;
+mod needed;
+mod repository;
+mod saes;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+pub use crate::corpus::end_of;
+use crate::corpus::{CorpusFile, Source, is_data, split};
+use name::Name;
+use repository::Repository;
+
+/// What is looked for, and so which files of a repository are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// config.json, tokenizer.json and weights.
+    Model,
+    /// An SAE's config and weights.
+    Sae,
+    /// Text or token arrays.
+    Data,
+}
+
+/// Something on disk, with the name that it is known by.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its name on the hub, or the end of its path.
+    pub name: String,
+    /// File or folder.
+    pub path: PathBuf,
+}
+
+/// Whether nothing is said of what is fetched.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on says nothing of what is fetched.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+impl What {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Model => "could not open the model",
+            Self::Sae => "could not open the SAE",
+            Self::Data => "could not read the corpus",
+        }
+    }
+
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Model => "config.json, tokenizer.json and model*.safetensors or pytorch_model*.bin",
+            Self::Sae => "cfg.json and weights",
+            Self::Data => ".jsonl, .parquet or .txt files",
+        }
+    }
+}
+
+/// Finds a model or an SAE on disk, or else on the hub, from where what is missing is fetched.
+pub fn find(given: &Path, what: What) -> Result<Found> {
+    let text = given.to_str().unwrap_or_default();
+    if given.exists() {
+        let path = if what == What::Sae { saes::on_disk(given)? } else { given.to_owned() };
+        return Ok(Found { name: end_of(given), path });
+    }
+    let name = name_of(given, what)?;
+    let fetched = fetch(&name, what);
+    let path = fetched.with_context(|| not_found(what, text))?;
+    Ok(Found { name: name.to_string(), path })
+}
+
+/// Finds a corpus on disk, or else on the hub, whose files are fetched when they are read.
+pub fn find_data(given: &Path) -> Result<Source> {
+    let text = given.to_str().unwrap_or_default();
+    let is_name = Name::parse(text, What::Data).is_some_and(|name| name.path.is_some());
+    let is_glob = !is_name && text.contains(['*', '?', '[']);
+    if given.exists() || is_glob {
+        return Ok(Source::on_disk(given, end_of(given))?);
+    }
+    let name = name_of(given, What::Data)?;
+    data_set(&name, given).with_context(|| not_found(What::Data, text))
+}
+
+fn name_of(given: &Path, what: What) -> Result<Name> {
+    let text = given.to_str().unwrap_or_default();
+    Name::parse(text, what)
+        .ok_or_else(|| anyhow!("{}: no such file or folder ({})", what.text(), given.display()))
+}
+
+fn not_found(what: What, text: &str) -> String {
+    format!("{}: no such file or folder, and not to be had from the hub ({text})", what.text())
+}
+
+/// Fetches what is needed and not in the cache; gives back the file or folder in the cache.
+fn fetch(name: &Name, what: What) -> Result<PathBuf> {
+    let repository = Repository::open(name, what)?;
+    let files: Vec<String> = repository.names().map(str::to_owned).collect();
+    let needed = match what {
+        What::Model => needed::model(&files, name.path.as_deref()),
+        _ => saes::choose(&files, name.path.as_deref(), &name.to_string())?,
+    };
+    let Some(needed) = needed else {
+        let wanted = name.path.as_ref().map(|path| format!("{path} or {path}/"));
+        bail!(
+            "{} has no {}: it has {}",
+            name.repo,
+            wanted.as_deref().unwrap_or(what.wanted()),
+            listed(&files)
+        );
+    };
+    repository.get_all(&needed.files)?;
+    Ok(repository.path(&needed.at))
+}
+
+/// A data set of the hub.
+fn data_set(name: &Name, given: &Path) -> Result<Source> {
+    let repository = Repository::open(name, What::Data)?.shared();
+    let mut paths: Vec<String> = repository.names().filter(|path| is_data(path)).map(str::to_owned).collect();
+    paths.sort();
+    let repo = &name.repo;
+    let (files, note) = if let Some(path) = &name.path {
+        (in_data_set(&paths, path).map_err(|reason| anyhow!("{repo} {reason}"))?, None)
+    } else {
+        let choice = split::default_files(&text_first(&paths)).map_err(|several| {
+            let example = paths.first().map(|path| split::config_of(path)).unwrap_or_default();
+            anyhow!("{repo} {several}, such as {repo}:{example}")
+        })?;
+        (choice.files, choice.note)
+    };
+    if files.is_empty() {
+        bail!("{repo} has no {}: it has {}", What::Data.wanted(), some(repository.names()));
+    }
+    let files = files.into_iter().map(|file| {
+        let (shown, bytes) = (format!("{repo}/{file}"), repository.bytes(&file));
+        CorpusFile::elsewhere(shown, bytes, repository.file(file))
+    });
+    Ok(Source {
+        name: name.to_string(),
+        given: given.to_owned(),
+        files: files.collect(),
+        notes: note.into_iter().collect(),
+    })
+}
+
+/// Text and tables, where a data set has any, without arrays of tensors.
+fn text_first(paths: &[String]) -> Vec<String> {
+    let is_tensors = |path: &String| [".npy", ".pt", ".safetensors"].iter().any(|end| path.ends_with(end));
+    let text: Vec<String> = paths.iter().filter(|path| !is_tensors(path)).cloned().collect();
+    if text.is_empty() { paths.to_vec() } else { text }
+}
+
+/// The files that a path in a data set means: one, those of a glob, of a folder, or of a config or split.
+fn in_data_set(paths: &[String], path: &str) -> Result<Vec<String>, String> {
+    if paths.iter().any(|own| own == path) {
+        return Ok(vec![path.to_owned()]);
+    }
+    if path.contains(['*', '?', '[']) {
+        let pattern = glob::Pattern::new(path).map_err(|e| e.to_string())?;
+        let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+        let found: Vec<String> =
+            paths.iter().filter(|own| pattern.matches_with(own, options)).cloned().collect();
+        return if found.is_empty() {
+            Err(format!("has no file like {path}: it has {}", listed(paths)))
+        } else {
+            Ok(found)
+        };
+    }
+    let prefix = format!("{}/", path.trim_end_matches('/'));
+    let below: Vec<String> = paths.iter().filter(|own| own.starts_with(&prefix)).cloned().collect();
+    let inside: Vec<String> =
+        below.iter().filter(|own| !own[prefix.len()..].contains('/')).cloned().collect();
+    if !inside.is_empty() {
+        // A config's folder holds its splits: the train split is meant. A folder of shards is read whole.
+        let is_config = split::config_of(&inside[0]) == path.trim_end_matches('/');
+        return if is_config { split::default_files(&inside).map(|choice| choice.files) } else { Ok(inside) };
+    }
+    if !below.is_empty() {
+        return split::default_files(&below).map(|choice| choice.files);
+    }
+    let named = split::named_files(paths, path);
+    if named.is_empty() { Err(format!("has no {path}: it has {}", listed(paths))) } else { Ok(named) }
+}
+
+fn listed(paths: &[String]) -> String {
+    some(paths.iter().map(String::as_str))
+}
+
+/// The first of some names.
+fn some<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 5;
+    let mut names: Vec<&str> = names.take(SHOWN + 1).collect();
+    if names.is_empty() {
+        return "no files".to_owned();
+    }
+    if names.len() > SHOWN {
+        names[SHOWN] = "…";
+    }
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_what_is_here_do_not_tell_where_it_is_kept() {
+        for (path, expected) in [("demo/model", "demo/model"), ("/a/b/gpt2/", "b/gpt2"), ("25.pt", "25.pt")] {
+            assert_eq!(end_of(Path::new(path)), expected);
+        }
+    }
+
+    #[test]
+    fn a_path_in_a_data_set_is_a_file_a_glob_a_folder_a_config_or_a_split() {
+        let paths: Vec<String> = [
+            "data/test-0.parquet",
+            "data/train-0.parquet",
+            "data/train-1.parquet",
+            "de/train/0.jsonl",
+            "de/val/0.jsonl",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let of = |path: &str| in_data_set(&paths, path);
+        assert_eq!(of("data/train-1.parquet").unwrap(), paths[2..3]);
+        assert_eq!(of("data/train-*.parquet").unwrap(), paths[1..3]);
+        assert_eq!(of("data").unwrap(), paths[..3], "a folder that is named is read whole");
+        assert_eq!(of("de").unwrap(), paths[3..4]);
+        assert_eq!(of("de/validation").unwrap(), paths[4..]);
+        assert_eq!(of("test").unwrap(), paths[..1]);
+        assert!(
+            of("fr").unwrap_err().starts_with("has no fr: it has data/test-0.parquet, data/train-0.parquet")
+        );
+        assert!(of("*.csv").unwrap_err().starts_with("has no file like *.csv"));
+    }
+}
