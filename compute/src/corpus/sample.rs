@@ -91,10 +91,12 @@ pub fn draw(source: &Source, rule: &Rule) -> Result<Option<Sample>, CorpusError>
     Ok(Some(Sample { parts, enough, of_bytes, of_files: source.files.len() }))
 }
 
-/// Files to look into, in the order drawn: of those that have to be fetched, no more than the sample needs.
+/// Files to look into, in the order drawn: of those that have to be fetched no more than the sample needs, beginning with
+/// the first of all, which was fetched to see what the corpus holds.
 fn draw_files(source: &Source, need: u64, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..source.files.len()).collect();
     order.shuffle(rng);
+    order.sort_by_key(|file| *file > 0 || !source.files[0].is_elsewhere());
     let mut bytes = 0;
     let mut drawn = Vec::new();
     for file in order.into_iter().take(MAX_FILES) {

@@ -246,10 +246,25 @@ fn token() -> Option<String> {
 
 /// A path as it stands in an address.
 fn encoded(path: &str) -> String {
-    use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-    const KEPT: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-    utf8_percent_encode(path, KEPT).to_string()
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    /// What no path may hold as it is, and the sign that encodes it.
+    const NOT_IN_PATHS: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'#')
+        .add(b'%')
+        .add(b'<')
+        .add(b'>')
+        .add(b'?')
+        .add(b'[')
+        .add(b'\\')
+        .add(b']')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    utf8_percent_encode(path, NOT_IN_PATHS).to_string()
 }
 
 /// A bar on a terminal for a large file.

@@ -86,6 +86,9 @@ pub fn find(given: &Path, what: What) -> Result<Found> {
         let path = if what == What::Sae { saes::on_disk(given)? } else { given.to_owned() };
         return Ok(Found { name: end_of(given), path });
     }
+    if what == What::Sae && saes::is_layer(given) {
+        return Ok(Found { name: end_of(given), path: given.to_owned() });
+    }
     let name = name_of(given, what)?;
     let fetched = fetch(&name, what);
     let path = fetched.with_context(|| not_found(what, text))?;

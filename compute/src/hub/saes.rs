@@ -170,6 +170,12 @@ pub fn on_disk(given: &Path) -> Result<PathBuf> {
     }
 }
 
+/// Whether a path that is not there ends in the number of a cross-layer transcoder's layer.
+pub fn is_layer(given: &Path) -> bool {
+    let layer = given.file_name().map(|layer| format!("W_enc_{}.safetensors", layer.to_string_lossy()));
+    layer.is_some_and(|encoder| given.with_file_name(encoder).is_file())
+}
+
 /// Whether a folder holds an SAE by the usual names of its files, as nearly every one that is named does.
 fn is_sae(given: &Path) -> bool {
     MAIN.iter().chain([&BELOW]).any(|name| given.join(name).is_file())
@@ -278,6 +284,9 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         assert_eq!(on_disk(&at("one")).unwrap(), at("one/deep"));
         assert_eq!(on_disk(&at("two")).unwrap(), at("two"));
+        fs::write(at("two/W_enc_3.safetensors"), "").unwrap();
+        assert!(is_layer(&at("two/3")) && !is_layer(&at("two/4")));
+        fs::remove_file(at("two/W_enc_3.safetensors")).unwrap();
         let said = on_disk(root.path()).unwrap_err().to_string();
         assert!(
             said.contains("holds 2 SAEs (one/deep, two): name one, such as") && said.ends_with("/one/deep"),

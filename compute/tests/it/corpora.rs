@@ -444,6 +444,20 @@ fn hostile_corpora_are_refused_before_they_fill_the_memory() {
         let error = read(&at(name)).unwrap_err();
         assert!(error.starts_with("line 1 of the corpus is longer than 67108864 bytes"), "{error}");
     }
+    // A page of 300 MB, from some KB.
+    let text: arrow_array::ArrayRef =
+        Arc::new(arrow_array::StringArray::from(vec![String::from_utf8(line).unwrap()]));
+    let batch = arrow_array::RecordBatch::try_from_iter([("text", text)]).unwrap();
+    let zstd = parquet::basic::Compression::ZSTD(parquet::basic::ZstdLevel::default());
+    let properties = parquet::file::properties::WriterProperties::builder();
+    let properties = properties.set_compression(zstd).set_dictionary_enabled(false).build();
+    let file = File::create(at("page.parquet")).unwrap();
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    drop(batch);
+    let error = read(&at("page.parquet")).unwrap_err();
+    assert!(error.contains("a page claims more than 268435456 bytes unpacked"), "{error}");
     let pipe = std::ffi::CString::new(at("pipe.jsonl").to_str().unwrap()).unwrap();
     #[expect(unsafe_code, reason = "the standard library makes no pipes with names")]
     // SAFETY: the path ends in a zero.

@@ -414,3 +414,46 @@ fn the_cache_is_where_the_environment_says() {
     let said = stderr(&done);
     assert!(said.contains("set HF_HUB_CACHE to a folder") && said.trim_end().lines().count() == 1, "{said}");
 }
+
+fn below(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("{prefix}{}", path.file_name().unwrap().to_str().unwrap());
+        if path.is_dir() {
+            below(&path, &format!("{name}/"), files);
+        } else {
+            files.insert(name, fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn published_saes_are_found_by_their_names() {
+    use compute::weights::{Select, Weights};
+    let mut n = 0;
+    for entry in fs::read_dir(fixture("hub_saes")).unwrap() {
+        let folder = entry.unwrap().path();
+        let case: Value = serde_json::from_slice(&fs::read(folder.join("case.json")).unwrap()).unwrap();
+        let name = case["sae"].as_str().unwrap();
+        let repo = name.split(':').next().unwrap();
+        let mut files = BTreeMap::new();
+        below(&folder.join("hub").join(repo), "", &mut files);
+        let hub = Hub::serve(Box::leak(repo.to_owned().into_boxed_str()), files);
+        let home = TempDir::new().unwrap();
+        let expected = folder.join("expected.safetensors");
+        let out = home.path().join("out.safetensors");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+        command.args(["dump", "features", "--sae", name, "--acts"]).arg(format!("{}:x", expected.display()));
+        clean(&mut command).env("HF_HOME", home.path()).env("HF_ENDPOINT", &hub.address);
+        let done = command.arg("--out").arg(&out).output().unwrap();
+        assert!(done.status.success(), "{name}: {}", stderr(&done));
+        let acts = |path: &Path| {
+            let weights = Weights::open(path).unwrap();
+            weights.read("acts", Select::All, tch::Kind::Float, tch::Device::Cpu).unwrap()
+        };
+        let error = (acts(&out) - acts(&expected)).abs().max().double_value(&[]);
+        assert!(error <= 1e-4, "{name}: {error}");
+        n += 1;
+    }
+    assert!(n >= 18, "{n} repositories");
+}

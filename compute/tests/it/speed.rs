@@ -43,3 +43,35 @@ fn a_forward_pass_over_131_072_tokens_of_the_demo_model() {
     }
     println!("131,072 tokens: {whole:?}; their matrix products alone: {:?}", start.elapsed());
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn a_vocabulary_of_262_144_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut words: Vec<String> = (0..262_144).map(|i| format!("▁{i:x}")).collect();
+    for (spaces, word) in words[1000..1030].iter_mut().enumerate() {
+        *word = "▁".repeat(spaces + 2);
+    }
+    let added = |i: usize| {
+        serde_json::json!({
+            "id": i, "content": words[i], "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            "special": i < 10,
+        })
+    };
+    let ids: serde_json::Map<_, _> =
+        words.iter().enumerate().map(|(i, word)| (word.clone(), i.into())).collect();
+    let file = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "pre_tokenizer": null, "post_processor": null,
+        "added_tokens": (0..6000).map(added).collect::<Vec<_>>(),
+        "normalizer": { "type": "Replace", "pattern": { "String": " " }, "content": "▁" },
+        "decoder": { "type": "Replace", "pattern": { "String": "▁" }, "content": " " },
+        "model": { "type": "BPE", "vocab": ids, "merges": [] },
+    });
+    std::fs::write(folder.path().join("tokenizer.json"), file.to_string()).unwrap();
+    let start = Instant::now();
+    let tokenizer = compute::corpus::Tokenizer::of_model(folder.path()).unwrap();
+    let read = start.elapsed();
+    let start = Instant::now();
+    let vocab = compute::corpus::vocab(tokenizer.as_ref(), words.len());
+    println!("{} tokens: tokenizer read in {read:?}, vocabulary made in {:?}", vocab.len(), start.elapsed());
+}
