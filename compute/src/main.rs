@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::export(&args),
         Command::Label(args) => labels::label(&args),
         Command::Layout(args) => layout::layout(&args),
+        Command::Saes(args) => args.run(),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -101,7 +101,7 @@ impl DumpCommand {
             Self::Features { sae, sae_format, acts, out, device } => {
                 let device = parse_device(device)?;
                 let x = FileKey::parse(acts)?.read(Kind::Float, device)?; // [.., d_in]
-                let sae = Sae::load(&hub::find(sae, What::Sae)?.path, *sae_format, device)?;
+                let sae = Sae::load(&hub::find(sae, What::Sae)?, *sae_format, device)?;
                 write(out, &features(&sae, &x)?)
             }
         }

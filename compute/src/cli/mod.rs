@@ -3,12 +3,14 @@
 mod check;
 mod dump;
 mod run;
+mod saes;
 
 use clap::{Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use dump::DumpCommand;
 pub use run::RunArgs;
+pub use saes::SaesArgs;
 
 use crate::{export::ExportArgs, inspect::InspectArgs, labels::LabelArgs, layout::LayoutArgs};
 
@@ -39,4 +41,6 @@ pub enum Command {
     Label(LabelArgs),
     /// Explain, check and print layouts.
     Layout(LayoutArgs),
+    /// List and search the published SAEs that are known by name.
+    Saes(SaesArgs),
 }

@@ -23,9 +23,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use checkpoints::sae::{Lookup, Registered, Registry};
 
 pub use crate::corpus::end_of;
 use crate::corpus::{CorpusFile, Source, is_data, split};
+use crate::sae::Location;
 use name::Name;
 use repository::Repository;
 
@@ -47,6 +49,14 @@ pub struct Found {
     pub name: String,
     /// File or folder.
     pub path: PathBuf,
+    /// The entry of the list of published SAEs by which it was named.
+    pub registered: Option<Registered<'static>>,
+}
+
+impl<'a> From<&'a Found> for Location<'a> {
+    fn from(found: &'a Found) -> Self {
+        Self { path: &found.path, registered: found.registered }
+    }
 }
 
 /// Whether nothing is said of what is fetched.
@@ -84,15 +94,37 @@ pub fn find(given: &Path, what: What) -> Result<Found> {
     let text = given.to_str().unwrap_or_default();
     if given.exists() {
         let path = if what == What::Sae { saes::on_disk(given)? } else { given.to_owned() };
-        return Ok(Found { name: end_of(given), path });
+        return Ok(Found { name: end_of(given), path, registered: None });
     }
     if what == What::Sae && saes::is_layer(given) {
-        return Ok(Found { name: end_of(given), path: given.to_owned() });
+        return Ok(Found { name: end_of(given), path: given.to_owned(), registered: None });
+    }
+    if what == What::Sae
+        && let Some(registered) = registered(text)?
+    {
+        let found = find(Path::new(&registered.hub_name()), what)?;
+        return Ok(Found { name: text.to_owned(), registered: Some(registered), ..found });
     }
     let name = name_of(given, what)?;
     let fetched = fetch(&name, what);
     let path = fetched.with_context(|| not_found(what, text))?;
-    Ok(Found { name: name.to_string(), path })
+    Ok(Found { name: name.to_string(), path, registered: None })
+}
+
+/// The published SAE that `release/id` names; an error where the release is known and the id is not.
+fn registered(text: &str) -> Result<Option<Registered<'static>>> {
+    match Registry::shipped().look_up(text) {
+        Lookup::Sae(registered) => Ok(Some(registered)),
+        Lookup::Unknown => Ok(None),
+        Lookup::Release(release) => {
+            let first = release.saes.first().map_or("", |sae| &sae.id);
+            let (name, n) = (&release.name, release.saes.len());
+            bail!(
+                "could not open the SAE: {name} is a release of {n} SAEs, and {text} is none of them: name one, such \
+                 as {name}/{first}; `compute saes {name} --limit {n}` lists them"
+            )
+        }
+    }
 }
 
 /// Finds a corpus on disk, or else on the hub, whose files are fetched when they are read.

@@ -18,7 +18,7 @@ use crate::{
     hub::{self, Found, What},
     labels,
     model::{HookPoint, ModelConfig, Preprocessing},
-    sae::{SaeConfig, SaeFormat},
+    sae::{Location, SaeConfig, SaeFormat},
 };
 pub use layouts::read_layout;
 pub use options::{InputOptions, RunOptions};
@@ -105,7 +105,7 @@ impl Input {
         let sae = hub::find(&args.sae, What::Sae)?;
         let data = hub::find_data(&args.data)?;
         let model_config = ModelConfig::read(&model.path)?;
-        let sae_config = SaeConfig::read(&sae.path, args.sae_format)?;
+        let sae_config = Location::from(&sae).config(args.sae_format)?;
         let hook = hook(args, &model_config, &sae_config)?;
         let hook_out = match &sae_config.hook_out {
             Some(name) => model_config.hook_point(name)?,
@@ -166,7 +166,7 @@ impl Plan {
         let sae_b = match &args.sae_b {
             Some(path) => {
                 let sae_b = hub::find(path, What::Sae)?;
-                let config = SaeConfig::read(&sae_b.path, input.sae_format)?;
+                let config = Location::from(&sae_b).config(input.sae_format)?;
                 Some((sae_b, config))
             }
             None => None,

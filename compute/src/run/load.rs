@@ -24,7 +24,7 @@ pub fn subject(plan: &Plan) -> Result<Subject> {
 pub fn with_saes(input: &Input, sae_b: Option<&Found>, neuron_sums: bool) -> Result<Subject> {
     let tapped = |found: &Found, neuron_sums| -> Result<TappedSae> {
         Ok(TappedSae {
-            sae: Sae::load(&found.path, input.sae_format, input.device)?.encoding_in(input.sae_kind),
+            sae: Sae::load(found, input.sae_format, input.device)?.encoding_in(input.sae_kind),
             hook_out: input.hook_out,
             skipped: Vec::new(),
             neuron_sums,
@@ -50,7 +50,7 @@ pub fn choose_features(plan: &Plan, subject: &mut Subject) -> Result<()> {
     }
     let features: Vec<i64> = plan.features.iter().map(|f| i64::from(*f)).collect();
     if let Some(tapped) = subject.taps.iter_mut().flat_map(|tap| &mut tap.saes).next() {
-        tapped.sae = Sae::load_features(&sae.path, *sae_format, *device, &features)?.encoding_in(*sae_kind);
+        tapped.sae = Sae::load_features(sae, *sae_format, *device, &features)?.encoding_in(*sae_kind);
     }
     Ok(())
 }

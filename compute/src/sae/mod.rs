@@ -33,17 +33,16 @@
 //! leaves activations as they are, and says so in the config.
 
 mod error;
+mod location;
 mod normalize;
 mod pursuit;
 mod tensors;
 
-use std::path::Path;
-
 use tch::{Device, Kind, Tensor};
 
-use checkpoints::sae::SaeFiles;
 pub use checkpoints::sae::{Architecture, DictionaryClass, ExcludedTokens, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
+pub use location::Location;
 use tensors::Tensors;
 
 /// No decoder row that is not zero is shorter.
@@ -65,21 +64,25 @@ pub struct Sae {
 
 impl Sae {
     /// Reads an SAE from a file or folder; the format is recognised from the files unless given.
-    pub fn load(path: &Path, format: Option<SaeFormat>, device: Device) -> Result<Self, SaeError> {
-        let files = SaeFiles::open(path, format)?;
+    pub fn load<'a>(
+        from: impl Into<Location<'a>>,
+        format: Option<SaeFormat>,
+        device: Device,
+    ) -> Result<Self, SaeError> {
+        let files = from.into().open(format)?;
         let tensors = Tensors::load(&files, None, device)?;
         Ok(Self { config: files.config, tensors, features: None, encoder_whole: true })
     }
 
     /// Reads only the rows and columns of some features; TopK reads the whole encoder, because every
     /// feature takes part in the choice.
-    pub fn load_features(
-        path: &Path,
+    pub fn load_features<'a>(
+        from: impl Into<Location<'a>>,
         format: Option<SaeFormat>,
         device: Device,
         features: &[i64],
     ) -> Result<Self, SaeError> {
-        let files = SaeFiles::open(path, format)?;
+        let files = from.into().open(format)?;
         check_features(files.config.d_sae, features)?;
         let tensors = Tensors::load(&files, Some(features), device)?;
         let encoder_whole = files.config.architecture.needs_all_features();

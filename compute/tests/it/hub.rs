@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use crate::written::{max_abs, safetensors};
+
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 fn fixture(path: &str) -> PathBuf {
@@ -456,4 +458,41 @@ fn published_saes_are_found_by_their_names() {
         n += 1;
     }
     assert!(n >= 18, "{n} repositories");
+}
+
+#[test]
+fn a_name_of_the_list_of_published_saes_brings_what_no_file_says() {
+    let name = "llama_scope_r1_distill/l15r_400m_slimpajama_400m_openr1_math";
+    let checkpoints::sae::Lookup::Sae(known) = checkpoints::sae::Registry::shipped().look_up(name) else {
+        panic!("{name} is not in the list")
+    };
+    let factor = known.sae.norm_scaling_factor.unwrap();
+    let tensor = |file: &Path, name: &str| {
+        let weights = compute::weights::Weights::open(file).unwrap();
+        weights.read(name, compute::weights::Select::All, tch::Kind::Float, tch::Device::Cpu).unwrap()
+    };
+    // The factor undoes what the input is divided by here.
+    let folder = fixture("hub_saes/llama_scope_r1_distill");
+    let expected = folder.join("expected.safetensors");
+    let home = TempDir::new().unwrap();
+    let (x, out) = (home.path().join("x.safetensors"), home.path().join("out.safetensors"));
+    safetensors(&x, &[("x", &(tensor(&expected, "x") / factor))]);
+    let mut files = BTreeMap::new();
+    below(&folder.join("hub/fnlp/Llama-Scope-R1-Distill"), "", &mut files);
+    let hub = Hub::serve("fnlp/Llama-Scope-R1-Distill", files);
+    let encode = |sae: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+        command.args(["dump", "features", "--sae", sae, "--acts"]).arg(format!("{}:x", x.display()));
+        clean(&mut command).env("HF_HOME", home.path()).env("HF_ENDPOINT", &hub.address);
+        command.arg("--out").arg(&out).output().unwrap()
+    };
+    let done = encode(name);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(max_abs(&tensor(&out, "acts"), &tensor(&expected, "acts")) <= 1e-4);
+    assert!(max_abs(&(tensor(&out, "out") * factor), &tensor(&expected, "out")) <= 1e-4);
+    let said = stderr(&encode("gpt2-small-res-jb"));
+    assert!(
+        said.contains("gpt2-small-res-jb is a release of 13 SAEs") && said.contains("name one"),
+        "{said}"
+    );
 }

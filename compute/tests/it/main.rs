@@ -14,6 +14,7 @@ mod model_configs;
 mod model_folders;
 mod models_match_transformers;
 mod prompts;
+mod published;
 mod rooms;
 mod sae_cases;
 mod sae_formats;

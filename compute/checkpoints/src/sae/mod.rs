@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod formats;
 mod origin;
+mod registry;
 mod settings;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use std::path::Path;
 pub use config::{Architecture, DictionaryClass, ExcludedTokens, Fold, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
 pub use files::{Matrix, Names, SaeFiles, Threshold};
+pub use registry::{Lookup, Registered, RegisteredSae, Registry, Release};
 
 impl SaeFiles {
     /// Opens a file or folder; without a format, the one that its files are recognised as. No weights are read.

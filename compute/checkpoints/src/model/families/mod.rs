@@ -89,6 +89,11 @@ impl Family {
         }
     }
 
+    /// Whether models of a `model_type` are read.
+    pub fn reads(model_type: &str) -> bool {
+        FAMILIES.iter().any(|row| row.0 == model_type)
+    }
+
     /// Where the checkpoint keeps each weight; `None` for TransformerLens's own.
     pub fn names(self) -> Option<&'static Names> {
         FAMILIES.iter().find(|row| row.1 == self).map(|row| &row.3)

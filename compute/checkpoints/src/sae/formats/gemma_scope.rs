@@ -68,6 +68,15 @@ pub fn open(file: &Path) -> Result<SaeFiles, SaeError> {
     Ok(source)
 }
 
+/// The hook point that an SAE at this path reads, as far as the path tells.
+pub fn hook_of(origin: &Origin) -> Option<String> {
+    match Hooks::of(origin) {
+        Hooks::Sae(hook) | Hooks::Transcoder(hook, _) => Some(hook),
+        Hooks::Embedding => Some("hook_embed".to_owned()),
+        Hooks::Unknown => None,
+    }
+}
+
 /// The hook points, as far as config or path tell.
 enum Hooks {
     Sae(String),

@@ -2,7 +2,7 @@
 
 mod circuit_tracer;
 mod dictionary_learning;
-mod gemma_scope;
+pub(super) mod gemma_scope;
 mod linear;
 mod llama_scope;
 mod openai;
@@ -120,7 +120,8 @@ fn folder(path: &Path) -> &Path {
 }
 
 /// Files that hold the SAE whatever lies beside them, such as an optimizer's state.
-const NAMED: [&str; 3] = ["ae.pt", "params.npz", "params.safetensors"];
+const NAMED: [&str; 5] =
+    ["sae_weights.safetensors", "sae.safetensors", "ae.pt", "params.npz", "params.safetensors"];
 
 /// The file itself, or the only one of its kind in a folder.
 fn file(path: &Path, extensions: &[&str]) -> Result<std::path::PathBuf, SaeError> {
@@ -133,7 +134,8 @@ fn file(path: &Path, extensions: &[&str]) -> Result<std::path::PathBuf, SaeError
         return Err(unknown(path, found.to_owned()));
     }
     let entries = entries(path)?;
-    if let Some(named) = NAMED.iter().find(|name| entries.iter().any(|own| own == *name)) {
+    let named = |name: &&&str| has_extension(name, extensions) && entries.iter().any(|own| own == **name);
+    if let Some(named) = NAMED.iter().find(named) {
         return Ok(path.join(named));
     }
     let helper = |name: &str| name.contains("log_feature_sparsity") || name == "expected.safetensors";
@@ -187,6 +189,8 @@ fn describe(entries: &[String]) -> String {
 }
 
 fn unknown(path: &Path, found: String) -> SaeError {
-    let expected = "cfg.json with sae_weights.safetensors or sae.safetensors, hyperparams.json, params.npz, or a .pt with W_enc or encoder.weight";
+    let expected = "cfg.json with sae_weights.safetensors or sae.safetensors, params.npz or params.safetensors, \
+                    hyperparams.json, layer_N.safetensors, W_enc_N.safetensors, or a .pt or .pth with W_enc or \
+                    encoder.weight";
     SaeError::UnknownFormat { found, expected, path: path.to_owned() }
 }
