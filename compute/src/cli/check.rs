@@ -15,7 +15,7 @@ use crate::{
     pass::Subject,
     plan::{Input, InputOptions},
     run::{load, rows_beside},
-    sae::Normalize,
+    sae,
 };
 
 /// Options of `compute check`.
@@ -33,6 +33,10 @@ pub struct CheckArgs {
 const FITS: f64 = 0.4;
 /// A preprocessing is worth naming when it explains this much more.
 const BETTER: f64 = 0.1;
+/// L0 that differs from what is stated by more than this share of it says that something is wrong.
+const L0_OFF: f64 = 0.5;
+/// On fewer tokens no verdict is given on L0.
+const ENOUGH_TOKENS: u64 = 2000;
 /// Text is read up to this many tokens.
 const TOKENS: usize = 8192;
 
@@ -43,6 +47,8 @@ struct Report {
     health: Health,
     loss_recovered: Option<f64>,
     dead_share: f64,
+    /// L0 that the SAE's publisher states.
+    stated_l0: Option<f64>,
     fits: bool,
     /// What should be known of how the corpus was read.
     corpus: Vec<String>,
@@ -59,14 +65,17 @@ impl CheckArgs {
         let load = || load::with_saes(&input, None, false);
         let (rows, mut subject) = rows_beside(&input, tokenizer.as_ref(), load)?;
         let health = measure(&subject, &rows, input.batch_rows)?;
-        let fits = health.explained_variance.is_some_and(|v| v >= FITS);
-        let better = if fits { None } else { better(&mut subject, &input, &rows, &health)? };
+        let l0_off = l0_off(&health, input.sae_config.stated_l0);
+        let explains = health.explained_variance.is_some_and(|v| v >= FITS);
+        let fits = (explains || input.sae_config.summed_decoder) && l0_off.is_none();
+        let better = if explains { None } else { better(&mut subject, &input, &rows, &health)? };
         let report = Report {
             loss_recovered: health.loss_recovered(),
             dead_share: f64::from(health.n_dead.unwrap_or_default()) / input.sae_config.d_sae as f64,
+            stated_l0: input.sae_config.stated_l0,
             fits,
             corpus: input.data.notes.iter().cloned().chain(rows.reading().sentences()).collect(),
-            verdict: verdict(&input, &health, better),
+            verdict: verdict(&input, &health, better, l0_off),
             health,
         };
         let mut out = std::io::stdout();
@@ -82,7 +91,8 @@ impl CheckArgs {
             writeln!(out, "corpus                  {sentence}")?;
         }
         let l0 = h.l0.unwrap_or_default();
-        writeln!(out, "L0                      {l0:.2} of {} features", input.sae_config.d_sae)?;
+        let stated = report.stated_l0.map_or(String::new(), |stated| format!("; stated {stated}"));
+        writeln!(out, "L0                      {l0:.2} of {} features{stated}", input.sae_config.d_sae)?;
         writeln!(out, "never active            {:.1} % on these tokens", 100.0 * report.dead_share)?;
         writeln!(out, "explained variance      {}", number(h.explained_variance))?;
         writeln!(out, "loss                    {} nats a token", number(h.loss))?;
@@ -137,23 +147,43 @@ fn better(subject: &mut Subject, input: &Input, rows: &Rows, now: &Health) -> Re
     Ok(found)
 }
 
+/// How far L0 is from what is stated, where that is further than chance and other text explain.
+fn l0_off(health: &Health, stated: Option<f64>) -> Option<String> {
+    let (l0, stated) = (health.l0?, stated.filter(|stated| *stated > 0.0)?);
+    let off = (l0 - stated).abs() > L0_OFF * stated && health.n_measured >= ENOUGH_TOKENS;
+    off.then(|| format!("L0 is {l0:.1} where its publisher states {stated}"))
+}
+
 /// One sentence that says whether the SAE fits, and where it does not, what may be wrong.
-fn verdict(input: &Input, health: &Health, better: Option<(String, f64)>) -> String {
+fn verdict(input: &Input, health: &Health, better: Option<(String, f64)>, l0_off: Option<String>) -> String {
     let Some(variance) = health.explained_variance else {
         return "the activations or their reconstruction are not finite: try --dtype f32".to_owned();
     };
-    let reason = if variance >= FITS {
-        match input.sae_config.normalize {
-            Normalize::ExpectedAverage => {
-                ", although the scale that its config asks for is not in its files".into()
-            }
-            _ => String::new(),
-        }
-    } else {
-        why_not(input, health, better)
+    let warning = sae::warning(&input.sae_config, &input.sae.name);
+    let explains = variance >= FITS || input.sae_config.summed_decoder;
+    let measured = format!("explained variance {variance:.2}");
+    let reason = match &warning {
+        Some(warning) => format!("; {warning}"),
+        None => String::new(),
     };
-    let fits = if variance >= FITS { "fits" } else { "does not fit" };
-    format!("explained variance {variance:.2}: this SAE {fits} these activations{reason}")
+    match l0_off {
+        None if explains => format!("{measured}: this SAE fits these activations{reason}"),
+        None => {
+            let reason = if warning.is_some() { reason } else { why_not(input, health, better) };
+            format!("{measured}: this SAE does not fit these activations{reason}")
+        }
+        Some(off) => {
+            let reason = match warning {
+                Some(_) => reason,
+                None if explains => {
+                    "; is a scale missing, or are special tokens counted that it was not trained on?"
+                        .to_owned()
+                }
+                None => why_not(input, health, better),
+            };
+            format!("{measured}, but {off}: this SAE does not fit these activations{reason}")
+        }
+    }
 }
 
 /// The likeliest reason, as the end of a sentence.
@@ -166,11 +196,6 @@ fn why_not(input: &Input, health: &Health, better: Option<(String, f64)>) -> Str
     if asked.is_some_and(|asked| asked != centred) {
         let (asks, is) = if centred { ("no centering", "on") } else { ("centering", "off") };
         return format!("; its config asks for {asks}, which is {is}");
-    }
-    if input.sae_config.normalize == Normalize::ExpectedAverage {
-        return "; its config asks for expected_average_only_in, whose scale is not in its files: \
-                fold it into the weights (SAELens's fold_activation_norm_scaling_factor)"
-            .to_owned();
     }
     if let (Some(acts), Some(out)) = (health.acts_norm, health.reconstruction_norm)
         && !(0.5..2.0).contains(&(out / acts))

@@ -25,7 +25,7 @@ use crate::{
     pass::{Pass, PassOutput, SaeOutput, Subject},
     plan::Plan,
     progress::Progress,
-    prompts, stats,
+    prompts, sae, stats,
 };
 pub use features::Decoder;
 use features::Sources;
@@ -38,6 +38,9 @@ pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     progress.begin("load", 0, "");
     for note in &plan.input.data.notes {
         progress.line(&format!("corpus: {note}"));
+    }
+    if let Some(warning) = sae::warning(&plan.input.sae_config, &plan.input.sae.name) {
+        progress.line(&format!("SAE: {warning}"));
     }
     let (corpus, mut subject) = prepare_beside(plan, || load::subject(plan))?;
     load::skip_special(plan, &corpus, &mut subject);

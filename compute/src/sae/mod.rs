@@ -42,7 +42,7 @@ use tch::{Device, Kind, Tensor};
 
 pub use checkpoints::sae::{Architecture, DictionaryClass, ExcludedTokens, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
-pub use location::Location;
+pub use location::{Location, warning};
 use tensors::Tensors;
 
 /// No decoder row that is not zero is shorter.

@@ -145,6 +145,13 @@ impl Registry {
         sae.map_or(Lookup::Release(release), |sae| Lookup::Sae(Registered { release, sae }))
     }
 
+    /// The SAE at `owner/name:path` on the hub.
+    pub fn at(&self, hub_name: &str) -> Option<Registered<'_>> {
+        let (repository, path) = hub_name.split_once(':')?;
+        let path = path.trim_end_matches('/');
+        self.saes().find(|found| found.release.repository == repository && found.sae.path == path)
+    }
+
     /// SAEs whose release, id, repository, model or hook point contain every one of these words, in any case.
     pub fn search<'a>(&'a self, words: &[String]) -> Vec<Registered<'a>> {
         let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
@@ -310,6 +317,7 @@ mod tests {
         assert_eq!(found.release.center_writing_weights, Some(true));
         let registry = Registry::shipped();
         assert!(matches!(registry.look_up("gpt2-small-res-jb/blocks.99.hook"), Lookup::Release(_)));
+        assert_eq!(registry.at(&found.hub_name()), Some(found));
         assert_eq!(registry.look_up("jbloom/GPT2-Small-SAEs-Reformatted"), Lookup::Unknown);
         let found = sae("gemma-scope-2b-pt-transcoders/layer_0/width_16k/average_l0_76");
         assert_eq!(
