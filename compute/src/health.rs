@@ -32,6 +32,8 @@ enum Replacement {
 /// Measures an SAE that has all its features. L0 and dead features are those of the measured positions; a
 /// run replaces them by those of its whole corpus.
 ///
+/// Positions at which the SAE's features count as inactive are left out, and left as they are.
+///
 /// - `tap`, `tapped`: of the subject; the SAE is one of the tap's
 pub fn measure(
     subject: &Subject,
@@ -48,7 +50,7 @@ pub fn measure(
     for part in parts {
         all.add(part)?;
     }
-    let n = (n_rows * rows.seq_len()) as f64;
+    let n = all.n_counted;
     let mean_square = match &all.sum {
         Some(sum) => total_of(&sum.f_div_scalar(n)?.f_square()?)?,
         None => 0.0,
@@ -98,6 +100,8 @@ struct Totals {
     squares: f64,
     /// Σ |target| and Σ |output|.
     norms: [f64; 2],
+    /// Positions that count.
+    n_counted: f64,
     /// Active features of all positions.
     n_active: f64,
     /// Features active anywhere, `[d_sae]`.
@@ -108,10 +112,24 @@ impl Measurement<'_> {
     fn totals(self, rows: &Rows, part: Range<usize>) -> Result<Totals> {
         let subject = self.subject;
         let tokens = rows.tensor(part).f_to(subject.device)?;
-        let mut totals = Totals::default();
+        let counted = match self.tapped.counted(&tokens)? {
+            Some(counted) => counted,
+            None => Tensor::f_ones([tokens.numel() as i64, 1], (Kind::Float, subject.device))?,
+        };
+        let size = tokens.size();
+        let counted = counted.f_view([size[0], size[1], 1])?; // [batch, pos, 1]
+        let mut totals = Totals { n_counted: total_of(&counted)?, ..Totals::default() };
         let with = [Replacement::Nothing, Replacement::Reconstruction, Replacement::Zero];
         for (total, with) in totals.losses.iter_mut().zip(with) {
-            let mut splice = Splice { of: self, with, read: None, target: None, out: None, error: None };
+            let mut splice = Splice {
+                of: self,
+                with,
+                counted: &counted,
+                read: None,
+                target: None,
+                out: None,
+                error: None,
+            };
             let resid = subject.model.forward(&tokens, &mut splice)?;
             if let Some(error) = splice.error {
                 return Err(error);
@@ -119,12 +137,12 @@ impl Measurement<'_> {
             *total = loss(subject, &resid, &tokens)?;
             if let Some(out) = splice.out {
                 (totals.error, totals.norms) = (out.error, out.norms);
-                let active = out.acts.f_gt(0.0)?; // [n_pos, d_sae]
+                let active = out.acts.f_abs()?.f_gt(0.0)?; // [n_pos, d_sae]
                 totals.n_active = total_of(&active)?;
                 totals.alive = Some(active.f_any_dim(0, false)?);
             }
             if let (Replacement::Nothing, Some(target)) = (with, splice.target) {
-                let target = target.f_to_kind(Kind::Double)?.f_flatten(0, 1)?; // [n_pos, d]
+                let target = target.f_to_kind(Kind::Double)?.f_mul(&counted)?.f_flatten(0, 1)?; // [n_pos, d]
                 totals.squares = total_of(&target.f_square()?)?;
                 totals.sum = Some(target.f_sum_dim_intlist(0, false, Kind::Double)?);
             }
@@ -141,6 +159,7 @@ impl Totals {
         let pairs = self.losses.iter_mut().zip(other.losses).chain(self.norms.iter_mut().zip(other.norms));
         pairs.for_each(|(sum, other)| *sum += other);
         self.error += other.error;
+        self.n_counted += other.n_counted;
         self.squares += other.squares;
         self.n_active += other.n_active;
         let joined = |a: &mut Option<Tensor>, b: Option<Tensor>, join: Join| {
@@ -176,6 +195,8 @@ fn loss(subject: &Subject, resid: &Tensor, tokens: &Tensor) -> Result<f64> {
 struct Splice<'a> {
     of: Measurement<'a>,
     with: Replacement,
+    /// 1 where the SAE is measured, 0 where its features count as inactive: `[batch, pos, 1]`.
+    counted: &'a Tensor,
     /// Activations that the SAE read.
     read: Option<Tensor>,
     /// Activations that its output should equal.
@@ -238,7 +259,10 @@ impl Splice<'_> {
                 self.target = Some(prepared);
                 return Ok(None);
             }
-            (Replacement::Zero, _) => return Ok(Some(hook_acts.f_zeros_like()?)),
+            (Replacement::Zero, _) => {
+                let left = self.counted.f_neg()?.f_add_scalar(1.0)?;
+                return Ok(Some(hook_acts.f_mul(&left)?.f_to_kind(hook_acts.kind())?));
+            }
             (Replacement::Reconstruction, None) => {
                 bail!("{} comes before {}, which the SAE reads", tapped.hook_out, tap.hook)
             }
@@ -249,10 +273,10 @@ impl Splice<'_> {
             }
         };
         let target = prepared.f_to_kind(Kind::Float)?;
-        let norms = [sum_norms(&target)?, sum_norms(&output)?];
-        let difference = output.f_sub(&target)?;
+        let norms = [sum_norms(&target.f_mul(self.counted)?)?, sum_norms(&output.f_mul(self.counted)?)?];
+        let difference = output.f_sub(&target)?.f_mul(self.counted)?;
         let error = total_of(&difference.f_square()?)?;
-        self.out = Some(Reconstruction { error, norms, acts: acts.f_flatten(0, 1)? });
+        self.out = Some(Reconstruction { error, norms, acts: acts.f_mul(self.counted)?.f_flatten(0, 1)? });
         // What preprocessing took away is put back.
         Ok(Some(hook_acts.f_add(&difference)?.f_to_kind(hook_acts.kind())?))
     }

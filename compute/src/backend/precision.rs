@@ -32,6 +32,29 @@ impl Dtype {
     pub fn kind(self) -> Kind {
         if self == Self::Bf16 { Kind::BFloat16 } else { Kind::Float }
     }
+
+    /// The number type to compute in: f32 instead of bf16 on a CPU without instructions for it, which libtorch then
+    /// imitates some hundred times slower, unless `forced`. And what to say of it.
+    pub fn usable(self, device: Device, forced: bool) -> (Self, Option<String>) {
+        if self != Self::Bf16 || device != Device::Cpu || has_bf16() {
+            return (self, None);
+        }
+        let slow = "this CPU has no bf16 instructions, and would be some hundred times slower than in f32";
+        if forced {
+            return (self, Some(slow.to_owned()));
+        }
+        (Self::F32, Some(format!("{slow}: computed in f32; --force-dtype insists on bf16")))
+    }
+}
+
+/// Whether the CPU multiplies bf16.
+fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bf16");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("bf16");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
 }
 
 impl SaeDtype {
@@ -118,6 +141,17 @@ mod tests {
         assert!(error.contains("use f32 on the CPU"), "{error}");
         let name = |dtype| Precision::new(dtype, Device::Cuda(0)).unwrap().name();
         assert_eq!([Dtype::F32, Dtype::Tf32, Dtype::Bf16].map(name), ["f32", "tf32", "bf16"]);
+    }
+
+    #[test]
+    fn bf16_is_f32_on_a_cpu_without_it_unless_forced() {
+        let (gpu, cpu) = (Device::Cuda(0), Device::Cpu);
+        assert_eq!(Dtype::Bf16.usable(gpu, false), (Dtype::Bf16, None));
+        assert_eq!(Dtype::F32.usable(cpu, false), (Dtype::F32, None));
+        let (forced, note) = Dtype::Bf16.usable(cpu, true);
+        assert_eq!((forced, note.is_none()), (Dtype::Bf16, has_bf16()));
+        let expected = if has_bf16() { Dtype::Bf16 } else { Dtype::F32 };
+        assert_eq!(Dtype::Bf16.usable(cpu, false).0, expected);
     }
 
     #[test]

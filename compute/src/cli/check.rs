@@ -40,6 +40,9 @@ const ENOUGH_TOKENS: u64 = 2000;
 /// Text is read up to this many tokens.
 const TOKENS: usize = 8192;
 
+/// On fewer tokens no verdict is given.
+const LEAST_TOKENS: u64 = 2000;
+
 /// What is printed.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -49,7 +52,8 @@ struct Report {
     dead_share: f64,
     /// L0 that the SAE's publisher states.
     stated_l0: Option<f64>,
-    fits: bool,
+    /// None where too little was measured to say.
+    fits: Option<bool>,
     /// What should be known of how the corpus was read.
     corpus: Vec<String>,
     verdict: String,
@@ -64,11 +68,13 @@ impl CheckArgs {
         let tokenizer = Tokenizer::of_model(&input.model.path)?;
         let load = || load::with_saes(&input, None, false);
         let (rows, mut subject) = rows_beside(&input, tokenizer.as_ref(), load)?;
+        load::skip_tokens(&input, tokenizer.as_ref(), &mut subject);
         let health = measure(&subject, &rows, input.batch_rows)?;
         let l0_off = l0_off(&health, input.sae_config.stated_l0);
         let explains = health.explained_variance.is_some_and(|v| v >= FITS);
-        let fits = (explains || input.sae_config.summed_decoder) && l0_off.is_none();
-        let better = if explains { None } else { better(&mut subject, &input, &rows, &health)? };
+        let enough = health.n_measured >= LEAST_TOKENS;
+        let fits = enough.then_some((explains || input.sae_config.summed_decoder) && l0_off.is_none());
+        let better = if explains || !enough { None } else { better(&mut subject, &input, &rows, &health)? };
         let report = Report {
             loss_recovered: health.loss_recovered(),
             dead_share: f64::from(health.n_dead.unwrap_or_default()) / input.sae_config.d_sae as f64,
@@ -87,6 +93,9 @@ impl CheckArgs {
         let h = &report.health;
         writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
         writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.name)?;
+        if let Some(note) = &input.dtype_note {
+            writeln!(out, "number type             {note}")?;
+        }
         for sentence in &report.corpus {
             writeln!(out, "corpus                  {sentence}")?;
         }
@@ -156,6 +165,14 @@ fn l0_off(health: &Health, stated: Option<f64>) -> Option<String> {
 
 /// One sentence that says whether the SAE fits, and where it does not, what may be wrong.
 fn verdict(input: &Input, health: &Health, better: Option<(String, f64)>, l0_off: Option<String>) -> String {
+    if health.n_measured < LEAST_TOKENS {
+        return format!(
+            "only {} tokens were measured, too few to say whether this SAE fits: give at least {LEAST_TOKENS}, such as \
+             --sequences {}",
+            health.n_measured,
+            LEAST_TOKENS.div_ceil(input.rule.seq_len as u64)
+        );
+    }
     let Some(variance) = health.explained_variance else {
         return "the activations or their reconstruction are not finite: try --dtype f32".to_owned();
     };

@@ -179,7 +179,7 @@ fn active(
 fn extend_on_device(active: &mut ByPosition, acts: &Tensor) -> Result<()> {
     let n = acts.size()[0] as usize;
     let flat = acts.f_flatten(0, 1)?; // [n * n_features]
-    let found = flat.f_gt(0.0)?.f_nonzero()?.f_squeeze_dim(1)?; // [n_active]
+    let found = flat.f_abs()?.f_gt(0.0)?.f_nonzero()?.f_squeeze_dim(1)?; // [n_active]
     let acts = to_host(&flat.f_index_select(0, &found)?)?;
     // Indices into an array of `DENSE_BYTES_ON_DEVICE` need no more than 32 bits, which are half as much to copy.
     let found = Vec::<i32>::try_from(found.f_to_kind(Kind::Int)?.f_to(Device::Cpu)?)?;

@@ -81,7 +81,7 @@ impl TappedSae {
     /// Which positions count: 1, or 0 at a skipped token, `[batch * pos, 1]`; `None` = all.
     ///
     /// - `tokens`: `[batch, pos]`
-    pub(super) fn counted(&self, tokens: &Tensor) -> Result<Option<Tensor>> {
+    pub fn counted(&self, tokens: &Tensor) -> Result<Option<Tensor>> {
         let mut all: Option<Tensor> = None;
         for id in &self.skipped {
             let other = tokens.f_ne(*id)?; // [batch, pos]

@@ -50,14 +50,16 @@ pub struct Input {
     pub preprocessing: Preprocessing,
     /// How text becomes rows.
     pub rule: Rule,
-    /// Whether features count as inactive at special tokens.
-    pub skip_special: bool,
+    /// Whether features count as inactive at special tokens; `None` = at those that the SAE's config excludes.
+    pub skip_special: Option<bool>,
     /// Seed of every random choice.
     pub seed: u64,
     /// Where to compute.
     pub device: Device,
     /// How the forward pass computes.
     pub precision: Precision,
+    /// What should be known of its number type, where it is not the one asked for.
+    pub dtype_note: Option<String>,
     /// Number type of the product with the SAEs' encoders.
     pub sae_kind: Kind,
     /// Rows in a batch.
@@ -131,6 +133,7 @@ impl Input {
             fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
         };
         let device = parse_device(&args.device)?;
+        let (dtype, dtype_note) = args.dtype.usable(device, args.force_dtype);
         let batch_rows = args.batch_rows.unwrap_or_else(|| {
             let token_bytes = 4 * (WIDTHS * model_config.d_model + 3 * sae_config.d_in) as usize;
             (backend::batch_tokens(device, token_bytes).unwrap_or(BATCH_TOKENS) / rule.seq_len).max(1)
@@ -151,7 +154,8 @@ impl Input {
             rule,
             skip_special: args.skip_special,
             seed: args.seed,
-            precision: Precision::new(args.dtype, device)?,
+            precision: Precision::new(dtype, device)?,
+            dtype_note,
             sae_kind: args.sae_dtype.kind(),
             device,
             batch_rows,

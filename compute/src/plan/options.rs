@@ -47,9 +47,10 @@ pub struct InputOptions {
     /// Rows to use; by default all
     #[arg(long, value_name = "N")]
     pub sequences: Option<usize>,
-    /// Count features as inactive at special tokens (beginning and end of text, padding)
-    #[arg(long)]
-    pub skip_special: bool,
+    /// Count features as inactive at special tokens (beginning and end of text, padding); by default at those that the
+    /// SAE's config excludes
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub skip_special: Option<bool>,
     /// Begin every row with the beginning-of-sequence token; by default as the SAE's config says
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub prepend_bos: Option<bool>,
@@ -74,6 +75,9 @@ pub struct InputOptions {
     /// Number type of the forward pass
     #[arg(long, value_enum, default_value_t = Dtype::F32)]
     pub dtype: Dtype,
+    /// Compute in --dtype even where this machine has no instructions for it
+    #[arg(long)]
+    pub force_dtype: bool,
     /// Number type of the product with the SAEs' encoders
     #[arg(long, value_enum, default_value_t = SaeDtype::F32)]
     pub sae_dtype: SaeDtype,

@@ -119,7 +119,7 @@ pub fn compute(
         let quantiles = moments::quantiles(in_corpus.of(0).1, corpus.n_positions());
         for (&position, &act) in positions.iter().zip(acts) {
             ranked.push(Metric::ActSize, position, feature, f64::from(act), DECIMALS);
-            let (quantile, precision) = Quantiles::locate(&quantiles, f64::from(act));
+            let (quantile, precision) = Quantiles::locate(&quantiles, f64::from(act.abs()));
             ranked.push(Metric::ActQuantile, position, feature, quantile, precision);
         }
         for (position, loss) in example_rows[k].losses(&effects) {
@@ -158,7 +158,7 @@ impl Ranked {
     fn best(mut self) -> Vec<MetricScores> {
         for MetricScores { metric, positions } in &mut self.scores {
             let worse = |a: &Score, b: &Score| match metric {
-                Metric::ActSize | Metric::ActQuantile => b.value.total_cmp(&a.value),
+                Metric::ActSize | Metric::ActQuantile => b.value.abs().total_cmp(&a.value.abs()),
                 Metric::LossEffect => a.value.total_cmp(&b.value),
             };
             for scores in positions {

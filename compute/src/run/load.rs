@@ -2,14 +2,13 @@
 
 use anyhow::Result;
 
-use super::Corpus;
 use crate::{
     corpus::Tokenizer,
     hub::Found,
     model::Model,
     pass::{Subject, Tap, TappedSae},
     plan::{Input, Plan},
-    sae::Sae,
+    sae::{ExcludedTokens, Sae, SaeConfig},
 };
 
 /// The model, and the SAEs with all their features.
@@ -55,18 +54,28 @@ pub fn choose_features(plan: &Plan, subject: &mut Subject) -> Result<()> {
     Ok(())
 }
 
-/// Has features count as inactive at special tokens, where the plan says so.
-pub fn skip_special(plan: &Plan, corpus: &Corpus, subject: &mut Subject) {
-    if plan.input.skip_special {
-        let skipped = special_tokens(&plan.input, corpus.tokenizer.as_ref());
-        for tapped in subject.taps.iter_mut().flat_map(|tap| &mut tap.saes) {
-            tapped.skipped.clone_from(&skipped);
-        }
+/// Has features count as inactive at the tokens that the plan or their SAE's config says.
+pub fn skip_tokens(input: &Input, tokenizer: Option<&Tokenizer>, subject: &mut Subject) {
+    for tapped in subject.taps.iter_mut().flat_map(|tap| &mut tap.saes) {
+        tapped.skipped = skipped_tokens(input, tapped.sae.config(), tokenizer);
     }
 }
 
-/// Special tokens of the model and of its tokenizer.
+/// Token ids at which the features of an SAE count as inactive.
+pub fn skipped_tokens(input: &Input, config: &SaeConfig, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
+    match (input.skip_special, &config.excluded_tokens) {
+        (Some(true), _) | (None, Some(ExcludedTokens::Special)) => special_tokens(input, tokenizer),
+        (Some(false), _) | (None, None) => Vec::new(),
+        (None, Some(ExcludedTokens::Ids(ids))) => ids.clone(),
+    }
+}
+
+/// Special tokens of the model and of its tokenizer, ascending.
 fn special_tokens(input: &Input, tokenizer: Option<&Tokenizer>) -> Vec<i64> {
     let of_model = [input.model_config.bos_token_id, input.model_config.eos_token_id];
-    of_model.into_iter().flatten().chain(tokenizer.into_iter().flat_map(Tokenizer::special_tokens)).collect()
+    let of_tokenizer = tokenizer.into_iter().flat_map(Tokenizer::special_tokens);
+    let mut all: Vec<i64> = of_model.into_iter().flatten().chain(of_tokenizer).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }

@@ -42,8 +42,11 @@ pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     if let Some(warning) = sae::warning(&plan.input.sae_config, &plan.input.sae.name) {
         progress.line(&format!("SAE: {warning}"));
     }
+    if let Some(note) = &plan.input.dtype_note {
+        progress.line(note);
+    }
     let (corpus, mut subject) = prepare_beside(plan, || load::subject(plan))?;
-    load::skip_special(plan, &corpus, &mut subject);
+    load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
     for sentence in corpus.rows.reading().sentences() {
         progress.line(&format!("corpus: {sentence}"));
     }
@@ -201,7 +204,9 @@ pub fn write_prompts(plan: &Plan, prompts: &[Prompt], writer: &mut BundleWriter)
 
 /// Writes the manifest and puts the bundle in its place.
 pub fn finish(plan: &Plan, corpus: &Corpus, health: Health, writer: BundleWriter) -> Result<Manifest> {
-    let manifest = provenance::manifest(plan, &corpus.rows, health, &writer)?;
+    let tokenizer = corpus.tokenizer.as_ref();
+    let skipped = load::skipped_tokens(&plan.input, &plan.input.sae_config, tokenizer);
+    let manifest = provenance::manifest(plan, &corpus.rows, &skipped, health, &writer)?;
     writer.finish(&manifest)?;
     Ok(manifest)
 }

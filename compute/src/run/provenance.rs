@@ -22,7 +22,15 @@ use crate::{
 };
 
 /// The manifest of a run whose files are written.
-pub fn manifest(plan: &Plan, rows: &Rows, health: Health, writer: &BundleWriter) -> Result<Manifest> {
+///
+/// - `skipped`: token ids at which features count as inactive
+pub fn manifest(
+    plan: &Plan,
+    rows: &Rows,
+    skipped: &[i64],
+    health: Health,
+    writer: &BundleWriter,
+) -> Result<Manifest> {
     let config = &plan.input.model_config;
     let sae_b = match &plan.sae_b {
         Some((sae, config)) => Some(sae_info(plan, sae, config)?),
@@ -47,8 +55,8 @@ pub fn manifest(plan: &Plan, rows: &Rows, health: Health, writer: &BundleWriter)
             seq_len: Some(rows.seq_len() as u32),
             prepend_bos: Some(plan.input.rule.bos.is_some()),
             shuffled: Some(plan.input.rule.shuffle_seed.is_some()),
-            skip_special: plan.input.skip_special,
-            special_tokens: Vec::new(),
+            skip_special: !skipped.is_empty(),
+            special_tokens: skipped.iter().filter_map(|id| u32::try_from(*id).ok()).collect(),
             notes: plan.input.data.notes.iter().cloned().chain(rows.reading().sentences()).collect(),
             files: rows.files().iter().map(data_file).collect(),
             sha256: Some(rows.sha256()),

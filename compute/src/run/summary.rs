@@ -12,7 +12,13 @@ use crate::{backend::memory, plan::Plan, progress::Progress};
 pub fn print(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> {
     let mut out = std::io::stdout();
     let (dataset, health) = (&manifest.dataset, &manifest.health);
-    writeln!(out, "features  {} ({} dead)", manifest.n_features(), health.n_dead.unwrap_or_default())?;
+    let d_sae = plan.input.sae_config.d_sae;
+    let (n_dead, n_tokens) = (health.n_dead.unwrap_or_default(), health.n_dead_measured.unwrap_or_default());
+    writeln!(
+        out,
+        "features  {} of {d_sae}; {n_dead} of these never active on {n_tokens} tokens",
+        manifest.n_features()
+    )?;
     if let Some(chosen) = &plan.labels {
         writeln!(out, "labels    {chosen}")?;
     }

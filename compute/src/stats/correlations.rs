@@ -208,7 +208,8 @@ pub fn partners(
     name: impl Fn(usize) -> u32,
 ) -> Vec<Correlated> {
     let n = n_positions as f64;
-    let together: Vec<usize> = (0..products.len()).filter(|&g| products[g] > 0.0 && Some(g) != not).collect();
+    let together: Vec<usize> =
+        (0..products.len()).filter(|&g| products[g].abs() > 0.0 && Some(g) != not).collect();
     let by: Vec<f32> = together.iter().map(|&g| pearson(n, x, sums[g], products[g]) as f32).collect();
     let row = |i: usize| {
         let g = together[i];

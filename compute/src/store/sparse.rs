@@ -8,7 +8,7 @@
 pub struct Active {
     /// The feature.
     pub feature: u32,
-    /// Its activation, above 0.
+    /// Its activation: above 0, or not 0 where the SAE is signed.
     pub act: f32,
 }
 
@@ -44,7 +44,7 @@ impl ByPosition {
 
     /// Appends what is active at the next positions.
     ///
-    /// - `dense`: `[n_pos, n_features]`, row-major; entries above 0 are kept
+    /// - `dense`: `[n_pos, n_features]`, row-major; entries that are not 0 are kept
     pub fn extend_dense(&mut self, dense: &[f32]) {
         for acts in dense.chunks_exact(self.n_features.max(1)) {
             keep_active(acts, &mut self.entries);
@@ -142,7 +142,7 @@ fn starts(keys: impl Iterator<Item = usize>, n: usize) -> Vec<usize> {
     starts
 }
 
-/// Appends the entries of one position that are above 0.
+/// Appends the entries of one position that are not 0.
 fn keep_active(acts: &[f32], entries: &mut Vec<Active>) {
     for (group, lanes) in acts.chunks(LANES).enumerate() {
         // Comparing bits rather than floats lets the compiler test all lanes at once.
@@ -151,7 +151,7 @@ fn keep_active(acts: &[f32], entries: &mut Vec<Active>) {
             continue;
         }
         for (lane, &act) in lanes.iter().enumerate() {
-            if act > 0.0 {
+            if act.abs() > 0.0 {
                 entries.push(Active { feature: (group * LANES + lane) as u32, act });
             }
         }

@@ -7,6 +7,7 @@
 mod corpora;
 mod dump;
 mod effects;
+mod health;
 mod hub;
 mod hub_saes;
 mod labels;

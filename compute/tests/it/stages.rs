@@ -72,7 +72,7 @@ fn ranges(n: usize, cuts: &[usize]) -> Vec<Range<usize>> {
 fn staged(plan: &Plan, shard_cuts: &[usize], merge_cuts: &[usize]) {
     let corpus = run::prepare(plan).unwrap();
     let mut subject = load::subject(plan).unwrap();
-    load::skip_special(plan, &corpus, &mut subject);
+    load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
     let health = run::health(plan, &corpus, &subject).unwrap();
     load::choose_features(plan, &mut subject).unwrap();
 
