@@ -35,8 +35,6 @@ const FITS: f64 = 0.4;
 const BETTER: f64 = 0.1;
 /// L0 that differs from what is stated by more than this share of it says that something is wrong.
 const L0_OFF: f64 = 0.5;
-/// On fewer tokens no verdict is given on L0.
-const ENOUGH_TOKENS: u64 = 2000;
 /// Text is read up to this many tokens.
 const TOKENS: usize = 8192;
 
@@ -159,7 +157,7 @@ fn better(subject: &mut Subject, input: &Input, rows: &Rows, now: &Health) -> Re
 /// How far L0 is from what is stated, where that is further than chance and other text explain.
 fn l0_off(health: &Health, stated: Option<f64>) -> Option<String> {
     let (l0, stated) = (health.l0?, stated.filter(|stated| *stated > 0.0)?);
-    let off = (l0 - stated).abs() > L0_OFF * stated && health.n_measured >= ENOUGH_TOKENS;
+    let off = (l0 - stated).abs() > L0_OFF * stated && health.n_measured >= LEAST_TOKENS;
     off.then(|| format!("L0 is {l0:.1} where its publisher states {stated}"))
 }
 
