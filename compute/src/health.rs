@@ -185,7 +185,7 @@ fn total_of(values: &Tensor) -> Result<f64, TchError> {
 /// - `resid`: `[batch, pos, d_model]`; `tokens`: `[batch, pos]`
 fn loss(subject: &Subject, resid: &Tensor, tokens: &Tensor) -> Result<f64> {
     let n = tokens.size()[1] - 1;
-    let logits = subject.model.head().logits(&resid.f_narrow(1, 0, n)?); // [batch, pos - 1, d_vocab]
+    let logits = subject.model.head().logits(&resid.f_narrow(1, 0, n)?)?; // [batch, pos - 1, d_vocab]
     let log_probs = logits.f_log_softmax(-1, Kind::Float)?;
     let next = tokens.f_narrow(1, 1, n)?.f_unsqueeze(-1)?; // [batch, pos - 1, 1]
     Ok(-total_of(&log_probs.f_gather(-1, &next, false)?)?)

@@ -129,7 +129,7 @@ fn dump_logits(args: &DumpModel) -> Result<()> {
     let mut logits = Vec::new();
     for batch in batched(&tokens) {
         let resid = model.forward(&batch, &mut ())?;
-        logits.push(model.head().logits(&resid).to_kind(Kind::Float).to(Device::Cpu)); // [batch, pos, d_vocab]
+        logits.push(model.head().logits(&resid)?.to_kind(Kind::Float).to(Device::Cpu)); // [batch, pos, d_vocab]
     }
     write(&args.out, &[("logits".to_owned(), Tensor::cat(&logits, 0))])
 }

@@ -108,14 +108,14 @@ impl Directions {
     /// - `all`: of all features, `[n, d_model]`, on the head's device
     pub fn new(backend: Backend, head: &Head, all: &Tensor, features: Range<usize>) -> Result<Self> {
         let (first, n) = (features.start as i64, features.len() as i64);
-        let centred = head.centred(&all.f_narrow(0, first, n)?); // [n, d_model]
+        let centred = head.centred(&all.f_narrow(0, first, n)?)?; // [n, d_model]
         let d_vocab = head.constant().size()[0];
         let logits = Tensor::f_empty([n, d_vocab], (Kind::Float, all.device()))?;
         // Products of the same rows, whatever the range: another number of them could round differently.
         let product = PRODUCT_FEATURES as i64;
         for start in (first / product * product..features.end as i64).step_by(PRODUCT_FEATURES) {
             let rows = all.f_narrow(0, start, product.min(all.size()[0] - start))?;
-            let part = head.unnormalised(&rows);
+            let part = head.unnormalised(&rows)?;
             let (from, to) = (start.max(first), (start + part.size()[0]).min(first + n));
             let part = part.f_narrow(0, from - start, to - from)?;
             logits.f_narrow(0, from - first, to - from)?.f_copy_(&part)?;
@@ -299,13 +299,13 @@ impl Chunk {
         let mut positions: Vec<u32> = ablations.iter().map(|j| j.position).collect();
         positions.dedup();
         let x = resid.read(&positions, head.device())?; // [n_pos, d_model]
-        let centred = to_host(&head.centred(&x))?;
+        let centred = to_host(&head.centred(&x)?)?;
         // As many rows as the largest chunk has, whatever this one has: another number could round differently.
         let n_pos = positions.len() as i64;
         let n_padding = chunk_positions(constants.constant.len()) as i64 - n_pos;
         let padded = x.f_constant_pad_nd([0, 0, 0, n_padding.max(0)])?;
-        let logits = to_host(&head.unnormalised(&padded).f_narrow(0, 0, n_pos)?)?; // [n_pos, d_vocab]
-        let scales = to_host(&head.scale(&x))?; // [n_pos]
+        let logits = to_host(&head.unnormalised(&padded)?.f_narrow(0, 0, n_pos)?)?; // [n_pos, d_vocab]
+        let scales = to_host(&head.scale(&x)?)?; // [n_pos]
         let arch = Arch::new();
         let scaled = |(&scale, logits): (&f32, &[f32])| {
             let sum = arch.dispatch(

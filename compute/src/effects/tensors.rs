@@ -45,22 +45,22 @@ impl DeviceDirections {
         let act = Tensor::from_slice(&acts).to(device).unsqueeze(1); // [n_ablations, 1]
 
         let of_position = |all: &Tensor| all.index_select(0, &at);
-        let with = head.scale(&x).reciprocal().unsqueeze(1); // [n_pos, 1]
-        let x_logits = head.unnormalised(&x); // [n_pos, d_vocab]
+        let with = head.scale(&x)?.reciprocal().unsqueeze(1); // [n_pos, 1]
+        let x_logits = head.unnormalised(&x)?; // [n_pos, d_vocab]
         let any = Tensor::zeros([x.size()[0], 1], (Kind::Int64, device));
-        let (sum_with, _) = log_sum(&head.capped(head.constant().addcmul(&x_logits, &with)), &any); // [n_pos, 1]
+        let (sum_with, _) = log_sum(&head.capped(head.constant().addcmul(&x_logits, &with))?, &any); // [n_pos, 1]
         let with = of_position(&with); // [n_ablations, 1]
         let x_logits = of_position(&x_logits); // [n_ablations, d_vocab]
 
         let d_logits = self.logits.index_select(0, &feature); // [n_ablations, d_vocab]
-        let ablated = of_position(&head.centred(&x)) - &act * self.centred.index_select(0, &feature);
+        let ablated = of_position(&head.centred(&x)?) - &act * self.centred.index_select(0, &feature);
         let mean_square = ablated.to_kind(Kind::Double).square().mean_dim(-1, true, Kind::Double);
         let without = (mean_square + head.eps()).rsqrt().to_kind(Kind::Float); // [n_ablations, 1]
         let d_share = &act * &without;
         let z = head.constant().addcmul(&x_logits, &without).addcmul_(&d_logits, &d_share.neg());
-        let z = head.capped(z); // [n_ablations, d_vocab]
+        let z = head.capped(z)?; // [n_ablations, d_vocab]
         let change = if head.soft_cap().is_some() {
-            head.capped(head.constant().addcmul(&x_logits, &with)) - &z
+            head.capped(head.constant().addcmul(&x_logits, &with))? - &z
         } else {
             // The difference of the two combinations, written out: subtracting them would lose digits.
             (&x_logits * (&with - &without)).addcmul_(&d_logits, &d_share)

@@ -48,45 +48,55 @@ impl Head {
     }
 
     /// The model's logits: norm, unembedding, biases and soft-cap. `[.., d_model]` -> `[.., d_vocab]`, f32.
-    pub fn logits(&self, resid: &Tensor) -> Tensor {
-        let logits = self.unnormalised(resid) / self.scale(resid).unsqueeze(-1) + &self.constant; // [.., d_vocab]
-        self.capped(logits)
+    pub fn logits(&self, resid: &Tensor) -> Result<Tensor, TchError> {
+        let mut logits = self.unnormalised(resid)?; // [.., d_vocab]
+        // In place: for a large vocabulary each copy is as large as all the rest of a pass.
+        drop(logits.f_div_(&self.scale(resid)?.f_unsqueeze(-1)?)?);
+        drop(logits.f_add_(&self.constant)?);
+        if let Some(cap) = self.soft_cap {
+            drop(logits.f_div_scalar_(cap)?.f_tanh_()?.f_mul_scalar_(cap)?);
+        }
+        Ok(logits)
     }
 
     /// Applies the soft-cap, if the model has one.
-    pub fn capped(&self, logits: Tensor) -> Tensor {
+    pub fn capped(&self, logits: Tensor) -> Result<Tensor, TchError> {
         match self.soft_cap {
-            Some(cap) => (logits / cap).tanh() * cap,
-            None => logits,
+            Some(cap) => logits.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap),
+            None => Ok(logits),
         }
     }
 
     /// `G(x)`, linear in `x`. `[.., d_model]` -> `[.., d_vocab]`, f32.
-    pub fn unnormalised(&self, x: &Tensor) -> Tensor {
-        let x = self.centred(x) * &self.gain; // [.., d_model]
+    pub fn unnormalised(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let x = self.centred(x)?.f_mul(&self.gain)?; // [.., d_model]
         if self.unembed.kind() == Kind::Float {
-            return x.matmul(&self.unembed.tr());
+            return x.f_matmul(&self.unembed.f_transpose(0, 1)?);
         }
         let d_vocab = self.unembed.size()[0];
-        let slabs: Vec<Tensor> = (0..d_vocab)
-            .step_by(SLAB as usize)
-            .map(|first| {
-                let slab = self.unembed.narrow(0, first, SLAB.min(d_vocab - first));
-                x.matmul(&slab.to_kind(Kind::Float).tr()) // [.., slab]
-            })
-            .collect();
-        Tensor::cat(&slabs, -1) // [.., d_vocab]
+        let mut shape = x.size();
+        if let Some(last) = shape.last_mut() {
+            *last = d_vocab;
+        }
+        let logits = Tensor::f_empty(&shape, (Kind::Float, x.device()))?;
+        for first in (0..d_vocab).step_by(SLAB as usize) {
+            let n = SLAB.min(d_vocab - first);
+            let slab = self.unembed.f_narrow(0, first, n)?.f_to_kind(Kind::Float)?;
+            logits.f_narrow(-1, first, n)?.f_copy_(&x.f_matmul(&slab.f_transpose(0, 1)?)?)?;
+        }
+        Ok(logits)
     }
 
     /// Less its mean for LayerNorm, as it is for RMSNorm. `[.., d_model]` both ways, f32.
-    pub fn centred(&self, x: &Tensor) -> Tensor {
-        let x = x.to_kind(Kind::Float);
-        if self.is_centred() { &x - x.mean_dim(-1, true, Kind::Float) } else { x }
+    pub fn centred(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let x = x.f_to_kind(Kind::Float)?;
+        if self.is_centred() { x.f_sub(&x.f_mean_dim(-1, true, Kind::Float)?) } else { Ok(x) }
     }
 
     /// What the norm divides by: the root of the (centred) mean square and eps. `[.., d_model]` -> `[..]`.
-    pub fn scale(&self, x: &Tensor) -> Tensor {
-        (self.centred(x).square().mean_dim(-1, false, Kind::Float) + self.eps).sqrt()
+    pub fn scale(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        let mean_square = self.centred(x)?.f_square()?.f_mean_dim(-1, false, Kind::Float)?;
+        mean_square.f_add_scalar(self.eps)?.f_sqrt()
     }
 
     /// What the logits have whatever the residual stream: the norm's bias unembedded, and the unembedding's

@@ -32,7 +32,7 @@ fn error(family: &str, config: &Value) -> f64 {
     let expected = Weights::open(&fixture("models").join(family).join("expected.safetensors")).unwrap();
     let read = |name, kind| expected.read(name, Select::All, kind, Device::Cpu).unwrap();
     let resid = model.forward(&read("tokens", Kind::Int64), &mut ()).unwrap();
-    max_abs(&model.head().logits(&resid), &read("logits", Kind::Float))
+    max_abs(&model.head().logits(&resid).unwrap(), &read("logits", Kind::Float))
 }
 
 fn refusal(family: &str, config: &Value) -> String {

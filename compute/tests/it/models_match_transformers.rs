@@ -62,7 +62,7 @@ fn check(family: &str) -> Errors {
     for name in expected.names().filter(|name| *name != "tokens") {
         let want = read(name, Kind::Float);
         let (column, got) = match name.split_once('.') {
-            None => (name, model.head().logits(&resid)),
+            None => (name, model.head().logits(&resid).unwrap()),
             Some((column, layer)) => {
                 let site = COLUMNS.iter().find(|(own, _)| *own == column).unwrap().1;
                 (column, kept.0[&format!("blocks.{layer}.{site}")].shallow_clone())
