@@ -95,15 +95,14 @@ impl Attention {
                 let scores = q.f_matmul(&k.f_transpose(-2, -1)?)?; // [batch, head, pos, pos]
                 let scores = scores.f_to_kind(Kind::Float)?.f_mul_scalar(scale)?;
                 let scores = scores.f_div_scalar(cap)?.f_tanh()?.f_mul_scalar(cap)?;
-                let hidden = visible.unwrap_or(&positions.causal).f_logical_not()?;
+                let hidden = hidden(visible)?;
                 let pattern = scores.f_masked_fill(&hidden, f64::NEG_INFINITY)?.f_softmax(-1, Kind::Float)?;
                 pattern.f_to_kind(v.kind())?.f_matmul(&v)? // [batch, head, pos, d_head]
             }
             (_, Some(sinks)) => {
                 // One more key, of score `sink` for every query and of value 0: attending to nothing.
-                let visible = visible.unwrap_or(&positions.causal);
                 let (k, v) = (k.f_constant_pad_nd([0, 0, 0, 1])?, v.f_constant_pad_nd([0, 0, 0, 1])?);
-                let hidden = visible.f_logical_not()?;
+                let hidden = hidden(visible)?;
                 let bias = hidden.f_zeros_like()?.f_to_kind(q.kind())?;
                 let bias = bias.f_masked_fill(&hidden, f64::NEG_INFINITY)?; // [pos, pos]
                 let n_pos = bias.size()[0];
@@ -120,11 +119,11 @@ impl Attention {
 /// What depends on positions alone, made once for a pass: rotations and what each query may see.
 #[derive(Debug)]
 pub struct Positions {
+    n_pos: i64,
     rotaries: Vec<(Rope, Rotary)>,
-    /// `[pos, pos]`, bool: itself and all before.
-    causal: Tensor,
-    /// The same within a window that is shorter than the rows.
-    windows: HashMap<i64, Tensor>,
+    /// `[pos, pos]`, bool: itself and those before, in a window that is shorter than the rows or in all of them; where
+    /// the fused kernel does not know it by itself.
+    masks: HashMap<Option<i64>, Tensor>,
 }
 
 impl Positions {
@@ -134,19 +133,23 @@ impl Positions {
         kind: Kind,
         device: Device,
     ) -> Result<Self, TchError> {
-        let causal = Tensor::f_ones([n_pos, n_pos], (Kind::Bool, device))?.f_tril(0)?;
-        let mut made = Self { rotaries: Vec::new(), causal, windows: HashMap::new() };
+        let mut made = Self { n_pos, rotaries: Vec::new(), masks: HashMap::new() };
         for layer in layers {
             if let Some(rope) = &layer.rope
                 && made.rotary(Some(rope)).is_none()
             {
                 made.rotaries.push((rope.clone(), Rotary::new(rope, n_pos, kind, device)?));
             }
-            if let Some(window) = layer.window.filter(|window| *window < n_pos)
-                && !made.windows.contains_key(&window)
-            {
-                let near = made.causal.f_ones_like()?.f_triu(1 - window)?;
-                made.windows.insert(window, made.causal.f_logical_and(&near)?);
+            let window = layer.window.filter(|window| *window < n_pos);
+            let needed = window.is_some() || layer.soft_cap.is_some() || layer.sinks;
+            if needed && !made.masks.contains_key(&window) {
+                let all = Tensor::f_ones([n_pos, n_pos], (Kind::Bool, device))?;
+                let mask = all.f_tril(0)?;
+                let mask = match window {
+                    Some(window) => mask.f_logical_and(&all.f_triu(1 - window)?)?,
+                    None => mask,
+                };
+                made.masks.insert(window, mask);
             }
         }
         Ok(made)
@@ -156,10 +159,16 @@ impl Positions {
         self.rotaries.iter().find(|(own, _)| Some(own) == rope).map(|(_, rotary)| rotary)
     }
 
-    /// Which keys each query may see, `[pos, pos]`; `None` where it is all before.
+    /// Which keys each query may see, `[pos, pos]`; `None` where it is all before and no mask was needed.
     fn visible(&self, window: Option<i64>) -> Option<&Tensor> {
-        self.windows.get(&window?)
+        self.masks.get(&window.filter(|window| *window < self.n_pos))
     }
+}
+
+/// The keys that a query may not see, `[pos, pos]`.
+fn hidden(visible: Option<&Tensor>) -> Result<Tensor, TchError> {
+    let missing = || TchError::Shape("attention of this kind without its mask".to_owned());
+    visible.ok_or_else(missing)?.f_logical_not()
 }
 
 /// `[batch, pos, n * d_head]` -> `[batch, head, pos, d_head]`.

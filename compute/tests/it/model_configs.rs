@@ -80,7 +80,10 @@ fn rotary_settings_that_are_not_understood_are_refused() {
     let old = config("llama3_rope");
     for (fields, says) in [
         (json!({ "rope_parameters": { "rope_theta": 10_000.0 } }), "10000 and 500000 as \"rope_theta\""),
-        (json!({ "rope_parameters": { "sliding_attention": {} } }), "layers of type full_attention"),
+        (
+            json!({ "rope_parameters": { "sliding_attention": {} } }),
+            "none for its layers of type full_attention",
+        ),
         (json!({ "rope_parameters": { "sliding_attention": {}, "factor": 2.0 } }), "mixes"),
         (json!({ "rope_scaling": { "rope_type": "dynamic", "factor": 2.0 } }), "rope_type \"dynamic\""),
         (json!({ "rope_scaling": { "rope_type": "linear" } }), "without \"factor\""),
@@ -171,6 +174,29 @@ fn gpt_neos_kinds_of_attention_may_be_folded() {
     assert!(error("gpt_neo", &folded) <= 1e-4);
     folded["attention_types"] = json!([[["global"], 4]]);
     assert!(error("gpt_neo", &folded) > 1e-3);
+}
+
+/// TransformerLens writes -1 where a setting follows from others.
+#[test]
+fn transformer_lens_leaves_settings_to_follow_from_others() {
+    let read = |fields: &Value| {
+        let folder = tempfile::tempdir().unwrap();
+        let config = json!({ "n_layers": 2, "d_model": 32, "n_heads": -1, "d_head": 8, "d_mlp": null, "d_vocab": 97,
+            "n_ctx": 64, "act_fn": "gelu", "d_vocab_out": -1, "attn_scale": -1.0, "tokenizer_name": "owner/name" });
+        fs::write(folder.path().join("config.json"), with(config, fields).to_string()).unwrap();
+        ModelConfig::read(folder.path()).map_err(|error| error.to_string())
+    };
+    let config = read(&json!({})).unwrap();
+    assert!(matches!(config.layers[1].ffn, Ffn::Mlp(mlp) if mlp.d_mlp == 128));
+    assert_eq!((config.n_heads, config.tokenizer_name.as_deref()), (4, Some("owner/name")));
+    assert!((config.layers[0].attention.scale - 8f64.powf(-0.5)).abs() < 1e-12);
+    let scaled = read(&json!({ "attn_scale": 2.0, "scale_attn_by_inverse_layer_idx": true })).unwrap();
+    assert!((scaled.layers[1].attention.scale - 0.25).abs() < 1e-12);
+    for setting in ["gated_mlp", "use_local_attn", "shortformer_pos"] {
+        let text = read(&json!({ setting: true })).unwrap_err();
+        assert!(text.contains(&format!("{setting} true, expected false")), "{text}");
+    }
+    assert!(read(&json!({ "positional_embedding_type": "rotary" })).unwrap_err().contains("\"rotary\""));
 }
 
 #[test]

@@ -570,7 +570,10 @@ fn hook_points_have_the_names_of_modules_too() {
     {
         assert!(!refused("llama", name).contains("did you mean"), "{name}");
     }
-    assert!(refused("gemma2", "model.embed_tokens").contains("not read at"), "scaled outside the module");
+    assert!(
+        refused("gemma2", "model.embed_tokens").contains("cannot be read at the output"),
+        "scaled outside the module"
+    );
     assert!(refused("llama", "model.layers.7").contains("has blocks 0 to 2"));
     let text = refused("llama", "blocks.3.hook_resid_pre");
     assert!(text.ends_with("did you mean \"blocks.2.hook_resid_post\"?"), "{text}");

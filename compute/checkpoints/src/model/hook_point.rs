@@ -199,7 +199,7 @@ impl ModelConfig {
                 Some(format!("{name} adds attention and MLP at once, so nothing lies between them"))
             }
             (Pre | PreLinear | Post, Ffn::Moe(_)) => Some(format!(
-                "block {} of {name} is a mixture of experts, whose neurons no two tokens need share; mlp.hook_in, mlp.hook_out and hook_mlp_out exist",
+                "block {} of {name} is a mixture of experts: tokens go through different neurons, so there are none to read at all tokens; use mlp.hook_in, mlp.hook_out or hook_mlp_out",
                 hook.layer
             )),
             (PreLinear, Ffn::Mlp(mlp)) if !mlp.gated => Some(format!("{name} has MLPs of one branch")),

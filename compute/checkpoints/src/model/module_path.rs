@@ -171,7 +171,10 @@ impl ModulePath {
         };
         let end = if self.end == Input { "input" } else { "output" };
         site.ok_or_else(|| {
-            format!("this is the {end} of a module that {} is not read at; name the hook point as TransformerLens does, such as blocks.{}.hook_resid_post", config.name, self.layer)
+            format!(
+                "{} cannot be read at the {end} of this module; name a hook point as TransformerLens does, such as blocks.{}.hook_resid_post",
+                config.name, self.layer
+            )
         })
     }
 }

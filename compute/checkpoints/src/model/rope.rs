@@ -219,14 +219,14 @@ impl<'a> Settings<'a> {
                 let has: Vec<&str> = section.entries().map(|(name, _)| name).collect();
                 let name = within.trim_end_matches('.');
                 return Err(fields.invalid(format!(
-                    "config has \"{name}\" for {} and layers of type {layer_type}",
+                    "config has \"{name}\" for {}, and none for its layers of type {layer_type}",
                     has.join(", ")
                 )));
             }
         }
         for section in &sections {
             if let Some((name, _)) = section.entries().find(|(name, _)| !KNOWN.contains(name)) {
-                return Err(section.unsupported(name, "no such rotary setting"));
+                return Err(section.unsupported(name, "no rotary setting of this name"));
             }
         }
         Ok(Self { fields: *fields, sections })
@@ -239,7 +239,9 @@ impl<'a> Settings<'a> {
         for value in inside.chain(top.iter().map(|name| self.fields.maybe_float(name))) {
             let Some(value) = value? else { continue };
             if let Some(other) = found.filter(|other| other.to_bits() != value.to_bits()) {
-                return Err(self.fields.invalid(format!("config has {other} and {value} as \"{name}\"")));
+                return Err(self
+                    .fields
+                    .invalid(format!("config has {other} and {value} as \"{name}\", expected one value")));
             }
             found = Some(value);
         }

@@ -11,18 +11,24 @@ pub fn read(fields: &Fields<'_>) -> Result<ModelConfig, ConfigError> {
     for setting in ["shortformer_pos", "gated_mlp", "use_local_attn", "post_embedding_ln"] {
         fields.only(setting, false)?;
     }
-    let n_heads = fields.int("n_heads")?;
+    let (d_model, d_head) = (fields.int("d_model")?, fields.int("d_head")?);
+    // TransformerLens writes -1 for what follows from other settings.
+    let set = |name: &str| Ok::<_, ConfigError>(fields.maybe_int(name)?.filter(|n| *n != -1));
+    let n_heads = set("n_heads")?.unwrap_or(d_model / d_head.max(1));
     let widths = Widths {
         n_layers: n_layers(fields, "n_layers")?,
-        d_model: fields.int("d_model")?,
+        d_model,
         n_heads,
         n_kv_heads: n_heads,
-        d_head: fields.int("d_head")?,
+        d_head,
         d_vocab: fields.int("d_vocab")?,
         n_ctx: fields.int("n_ctx")?,
     };
-    fields.only("n_key_value_heads", n_heads)?;
-    fields.only("d_vocab_out", widths.d_vocab)?;
+    for (name, only) in [("n_key_value_heads", n_heads), ("d_vocab_out", widths.d_vocab)] {
+        if set(name)?.is_some() {
+            fields.only(name, only)?;
+        }
+    }
     let mut attention = attention(widths.d_head, None);
     match fields.maybe_float("attn_scale")? {
         Some(scale) if scale > 0.0 => attention.scale = 1.0 / scale,
@@ -33,7 +39,11 @@ pub fn read(fields: &Fields<'_>) -> Result<ModelConfig, ConfigError> {
         Ffn::None
     } else {
         let activation = fields.activation("act_fn")?;
-        Ffn::Mlp(MlpConfig { d_mlp: fields.int("d_mlp")?, activation, gated: false })
+        Ffn::Mlp(MlpConfig {
+            d_mlp: set("d_mlp")?.unwrap_or(d_model.saturating_mul(4)),
+            activation,
+            gated: false,
+        })
     };
     let mut layers = alike(widths.n_layers, &attention, &ffn);
     if fields.flag("scale_attn_by_inverse_layer_idx", false)? {
