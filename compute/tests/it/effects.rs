@@ -46,8 +46,9 @@ fn effects_are_the_difference_of_the_heads_log_probabilities() {
             .iter()
             .flat_map(|way| ablations.iter().enumerate().map(move |(j, ablation)| (j, ablation, way)))
         {
-            let log_probs =
-                |x: &Tensor| model.head().logits(x).to_kind(Kind::Double).log_softmax(-1, Kind::Double);
+            let log_probs = |x: &Tensor| {
+                model.head().logits(x).unwrap().to_kind(Kind::Double).log_softmax(-1, Kind::Double)
+            };
             let with = x.get(i64::from(ablation.position));
             let without = &with - d.get(i64::from(ablation.feature)) * f64::from(ablation.act);
             let (lp, lp_ablated) = (log_probs(&with), log_probs(&without));

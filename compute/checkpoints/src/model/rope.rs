@@ -253,10 +253,14 @@ impl<'a> Settings<'a> {
         self.float(name, &[])?.ok_or_else(missing)
     }
 
+    /// The context before stretching.
+    fn maybe_n_ctx(&self) -> Result<Option<f64>, ConfigError> {
+        self.float("original_max_position_embeddings", &["original_max_position_embeddings"])
+    }
+
     fn n_ctx(&self) -> Result<f64, ConfigError> {
-        const NAME: &str = "original_max_position_embeddings";
-        self.float(NAME, &[NAME])?
-            .ok_or_else(|| self.fields.invalid(format!("config has rotary scaling without \"{NAME}\"")))
+        let reason = "config has rotary scaling without \"original_max_position_embeddings\"";
+        self.maybe_n_ctx()?.ok_or_else(|| self.fields.invalid(reason.to_owned()))
     }
 
     fn rope_type(&self) -> Result<&'a str, ConfigError> {
@@ -293,7 +297,12 @@ impl<'a> Settings<'a> {
     }
 
     fn yarn(&self) -> Result<RopeScaling, ConfigError> {
-        let (n_ctx, longest) = (self.n_ctx()?, self.fields.maybe_float("max_position_embeddings")?);
+        let longest = self.fields.maybe_float("max_position_embeddings")?;
+        // Without the first context, transformers takes the whole one for it.
+        let n_ctx = match self.maybe_n_ctx()?.or(longest) {
+            Some(n_ctx) => n_ctx,
+            None => self.n_ctx()?,
+        };
         let factor = match (self.float("factor", &[])?, longest) {
             (Some(factor), _) => factor,
             (None, Some(longest)) => longest / n_ctx,
@@ -321,7 +330,7 @@ impl<'a> Settings<'a> {
 
     fn long_rope(&self, n_dims: i64) -> Result<RopeScaling, ConfigError> {
         let (n_ctx, longest) = (self.n_ctx()?, self.fields.maybe_float("max_position_embeddings")?);
-        let factor = longest.map(|longest| longest / n_ctx).or(self.float("factor", &[])?).unwrap_or(1.0);
+        let factor = self.float("factor", &[])?.or(longest.map(|longest| longest / n_ctx)).unwrap_or(1.0);
         let amplitude = match self.float("attention_factor", &[])? {
             Some(amplitude) => amplitude,
             None if factor <= 1.0 => 1.0,
