@@ -32,12 +32,12 @@ pub struct CorpusFile {
     pub name: String,
     /// Its length, where it is known.
     pub bytes: Option<u64>,
-    place: Place,
+    location: Location,
 }
 
 /// Where a file is.
 #[derive(Debug, Clone)]
-enum Place {
+enum Location {
     Disk(PathBuf),
     Elsewhere(Arc<dyn Fetch>),
 }
@@ -71,12 +71,12 @@ impl CorpusFile {
     /// A file on the disk.
     pub fn on_disk(path: PathBuf) -> Self {
         let bytes = fs::metadata(&path).ok().map(|data| data.len());
-        Self { name: path.to_string_lossy().into_owned(), bytes, place: Place::Disk(path) }
+        Self { name: path.to_string_lossy().into_owned(), bytes, location: Location::Disk(path) }
     }
 
     /// A file that is fetched when it is read.
     pub fn elsewhere(name: String, bytes: Option<u64>, fetch: Arc<dyn Fetch>) -> Self {
-        Self { name, bytes, place: Place::Elsewhere(fetch) }
+        Self { name, bytes, location: Location::Elsewhere(fetch) }
     }
 
     /// What it holds, by its name.
@@ -86,14 +86,14 @@ impl CorpusFile {
 
     /// Whether it has to be fetched, or had to.
     pub fn is_elsewhere(&self) -> bool {
-        matches!(self.place, Place::Elsewhere(_))
+        matches!(self.location, Location::Elsewhere(_))
     }
 
     /// Its path on the disk, fetched if need be.
     pub fn path(&self) -> Result<PathBuf, CorpusError> {
-        match &self.place {
-            Place::Disk(path) => Ok(path.clone()),
-            Place::Elsewhere(file) => file.fetch().map_err(|reason| CorpusError::Fetch { reason }),
+        match &self.location {
+            Location::Disk(path) => Ok(path.clone()),
+            Location::Elsewhere(file) => file.fetch().map_err(|reason| CorpusError::Fetch { reason }),
         }
     }
 }

@@ -122,7 +122,7 @@ impl Api {
         let kind = if self.what == What::Data { "datasets/" } else { "" };
         let (repo, revision) = (&self.name.repo, encoded(&self.name.revision));
         let url = format!("{}/{kind}{repo}/resolve/{revision}/{}", self.endpoint, encoded(file));
-        // Where the hub does not say what the bytes are called, their place in the commit does.
+        // Where the hub does not say what the bytes are called, the commit and the path name them.
         let blob = listed.blob.clone().unwrap_or_else(|| format!("{commit}-{}", file.replace('/', "--")));
         ensure!(
             !blob.contains(['/', '\\']) && !blob.starts_with('.'),

@@ -2,7 +2,7 @@
 //!
 //! What exists on disk is never looked up. A name is `owner/name` or `name`, then `@revision`, then `:path` of a file or
 //! folder in the repository: `gpt2`, `jbloom/GPT2-Small-SAEs-Reformatted:blocks.6.hook_resid_pre`; addresses of the hub's
-//! pages and `hf://` names mean the same. The environment's `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`,
+//! pages and `hf://` names mean the same, and models go by TransformerLens's names too. The environment's `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`,
 //! `XDG_CACHE_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH` and `HF_HUB_OFFLINE` mean what they mean to other
 //! programs. What is in the cache is used without the hub where the hub cannot be reached.
 
@@ -23,6 +23,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use checkpoints::model::aliases;
 use checkpoints::sae::{Lookup, Registered, Registry};
 
 pub use crate::corpus::end_of;
@@ -104,6 +105,12 @@ pub fn find(given: &Path, what: What) -> Result<Found> {
     {
         let found = find(Path::new(&registered.hub_name()), what)?;
         return Ok(Found { name: text.to_owned(), registered: Some(registered), ..found });
+    }
+    if what == What::Model
+        && let Some(hub_name) = aliases::hub_name(text)
+        && hub_name != text
+    {
+        return find(Path::new(&hub_name), what);
     }
     let name = name_of(given, what)?;
     let fetched = fetch(&name, what);

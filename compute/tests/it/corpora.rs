@@ -15,6 +15,8 @@ use parquet::{
 };
 use tempfile::TempDir;
 
+use crate::written;
+
 const TEXTS: [&str; 3] = ["def f(self):\n    return self", "Ein Satz, zwei Sätze.", "日本語 and \u{1f600}"];
 
 fn model() -> PathBuf {
@@ -173,6 +175,10 @@ fn fractions_and_truth_values_are_no_token_ids() {
         assert!(error.contains(said) && error.contains(name), "{name}: {error}");
     }
     assert_eq!(read(&at("ids.npy")).unwrap().token_ids(), [1, 2, 3, 4]);
+    let ids = tch::Tensor::from_slice(&[1i64, 2, 3, 4, 5, 6, 7, 8]).view([2, 4]);
+    let items = vec![("input_ids", written::Item::Tensor(&ids))];
+    written::torch_save(&at("ids.pt"), &written::Item::Dict(items));
+    assert_eq!(read(&at("ids.pt")).unwrap().token_ids(), [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
 fn ids(texts: &[&str]) -> Vec<Vec<u32>> {

@@ -496,3 +496,16 @@ fn a_name_of_the_list_of_published_saes_brings_what_no_file_says() {
         "{said}"
     );
 }
+
+#[test]
+fn models_go_by_the_names_of_transformer_lens() {
+    let home = TempDir::new().unwrap();
+    let tokens = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo/tokens.npy");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+    command
+        .args(["dump", "logits", "--model", "gpt2-small", "--out", "out.safetensors", "--tokens"])
+        .arg(tokens);
+    clean(&mut command).env("HF_HOME", home.path()).env("HF_HUB_OFFLINE", "1");
+    let done = command.current_dir(home.path()).output().unwrap();
+    assert!(stderr(&done).contains("hub/models--gpt2\n"), "{}", stderr(&done));
+}
