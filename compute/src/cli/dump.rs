@@ -42,7 +42,7 @@ pub enum DumpCommand {
     },
     /// An SAE's activations `acts`, `[…, d_sae]`, and reconstruction `out`
     Features {
-        /// The SAE: a folder or a weight file
+        /// The SAE: a folder, a weight file, or its name as `compute run` takes it
         #[arg(long, value_name = "PATH")]
         sae: PathBuf,
         /// Format of the SAE's files, where it is not recognised

@@ -16,8 +16,8 @@ pub struct InputOptions {
     /// The model: a folder with config.json, weights and tokenizer.json, or its name on the hub, such as gpt2
     #[arg(long, value_name = "FOLDER")]
     pub model: PathBuf,
-    /// The SAE whose features are shown: a folder, a weight file, or on the hub owner/name:path, with @revision after
-    /// the name where wanted
+    /// The SAE whose features are shown: a folder, a weight file, on the hub owner/name:path, with @revision after the
+    /// name where wanted, or a name that `compute saes` lists
     #[arg(long, value_name = "PATH")]
     pub sae: PathBuf,
     /// The corpus: a file, a folder or a glob of .txt, .jsonl, .ndjson or .json (also .gz, .zst), .parquet or .arrow, or

@@ -21,7 +21,7 @@ fn words_narrow_the_list() {
     );
     let split = "gpt2-small-res-jb-feature-splitting/blocks.8.hook_resid_pre_768  gpt2-small at blocks.8.hook_resid_pre, L0 36";
     assert_eq!((lines.len(), lines[1]), (9, split));
-    let found = text(&saes(&["gemma-scope-2", "--limit", "3"]));
+    let found = text(&saes(&["gemma-scope-2-", "--limit", "3"]));
     assert_eq!(found.lines().count(), 4);
     assert!(found.lines().last().unwrap().starts_with("and 8781 more"), "{found}");
     let found: serde_json::Value = serde_json::from_str(&text(&saes(&["res-jb", "--json"]))).unwrap();

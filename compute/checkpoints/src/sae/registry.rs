@@ -135,9 +135,9 @@ impl Registry {
             .flat_map(|release| release.saes.iter().map(move |sae| Registered { release, sae }))
     }
 
-    /// What `release/id` names.
+    /// What `release/id` names, or `release:id` as paths in repositories are written.
     pub fn look_up(&self, name: &str) -> Lookup<'_> {
-        let (release, id) = name.split_once('/').unwrap_or((name, ""));
+        let (release, id) = name.split_once(['/', ':']).unwrap_or((name, ""));
         let Some(release) = self.releases.iter().find(|known| known.name == release) else {
             return Lookup::Unknown;
         };
@@ -313,6 +313,7 @@ mod tests {
     #[test]
     fn a_name_is_looked_up() {
         let found = sae("gpt2-small-res-jb/blocks.8.hook_resid_pre");
+        assert_eq!(sae("gpt2-small-res-jb:blocks.8.hook_resid_pre"), found);
         assert_eq!(found.hub_name(), "jbloom/GPT2-Small-SAEs-Reformatted:blocks.8.hook_resid_pre");
         assert_eq!(found.release.center_writing_weights, Some(true));
         let registry = Registry::shipped();
