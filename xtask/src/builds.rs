@@ -3,7 +3,11 @@
 //! Cargo compiles a package again for every other set of features, also where only a dependency's differ. The binding
 //! takes minutes, and a test of a library with other features is a test of another library.
 
-use crate::{cargo::cargo, steps};
+use crate::{
+    cargo::cargo,
+    steps,
+    test::{TESTS, UNITS},
+};
 use anyhow::{Result, bail};
 use harness::project::Project;
 use serde_json::Value;
@@ -63,15 +67,17 @@ pub fn one_build(project: &Project) -> Result<()> {
         steps::read(&mut cargo(project, args)).map(|messages| Built::read(&messages))
     };
     let ships = built(&[&["build"], &PROGRAM[..]].concat())?;
-    let tested = built(&["test", "--no-run"])?;
-    let linted = built(&["clippy", "--all-targets"])?;
-    if let Some(library) = ships.libraries.difference(&tested.libraries).next() {
-        bail!(
-            "a library ships that the tests do not link, but build with other features or flags: {library}"
-        );
+    let mut bindings = built(&["clippy", "--all-targets"])?.bindings;
+    for packages in [&TESTS[..], &UNITS] {
+        let tested = built(&[&["test", "--no-run"], packages].concat())?;
+        if let Some(library) = ships.libraries.difference(&tested.libraries).next() {
+            bail!(
+                "a library ships that the tests do not link, but build with other features or flags: {library}"
+            );
+        }
+        bindings.extend(tested.bindings);
     }
-    let bindings: BTreeSet<_> =
-        [ships, tested, linted].into_iter().flat_map(|built| built.bindings).collect();
+    bindings.extend(ships.bindings);
     match bindings.len() {
         0 => bail!("cargo names no build of torch-sys"),
         1 => Ok(()),

@@ -9,6 +9,12 @@ use crate::{
 use anyhow::Result;
 use harness::{browser::find::on_path, project::Project};
 
+/// The package of end-to-end tests.
+pub const TESTS: [&str; 2] = ["--package", "tests"];
+/// All others that are tested with what ships.
+pub const UNITS: [&str; 7] =
+    ["--workspace", "--exclude", "tests", "--exclude", "viewer", "--exclude", "xtask"];
+
 /// The steps in order; the first that fails ends it. What fails quickly comes first.
 ///
 /// Cargo commands without `--package` take the workspace's default members: what ships and its tests. xtask and the page
@@ -31,16 +37,15 @@ pub fn run(project: &Project) -> Result<()> {
     demo::build(project, &mut steps)?;
     steps.run("compile", "the tests", || cargo_step(&["test", "--quiet", "--release", "--no-run"]))?;
     steps.run("one build", "libtorch's binding is compiled once", || builds::one_build(project))?;
-    // Apart from one another: each binary uses all cores, and the browser's tests wait for pages.
-    for (name, about, args) in [
-        ("unit tests", "of every crate", &["--lib", "--bins", "--test", "it", "--test", "memory"][..]),
-        ("oracle", "numbers of other software", &["--test", "oracle"]),
-        ("programs", "compute as a program", &["--test", "cli"]),
-        ("pages", "the page in Chromium", &["--test", "browser"]),
-        ("examples", "in the documentation", &["--doc"]),
-    ] {
-        steps.run(name, about, || cargo_step(&[&["test", "--quiet", "--release"], args].concat()))?;
-    }
+    // One after another: each binary uses all cores, and the browser's tests wait for pages.
+    let tests_of_tests =
+        |args: &[&str]| cargo_step(&[&["test", "--quiet", "--release"], &TESTS[..], args].concat());
+    steps.run("unit tests", "of every crate, with the examples in the documentation", || {
+        cargo_step(&[&["test", "--quiet", "--release"], &UNITS[..]].concat())
+    })?;
+    steps.run("oracle", "numbers of other software", || tests_of_tests(&["--lib", "--test", "oracle"]))?;
+    steps.run("programs", "compute as a program", || tests_of_tests(&["--test", "cli"]))?;
+    steps.run("pages", "the page in Chromium", || tests_of_tests(&["--test", "browser"]))?;
     steps.run("developer commands", "their own tests", || {
         cargo_step(&["test", "--quiet", "--release", "--package", "xtask"])
     })?;
