@@ -1,45 +1,49 @@
 //! The `compute` command.
 
-use std::process::ExitCode;
+use std::io::Write as _;
 
 use clap::Parser;
 use compute::{
     backend::{memory, oom},
     cli::{Cli, Command},
-    export, inspect, labels, layout,
+    interrupt, terminal,
 };
+use signal_hook::low_level;
 
-fn main() -> ExitCode {
+fn main() {
     memory::share_between_threads();
-    let command = Cli::parse().command;
+    let command = Cli::try_parse().map(|cli| cli.command);
+    let status = match command {
+        Ok(command) => done(&command),
+        Err(error) => {
+            // Help and version are such errors too. Where nobody listens, the status tells.
+            error.print().unwrap_or_default();
+            error.exit_code()
+        }
+    };
+    std::io::stdout().flush().unwrap_or_default();
+    // Without the destructors of libtorch, which take longer than many a command: nothing of theirs is on the disk.
+    low_level::exit(status);
+}
+
+/// Does what `command` says; returns the status to exit with.
+fn done(command: &Command) -> i32 {
     let done = oom::guard(|| match command {
         Command::Run(args) => args.run(),
         Command::Check(args) => args.run(),
-        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Inspect(args) => args.run(),
         Command::Dump(command) => command.run(),
-        Command::Export(args) => export::export(&args),
-        Command::Label(args) => labels::label(&args),
-        Command::Layout(args) => layout::layout(&args),
+        Command::Export(args) => args.run(),
+        Command::Label(args) => args.run(),
+        Command::Layout(args) => args.run(),
         Command::Saes(args) => args.run(),
     });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("compute: {}", in_one_line(&error));
-            ExitCode::FAILURE
+    match (interrupt::status(), done) {
+        (Some(status), _) => status,
+        (None, Ok(())) => 0,
+        (None, Err(error)) => {
+            terminal::print_error(&error);
+            1
         }
     }
-}
-
-/// What is wrong and why. A cause that the error before it quotes is left out, and so are libtorch's lines of where in its
-/// C++ code it was.
-fn in_one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        let cause = cause.lines().next().unwrap_or_default();
-        if !line.contains(cause) {
-            line = if line.is_empty() { cause.to_owned() } else { format!("{line}: {cause}") };
-        }
-    }
-    line
 }

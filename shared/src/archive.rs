@@ -105,26 +105,37 @@ impl<W: Write> ArchiveWriter<W> {
 
     /// Adds the file `bytes` at `path`.
     pub fn add(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.begin(path, bytes.len() as u64, CRC32.checksum(bytes))?;
+        self.write(bytes)
+    }
+
+    /// Begins the file at `path`, whose `n_bytes` bytes of checksum `crc32` are then written by [`Self::write`].
+    pub fn begin(&mut self, path: &str, n_bytes: u64, crc32: u32) -> io::Result<()> {
         let too_large =
             || io::Error::other("the bundle has more than 4 GiB or 65,535 files: keep it as a folder");
         let header = u32::try_from(self.at).ok().ok_or_else(too_large)?;
-        let n_bytes = u32::try_from(bytes.len()).ok().ok_or_else(too_large)?;
+        let n_bytes = u32::try_from(n_bytes).ok().ok_or_else(too_large)?;
         let n_name = u16::try_from(path.len()).ok().ok_or_else(too_large)?;
         self.n_entries = self.n_entries.checked_add(1).ok_or_else(too_large)?;
         // Version 2.0, no flags, stored, 1980-01-01: the same bundle gives the same bytes.
         let mut common = vec![20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0];
-        for field in [CRC32.checksum(bytes), n_bytes, n_bytes] {
+        for field in [crc32, n_bytes, n_bytes] {
             common.extend(field.to_le_bytes());
         }
         common.extend(n_name.to_le_bytes());
         common.extend([0, 0]);
         let local = [&LOCAL.to_le_bytes(), &common[..], path.as_bytes()].concat();
         self.write(&local)?;
-        self.write(bytes)?;
         self.directory.extend([&ENTRY.to_le_bytes(), &[20, 0][..], &common, &[0; 10]].concat());
         self.directory.extend(header.to_le_bytes());
         self.directory.extend(path.as_bytes());
         Ok(())
+    }
+
+    /// Writes the next bytes of the file that was begun last.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.at += bytes.len() as u64;
+        self.out.write_all(bytes)
     }
 
     /// Writes the directory, and gives back what was written to.
@@ -139,10 +150,5 @@ impl<W: Write> ArchiveWriter<W> {
             [&END.to_le_bytes(), &[0; 4][..], &n, &n, &bytes.to_le_bytes(), &start.to_le_bytes(), &[0; 2]];
         self.write(&end.concat())?;
         Ok(self.out)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.at += bytes.len() as u64;
-        self.out.write_all(bytes)
     }
 }

@@ -199,7 +199,7 @@ fn is_tag(c: char) -> bool {
 }
 
 /// Control, zero-width, direction and other characters that leave no mark. The space is visible by its width.
-fn is_invisible(c: char) -> bool {
+pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'

@@ -17,6 +17,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 
+use crate::interrupt;
+
 /// How many items (rows of a batch, effects) fit, as far as is known.
 #[derive(Debug)]
 pub struct Backoff {
@@ -48,6 +50,7 @@ impl Backoff {
         let mut parts = Vec::new();
         let mut start = items.start;
         while start < items.end {
+            interrupt::check()?;
             let part = start..items.end.min(start + self.at_once());
             match caught(|| compute(part.clone())) {
                 Ok(done) => {

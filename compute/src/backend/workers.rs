@@ -5,6 +5,8 @@ use std::sync::mpsc::sync_channel;
 use anyhow::{Context, Result};
 use tch::Device;
 
+use crate::interrupt;
+
 /// Something with tensors that worker threads may read at the same time.
 ///
 /// tch marks tensors as not `Sync` because a tensor can be changed in place through a shared reference.
@@ -70,7 +72,10 @@ pub fn in_order<S: ReadOnly, T: Send>(
                 receive
             })
             .collect();
-        (0..n).try_for_each(|i| take(i, workers[i % k].recv().context("a worker thread stopped")??))
+        (0..n).try_for_each(|i| {
+            interrupt::check()?;
+            take(i, workers[i % k].recv().context("a worker thread stopped")??)
+        })
     });
     tch::set_num_threads(threads_before);
     done

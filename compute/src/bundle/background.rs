@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::{Result, anyhow, bail};
 
+use crate::interrupt;
+
 /// Something to do to what is being written.
 type Job<'a, W> = Box<dyn FnOnce(&mut W) -> Result<()> + Send + 'a>;
 
@@ -32,6 +34,7 @@ impl<'scope, W: Send + 'scope> BackgroundWriter<'scope, W> {
     /// Does `job` after those before it; waits while two are not done. Fails where the thread stopped, whose reason
     /// [`BackgroundWriter::end`] tells.
     pub fn then(&self, job: impl FnOnce(&mut W) -> Result<()> + Send + 'scope) -> Result<()> {
+        interrupt::check()?;
         self.jobs.send(Box::new(job)).map_err(|_job| anyhow!("the thread that writes stopped"))
     }
 

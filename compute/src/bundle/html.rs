@@ -3,16 +3,17 @@
 //! It has no server to fetch from, so everything is inline, and its policy names the one script by its hash.
 
 use std::{
-    fs,
-    io::Write,
+    fs::{self, File},
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use base64::{Engine as _, engine::general_purpose::STANDARD, write::EncoderStringWriter};
+use base64::{Engine as _, engine::general_purpose::STANDARD, write::EncoderWriter};
 use sha2::{Digest as _, Sha256};
 
 use super::archive::archive;
+use crate::output::OwnKind;
 
 /// What follows the viewer's script in an exported page: it starts the viewer from what the page holds.
 const START: &str = "
@@ -28,10 +29,20 @@ globalThis.saeVisBundle = bundle;
 await __wbg_init({ module_or_path: await viewer.arrayBuffer() });
 ";
 
-/// The page in `folder` with the bundle inside.
-pub fn page(bundle: &Path, folder: &Path) -> Result<String> {
+/// What an exported page may replace.
+pub const PAGE: OwnKind = OwnKind { name: "an exported page", is: is_page };
+/// Bytes in which an exported page says what it is.
+const HEAD_BYTES: u64 = 4096;
+const TITLE: &str = "<title>sae-vis</title>";
+
+/// Writes the page in `folder` with the bundle inside.
+pub fn page<W: Write>(bundle: &Path, folder: &Path, mut out: W) -> Result<W> {
     let read =
         |path: &Path| fs::read(path).with_context(|| format!("could not read the page ({})", path.display()));
+    let text = |path: &Path| {
+        String::from_utf8(read(path)?)
+            .with_context(|| format!("a file of the page is no text ({})", path.display()))
+    };
     let index = folder.join("index.html");
     let html = fs::read_to_string(&index).with_context(|| {
         format!(
@@ -39,23 +50,17 @@ pub fn page(bundle: &Path, folder: &Path) -> Result<String> {
             index.display()
         )
     })?;
-    let mut script =
-        String::from_utf8(read(&only(folder, "js", "viewer")?)?).context("the viewer's script is no text")?;
+    let mut script = text(&only(folder, "js", "viewer")?)?;
     for part in parts(folder)? {
-        let text = String::from_utf8(read(&part)?);
-        script.push_str(&text.with_context(|| format!("the page's script is no text ({})", part.display()))?);
+        script.push_str(&text(&part)?);
     }
     script.push_str(START);
     // A script in a page ends at the first `</script`, whatever it is part of.
     ensure!(!script.contains("</script"), "the viewer's script cannot be put into a page");
-    let mut held = EncoderStringWriter::new(&STANDARD);
-    held.write_all(&read(&only(folder, "wasm", "viewer")?)?)?;
-    let wasm = held.into_inner();
-    let bundle = archive(bundle, EncoderStringWriter::new(&STANDARD))?.into_inner();
-
+    let wasm = read(&only(folder, "wasm", "viewer")?)?;
     let mut style = String::new();
     for href in attributes(&html, "<link rel=\"stylesheet\" href=\"") {
-        style.push_str(&String::from_utf8(read(&folder.join(href.trim_start_matches("./")))?)?);
+        style.push_str(&text(&folder.join(href.trim_start_matches("./")))?);
     }
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     let policy = format!(
@@ -63,16 +68,30 @@ pub fn page(bundle: &Path, folder: &Path) -> Result<String> {
         hash(&script),
         hash(&style)
     );
-    Ok(format!(
+    write!(
+        out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>sae-vis</title>\n<style>{style}</style>\n</head>\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n{TITLE}\n<style>{style}</style>\n</head>\n\
          <body>\n<p id=\"boot\" role=\"status\">Loading the viewer…</p>\n\
-         <script type=\"application/octet-stream\" id=\"viewer\">{wasm}</script>\n\
-         <script type=\"application/octet-stream\" id=\"bundle\">{bundle}</script>\n\
-         <script type=\"module\">{script}</script>\n</body>\n</html>\n"
-    ))
+         <script type=\"application/octet-stream\" id=\"viewer\">"
+    )?;
+    let mut held = EncoderWriter::new(out, &STANDARD);
+    held.write_all(&wasm)?;
+    let mut out = held.finish()?;
+    out.write_all(b"</script>\n<script type=\"application/octet-stream\" id=\"bundle\">")?;
+    let mut out = archive(bundle, EncoderWriter::new(out, &STANDARD))?.finish()?;
+    write!(out, "</script>\n<script type=\"module\">{script}</script>\n</body>\n</html>\n")?;
+    Ok(out)
+}
+
+/// Whether the file at `path` is a page as this program writes them.
+fn is_page(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
+    let head = String::from_utf8_lossy(&head);
+    read.is_ok() && head.starts_with("<!doctype html>") && head.contains(TITLE)
 }
 
 /// The values that follow `before` in `html`, up to the next quote.

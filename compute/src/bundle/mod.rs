@@ -1,14 +1,32 @@
 //! Bundles on disk: how they are read, written, and made into one file.
 //!
-//! A run hands what it computed to a [`BackgroundWriter`], whose [`BundleWriter`] encodes and writes it. [`Bundle`] reads what was written. [`archive`] and [`html`] make one file of a bundle.
+//! A run hands what it computed to a [`BackgroundWriter`], whose [`BundleWriter`] encodes and writes it into an
+//! [`OutputFolder`]; [`publish`] puts the finished folder in its place. [`Bundle`] reads what was written, [`archive`] and
+//! [`html`] make one file of it, [`Relabelling`] changes its labels.
 
 pub mod archive;
 mod background;
 mod blocks;
+mod folder;
 pub mod html;
+mod owned;
+mod publish;
 mod reader;
+mod relabel;
 mod writer;
 
+use std::path::Path;
+
+use anyhow::Result;
+
 pub use background::BackgroundWriter;
+pub use folder::{OutputFolder, check as check_output};
 pub use reader::{Bundle, read_manifest};
-pub use writer::{BundleWriter, parent, replace, rows_per_chunk};
+pub use relabel::Relabelling;
+pub use writer::{BundleWriter, rows_per_chunk};
+
+/// Finishes or undoes what a process that was killed had begun to do to the bundle in `folder`.
+fn settle(folder: &Path) -> Result<()> {
+    folder::settle(folder)?;
+    relabel::settle(folder)
+}

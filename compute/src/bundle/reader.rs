@@ -1,37 +1,68 @@
-//! Reads bundles: nothing in them is trusted.
+//! Reads bundles, as folders and as one file: nothing in them is trusted.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use shared::{
+    archive::{Entry, LOCAL_BYTES, TAIL_BYTES, data_start, directory, entries},
     bundle::{Checked, decode},
+    error::BundleError,
     labels::Labels,
     layers::LABELS,
-    manifest::Manifest,
+    manifest::{FileInfo, Manifest},
     paths,
     vocab::Vocab,
 };
 
-/// A bundle's folder, opened.
+use super::owned::{MAX_MANIFEST_BYTES, manifest_bytes};
+
+/// A bundle, opened.
 #[derive(Debug)]
 pub struct Bundle {
-    folder: PathBuf,
+    source: Source,
     /// Its manifest.
     pub manifest: Manifest,
     /// Its vocabulary.
     pub vocab: Vocab,
 }
 
+/// Where a bundle's files lie.
+#[derive(Debug)]
+enum Source {
+    Folder(PathBuf),
+    /// A `.saevis`, and the files in it.
+    Archive(PathBuf, Vec<Entry>),
+}
+
 impl Bundle {
-    /// Opens the bundle in `folder`.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let manifest = read_manifest(folder)?;
-        let mut bundle = Self { folder: folder.to_owned(), manifest, vocab: Vocab::default() };
+    /// Opens the bundle at `path`, a folder or a `.saevis`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (source, json) = if path.is_file() {
+            let entries = archive_entries(path)?;
+            let source = Source::Archive(path.to_owned(), entries);
+            let json = source.bytes(paths::MANIFEST, None)?;
+            (source, json)
+        } else {
+            (Source::Folder(path.to_owned()), folder_manifest(path)?)
+        };
+        let manifest = Manifest::from_json(&json)?;
+        let mut bundle = Self { source, manifest, vocab: Vocab::default() };
         bundle.vocab = bundle.file(paths::VOCAB)?;
         Ok(bundle)
+    }
+
+    /// Fails where `path` is no folder, such as a bundle as one file.
+    pub fn check_folder(path: &Path) -> Result<()> {
+        ensure!(
+            !path.is_file(),
+            "the bundle is one file, expected its folder: give the folder that it was made of ({})",
+            path.display()
+        );
+        Ok(())
     }
 
     /// Its labels; none where it has no such file.
@@ -44,16 +75,109 @@ impl Bundle {
 
     /// Reads and checks the file at `path` inside the bundle.
     pub fn file<T: Checked>(&self, path: &str) -> Result<T> {
-        let full = self.folder.join(path);
-        let bytes =
-            fs::read(&full).with_context(|| format!("could not read the bundle ({})", full.display()))?;
+        let info = self.manifest.file(path)?;
+        check_own(info)?;
+        let bytes = self.source.bytes(path, Some(info.bytes))?;
         Ok(decode(&self.manifest, path, &bytes)?)
+    }
+}
+
+impl Source {
+    /// The file at `path`; of another length than `expected` none of it is read.
+    fn bytes(&self, path: &str, expected: Option<u64>) -> Result<Vec<u8>> {
+        let (file, stored, shown) = match self {
+            Self::Folder(folder) => {
+                let (file, stored) = open_inside(folder, path)?;
+                (file, stored, folder.join(path))
+            }
+            Self::Archive(archive, entries) => {
+                let (file, stored) = open_entry(archive, entries, path)?;
+                (file, stored, archive.clone())
+            }
+        };
+        let expected = expected.unwrap_or(stored.min(MAX_MANIFEST_BYTES));
+        if expected != stored {
+            return Err(BundleError::Truncated { expected, got: stored, path: path.to_owned() }.into());
+        }
+        let mut bytes = Vec::new();
+        file.take(stored)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("could not read the bundle ({})", shown.display()))?;
+        Ok(bytes)
     }
 }
 
 /// Reads the manifest of the bundle in `folder`.
 pub fn read_manifest(folder: &Path) -> Result<Manifest> {
-    let path = folder.join("manifest.json");
-    let json = fs::read(&path).with_context(|| format!("could not open the bundle ({})", path.display()))?;
-    Ok(Manifest::from_json(&json)?)
+    Ok(Manifest::from_json(&folder_manifest(folder)?)?)
+}
+
+/// The manifest of the bundle in `folder` as it is stored, once what a killed process left is settled.
+pub fn folder_manifest(folder: &Path) -> Result<Vec<u8>> {
+    // A folder that may not be written to is read as it is.
+    match super::settle(folder) {
+        Err(e) if !folder.exists() => return Err(e),
+        _ => {}
+    }
+    let path = folder.join(paths::MANIFEST);
+    manifest_bytes(folder).with_context(|| format!("could not open the bundle ({})", path.display()))
+}
+
+/// Fails where a file lies in a folder that several bundles of a site share.
+pub fn check_own(info: &FileInfo) -> Result<()> {
+    ensure!(
+        !info.shared,
+        "a file of the bundle lies in its site's shared folder, which only the page reads ({})",
+        info.path
+    );
+    Ok(())
+}
+
+/// Opens the file at `path` of the bundle in `folder`, and gives its length: a regular file that lies inside.
+pub fn open_inside(folder: &Path, path: &str) -> Result<(File, u64)> {
+    let full = folder.join(path);
+    let reading = || format!("could not read the bundle ({})", full.display());
+    ensure!(paths::is_inside(path), "the manifest lists a file outside the bundle ({path})");
+    let found = fs::canonicalize(&full).with_context(reading)?;
+    ensure!(
+        found.starts_with(fs::canonicalize(folder).with_context(reading)?),
+        "a file of the bundle is a link to outside of it ({})",
+        full.display()
+    );
+    let about = fs::metadata(&found).with_context(reading)?;
+    ensure!(about.is_file(), "a file of the bundle is not a regular file ({})", full.display());
+    let file = File::open(&found).with_context(reading)?;
+    Ok((file, about.len()))
+}
+
+/// The files in the `.saevis` at `path`.
+fn archive_entries(path: &Path) -> Result<Vec<Entry>> {
+    let at = || format!("could not open the bundle ({})", path.display());
+    let wrong = |e: shared::error::Invalid| anyhow!("could not open the bundle: {e} ({})", path.display());
+    let mut file = File::open(path).with_context(at)?;
+    let total = file.metadata().with_context(at)?.len();
+    let mut read = |start: u64, len: u64| -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(start))?;
+        file.by_ref().take(len).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let tail_start = total.saturating_sub(TAIL_BYTES);
+    let tail = read(tail_start, total - tail_start).with_context(at)?;
+    let (start, len) = directory(&tail, total).map_err(wrong)?;
+    entries(&read(start, len).with_context(at)?, total).map_err(wrong)
+}
+
+/// Opens the archive at the first byte of its file `path`, and gives that file's length.
+fn open_entry(archive: &Path, entries: &[Entry], path: &str) -> Result<(File, u64)> {
+    let at = || format!("could not read the bundle ({})", archive.display());
+    let Some(entry) = entries.iter().find(|entry| entry.path == path) else {
+        bail!("could not open the bundle: it has no {path} ({})", archive.display())
+    };
+    let mut file = File::open(archive).with_context(at)?;
+    let mut header = [0; LOCAL_BYTES as usize];
+    file.seek(SeekFrom::Start(entry.header)).and_then(|_| file.read_exact(&mut header)).with_context(at)?;
+    let start = data_start(entry, &header).map_err(|e| anyhow!("{e} ({})", archive.display()))?;
+    file.seek(SeekFrom::Start(start)).with_context(at)?;
+    Ok((file, entry.bytes))
 }

@@ -1,6 +1,6 @@
 //! `compute check`: whether an SAE fits a model's activations, before a long run.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::{
     pass::Subject,
     plan::{Input, InputOptions},
     run::{load, rows_beside},
-    sae,
+    sae, terminal,
 };
 
 /// Options of `compute check`.
@@ -82,11 +82,10 @@ impl CheckArgs {
             verdict: verdict(&input, &health, better, l0_off),
             health,
         };
-        let mut out = std::io::stdout();
         if self.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-            return Ok(());
+            return terminal::print_json(&(serde_json::to_string_pretty(&report)? + "\n"));
         }
+        let mut out = String::new();
         let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
         let h = &report.health;
         writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
@@ -110,7 +109,7 @@ impl CheckArgs {
         writeln!(out, "norm of reconstruction  {}", number(h.reconstruction_norm))?;
         writeln!(out, "norm of decoder rows    {}", number(h.decoder_norm))?;
         writeln!(out, "{}", report.verdict)?;
-        Ok(())
+        terminal::print(&out)
     }
 }
 

@@ -1,17 +1,23 @@
 //! `compute dump`: activations, logits and feature activations as safetensors, to compare with other programs.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{BufWriter, IntoInnerError, Read, Write as _},
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
-    backend::{Dtype, Precision, Tf32, parse_device},
-    bundle::parent,
+    backend::{Dtype, Precision, Tf32, parse_device, to_host},
     corpus,
     hub::{self, What},
+    interrupt,
     model::{HookPoint, Hooks, Model, Preprocessing},
+    output::{OutputFile, OwnKind},
     sae::{Sae, SaeFormat},
     weights::{Select, Weights},
 };
@@ -54,6 +60,9 @@ pub enum DumpCommand {
         /// File to write
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// Replace a file that is not a dump
+        #[arg(long)]
+        force: bool,
         /// Where to compute: auto, cpu, or cuda:N
         #[arg(long, default_value = "auto")]
         device: String,
@@ -72,6 +81,9 @@ pub struct DumpModel {
     /// File to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
+    /// Replace a file that is not a dump
+    #[arg(long)]
+    pub force: bool,
     /// Where to compute: auto, cpu, or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -98,17 +110,19 @@ impl DumpCommand {
                 dump_hooks(model, hooks, preprocessing)
             }
             Self::Logits { model } => dump_logits(model),
-            Self::Features { sae, sae_format, acts, out, device } => {
+            Self::Features { sae, sae_format, acts, out, force, device } => {
+                let file = output(out, *force)?;
                 let device = parse_device(device)?;
                 let x = FileKey::parse(acts)?.read(Kind::Float, device)?; // [.., d_in]
                 let sae = Sae::load(&hub::find(sae, What::Sae)?, *sae_format, device)?;
-                write(out, &features(&sae, &x)?)
+                write(file, &features(&sae, &x)?)
             }
         }
     }
 }
 
 fn dump_hooks(args: &DumpModel, names: &[String], preprocessing: Preprocessing) -> Result<()> {
+    let file = output(&args.out, args.force)?;
     let (model, tokens, _tf32) = open(args)?;
     let mut names = names.to_vec();
     names.sort_unstable();
@@ -116,22 +130,25 @@ fn dump_hooks(args: &DumpModel, names: &[String], preprocessing: Preprocessing) 
     let hooks = names.iter().map(|n| model.hook_point(n)).collect::<Result<Vec<_>, _>>()?;
     let mut batches: Vec<Vec<Tensor>> = hooks.iter().map(|_| Vec::new()).collect();
     for batch in batched(&tokens) {
+        interrupt::check()?;
         let mut keep = Keep { model: &model, preprocessing, hooks: &hooks, kept: &mut batches };
         // What is wanted is kept by the hooks; the residual stream at the end is not.
         drop(model.forward(&batch, &mut keep)?);
     }
     let whole = batches.iter().map(|b| Tensor::cat(b, 0)); // [row, pos, d]
-    write(&args.out, &names.into_iter().zip(whole).collect::<Vec<_>>())
+    write(file, &names.into_iter().zip(whole).collect::<Vec<_>>())
 }
 
 fn dump_logits(args: &DumpModel) -> Result<()> {
+    let file = output(&args.out, args.force)?;
     let (model, tokens, _tf32) = open(args)?;
     let mut logits = Vec::new();
     for batch in batched(&tokens) {
+        interrupt::check()?;
         let resid = model.forward(&batch, &mut ())?;
         logits.push(model.head().logits(&resid)?.to_kind(Kind::Float).to(Device::Cpu)); // [batch, pos, d_vocab]
     }
-    write(&args.out, &[("logits".to_owned(), Tensor::cat(&logits, 0))])
+    write(file, &[("logits".to_owned(), Tensor::cat(&logits, 0))])
 }
 
 /// Activations of all features and the reconstruction.
@@ -145,6 +162,7 @@ fn features(sae: &Sae, x: &Tensor) -> Result<Vec<(String, Tensor)>> {
     let flat = x.reshape([-1, d_in]); // [n, d_in]
     let (mut acts, mut out) = (Vec::new(), Vec::new());
     for batch in flat.split(BATCH_POSITIONS, 0) {
+        interrupt::check()?;
         let found = sae.encode(&batch); // [batch, d_sae]
         out.push(sae.decode(&found, &batch).to(Device::Cpu));
         acts.push(found.to(Device::Cpu));
@@ -253,15 +271,64 @@ impl FileKey {
     }
 }
 
-/// Writes all tensors or nothing.
-fn write(out: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let folder = parent(out);
-    let failed = || format!("could not write ({})", out.display());
-    let file = tempfile::Builder::new().suffix(".safetensors").tempfile_in(&folder).with_context(failed)?;
-    let named: Vec<(&str, Tensor)> = tensors.iter().map(|(n, t)| (n.as_str(), t.contiguous())).collect();
-    Tensor::write_safetensors(&named, file.path()).with_context(failed)?;
-    #[cfg(unix)]
-    std::fs::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    file.persist(out).with_context(failed)?;
-    Ok(())
+/// Begins the file to write.
+fn output(out: &Path, force: bool) -> Result<OutputFile> {
+    interrupt::listen()?;
+    OutputFile::create(out, TENSORS, force)
+}
+
+/// What a file of tensors may replace.
+const TENSORS: OwnKind = OwnKind { name: "a dump", is: is_dump };
+/// Bytes of the longest header of a dump: that of 100,000 hook points.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+/// Under this name the metadata of a dump says which program wrote it.
+const TOOL: &str = "tool";
+
+/// Whether the file at `path` is a dump.
+fn is_dump(path: &Path) -> bool {
+    let metadata = || {
+        let mut file = File::open(path).ok()?;
+        let mut n_bytes = [0; 8];
+        file.read_exact(&mut n_bytes).ok()?;
+        let n_bytes = u64::from_le_bytes(n_bytes);
+        if n_bytes > MAX_HEADER_BYTES {
+            return None;
+        }
+        let mut header = Vec::new();
+        file.take(n_bytes).read_to_end(&mut header).ok()?;
+        serde_json::from_slice::<Value>(&header).ok()
+    };
+    let tool = metadata().and_then(|header| header["__metadata__"][TOOL].as_str().map(str::to_owned));
+    tool.is_some_and(|tool| tool.starts_with("sae-vis"))
+}
+
+/// Writes all tensors or nothing, in the format of safetensors: a header's length, the header, the values.
+fn write(file: OutputFile, tensors: &[(String, Tensor)]) -> Result<()> {
+    let tool = format!("sae-vis compute {}", env!("CARGO_PKG_VERSION"));
+    let mut header = Map::from_iter([("__metadata__".to_owned(), json!({ TOOL: tool }))]);
+    let mut end = 0;
+    for (name, tensor) in tensors {
+        let start = end;
+        end += 4 * tensor.numel();
+        let entry = json!({ "dtype": "F32", "shape": tensor.size(), "data_offsets": [start, end] });
+        header.insert(name.clone(), entry);
+    }
+    let mut header = serde_json::to_vec(&header)?;
+    // Values begin at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let mut out = BufWriter::new(file);
+    let writing = "could not write the tensors";
+    out.write_all(&(header.len() as u64).to_le_bytes())
+        .and_then(|()| out.write_all(&header))
+        .context(writing)?;
+    for (_, tensor) in tensors {
+        for value in to_host(tensor)?.iter() {
+            out.write_all(&value.to_le_bytes()).context(writing)?;
+        }
+    }
+    let file = out.into_inner().map_err(IntoInnerError::into_error).context(writing)?;
+    let _placed = interrupt::held_off();
+    interrupt::check()?;
+    file.finish().map(drop)
 }

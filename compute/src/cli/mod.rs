@@ -2,6 +2,10 @@
 
 mod check;
 mod dump;
+mod export;
+mod inspect;
+mod label;
+mod layout;
 mod run;
 mod saes;
 
@@ -9,10 +13,12 @@ use clap::{Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use dump::DumpCommand;
+pub use export::ExportArgs;
+pub use inspect::InspectArgs;
+pub use label::LabelArgs;
+pub use layout::{LayoutArgs, LayoutCommand};
 pub use run::RunArgs;
 pub use saes::SaesArgs;
-
-use crate::{export::ExportArgs, inspect::InspectArgs, labels::LabelArgs, layout::LayoutArgs};
 
 /// Reads a language model, sparse autoencoders and a corpus; writes a bundle that the viewer opens.
 #[derive(Debug, Parser)]

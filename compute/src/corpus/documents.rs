@@ -15,6 +15,7 @@ use super::{
     record::{Item, Record},
     sample::{self, MIN_STRETCHES, Part},
 };
+use crate::interrupt;
 
 /// Documents tokenized at once, by all threads together.
 const BATCH_DOCUMENTS: usize = 256;
@@ -95,6 +96,7 @@ impl Reader<'_> {
         let mut left = part.limit.unwrap_or(u64::MAX);
         let mut items = files::items(&path, &file.name, part, self.options)?;
         loop {
+            interrupt::check()?;
             let (batch, n_bytes) = batch(&mut items, left)?;
             if batch.is_empty() {
                 return Ok(());

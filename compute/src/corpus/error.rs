@@ -4,9 +4,14 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::interrupt::Interrupted;
+
 /// Why a corpus or a tokenizer cannot be used.
 #[derive(Debug, Error)]
 pub enum CorpusError {
+    /// The program was asked to end.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// A file cannot be read.
     #[error("could not read the corpus: {source} ({})", path.display())]
     Read {

@@ -1,20 +1,21 @@
 //! Bundles, features and prompts as lines for people.
 
-use std::fmt::Write;
-
 use shared::{
     decimals,
     feature::Correlated,
     labels::Labels,
     layout::Component,
     manifest::{Manifest, SaeInfo},
+    vocab::escape,
 };
 
 use super::view::{ExampleView, FeatureView, LogitView, PromptView};
 
-/// Appends a formatted line; writing to a string cannot fail.
+/// Appends a formatted line. A name in it that holds a line break is still a part of this line.
 macro_rules! line {
-    ($text:expr, $($format:tt)*) => { writeln!($text, $($format)*).unwrap_or_default() };
+    ($text:expr, $($format:tt)*) => {
+        $text.extend([escape(format!($($format)*).as_bytes()).as_str(), "\n"])
+    };
 }
 
 pub fn manifest(m: &Manifest, n_labels: usize) -> String {
@@ -118,7 +119,8 @@ pub fn feature(f: &FeatureView, labels: &Labels) -> String {
         line!(text, "mean {mean:.3}, std {std:.3}, skewness {skewness:.2}, kurtosis {kurtosis:.2}");
     }
     if let Some(rows) = &f.tables.neuron_alignment {
-        line!(text, "\nneuron alignment    value  % of L1");
+        text.push('\n');
+        line!(text, "neuron alignment    value  % of L1");
         for r in rows {
             line!(text, "{:>16} {:>+8.3} {:>7.1}%", r.neuron, r.value, r.l1_share * 100.0);
         }
@@ -137,11 +139,13 @@ pub fn feature(f: &FeatureView, labels: &Labels) -> String {
     }
     for (name, logits) in [("positive logits", &f.positive_logits), ("negative logits", &f.negative_logits)] {
         let entry = |l: &LogitView| format!("{:?} {:+.2}", l.token, l.logit);
-        line!(text, "\n{name}: {}", logits.iter().map(entry).collect::<Vec<_>>().join(", "));
+        text.push('\n');
+        line!(text, "{name}: {}", logits.iter().map(entry).collect::<Vec<_>>().join(", "));
     }
     for group in &f.groups {
         let n = group.n_positions.map_or_else(String::new, |n| format!(" ({n} positions)"));
-        line!(text, "\n{}{n}", group.title);
+        text.push('\n');
+        line!(text, "{}{n}", group.title);
         for example in &group.examples {
             line!(text, "{}", example_line(example, s.max_size().into()));
         }
@@ -150,7 +154,8 @@ pub fn feature(f: &FeatureView, labels: &Labels) -> String {
 }
 
 fn correlated(text: &mut String, name: &str, rows: &[Correlated], labels: &Labels) {
-    line!(text, "\n{name:<22} pearson  cosine");
+    text.push('\n');
+    line!(text, "{name:<22} pearson  cosine");
     for r in rows {
         let label = labels.of(r.index).map_or_else(String::new, |label| format!("  {label}"));
         line!(text, "{:>22} {:>+7.3} {:>+7.3}{label}", r.index, r.pearson, r.cosine);

@@ -1,24 +1,30 @@
 //! Files of labels: which format, and the labels in it, in order.
+//!
+//! A file is read as a stream: what is held is its labels, never its text, whatever it unpacks to.
 
 use std::{
     fs::File,
-    io::{BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
-use flate2::read::MultiGzDecoder;
-use serde_json::{Map, Value};
+use flate2::bufread::MultiGzDecoder;
 use shared::labels::MAX_LABEL_BYTES;
 
-use super::LabelError;
+use super::{LabelError, json, table};
 
 /// Names under which a feature stands.
-const FEATURE: [&str; 2] = ["feature", "index"];
+pub const FEATURE: [&str; 2] = ["feature", "index"];
 /// Names under which a label stands.
-const TEXT: [&str; 4] = ["label", "description", "explanation", "text"];
+pub const TEXT: [&str; 4] = ["label", "description", "explanation", "text"];
+/// Bytes of the longest text that is read, in MiB: more than twice Neuronpedia's export of 131,072 features.
+const MAX_TEXT_MIB: u64 = 256;
+
+/// Bytes of the longest single text and of the longest row, in MiB: other columns may hold more than a label.
+pub const MAX_ROW_MIB: usize = 1;
 
 /// A feature and its label.
-type Entry = (u32, String);
+pub type Entry = (u32, String);
 
 /// What a file of labels holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +33,7 @@ enum Format {
     Json,
     /// An object a line.
     JsonLines,
-    /// A head, and a line a label; the byte between cells.
+    /// A head, and a line a label; the byte that its name says is between cells.
     Table(u8),
 }
 
@@ -47,112 +53,111 @@ impl Format {
     }
 }
 
-/// The labels of the file at `path`, without empty ones.
-pub(super) fn read(path: &Path) -> Result<Vec<Entry>, LabelError> {
+/// Hands the labels of the file at `path` to `take`, without empty ones.
+pub(super) fn read(path: &Path, take: impl FnMut(Entry)) -> Result<(), LabelError> {
     let (format, compressed) =
         Format::of(path).ok_or_else(|| LabelError::Format { path: path.to_owned() })?;
-    let source = Source { path, text: text(path, compressed)? };
+    let text = open(path, compressed).map_err(|source| LabelError::Read { source, path: path.to_owned() })?;
+    let source = Source { path };
     match format {
-        Format::Json => source.json(),
-        Format::JsonLines => source.json_lines(),
-        Format::Table(delimiter) => source.table(delimiter),
+        Format::Json => json::whole(source, text, take),
+        Format::JsonLines => json::lines(source, text, take),
+        Format::Table(separator) => table::rows(source, text, separator, take),
     }
 }
 
 /// The file's text, without the mark that some programs begin it with.
-fn text(path: &Path, compressed: bool) -> Result<String, LabelError> {
-    let failed = |source| LabelError::Read { source, path: path.to_owned() };
-    let file = BufReader::new(File::open(path).map_err(failed)?);
-    let mut reader: Box<dyn Read> =
-        if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let mut text = String::new();
-    reader.read_to_string(&mut text).map_err(failed)?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+fn open(path: &Path, compressed: bool) -> io::Result<Box<dyn BufRead>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = BufReader::new(File::open(path)?);
+    let text: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let mut text = BufReader::new(Limited { text, left: MAX_TEXT_MIB << 20 });
+    if text.fill_buf()?.starts_with("\u{feff}".as_bytes()) {
+        text.consume("\u{feff}".len());
+    }
+    Ok(Box::new(text))
 }
 
-/// A file of labels, read.
-struct Source<'a> {
-    path: &'a Path,
-    text: String,
+/// A text that is too long fails before it is in memory.
+struct Limited<R> {
+    text: R,
+    left: u64,
 }
 
-impl Source<'_> {
-    fn json(&self) -> Result<Vec<Entry>, LabelError> {
-        let value = serde_json::from_str(&self.text).map_err(|e| self.wrong(format!("not JSON: {e}")))?;
-        match value {
-            Value::Object(texts) => {
-                let entry = |(feature, text): (String, Value)| {
-                    let place = || format!("key {feature:?}");
-                    self.entry(place, Some(&Value::from(feature.as_str())), Some(&text))
-                };
-                texts.into_iter().filter_map(|pair| entry(pair).transpose()).collect()
-            }
-            Value::Array(objects) => {
-                let entry = |(i, object): (usize, Value)| self.object(|| format!("entry {}", i + 1), &object);
-                objects.into_iter().enumerate().filter_map(|pair| entry(pair).transpose()).collect()
-            }
-            _ => Err(self.wrong("expected a JSON object or an array of objects".to_owned())),
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let n = self.text.read(to)?;
+        self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
+            io::Error::other(format!(
+                "it holds more than {MAX_TEXT_MIB} MiB of text: reduce it to features and their labels, of at most {MAX_LABEL_BYTES} bytes each"
+            ))
+        })?;
+        Ok(n)
+    }
+}
+
+/// A value of a file of labels.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cell {
+    /// None, as JSON's null or Python's NaN.
+    Nothing,
+    Text(String),
+    Number(f64),
+    /// Something that is neither, in words.
+    Other(&'static str),
+}
+
+impl Cell {
+    /// As messages show it.
+    fn shown(&self) -> String {
+        match self {
+            Self::Nothing => "null".to_owned(),
+            Self::Text(text) => format!("{text:?}"),
+            Self::Number(number) => number.to_string(),
+            Self::Other(what) => (*what).to_owned(),
         }
     }
 
-    fn json_lines(&self) -> Result<Vec<Entry>, LabelError> {
-        let lines = self.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-        let entry = |(i, line): (usize, &str)| {
-            let place = || format!("line {}", i + 1);
-            let object = serde_json::from_str(line).map_err(|e| {
-                let said = e.to_string();
-                let what = said.split_once(" at line ").map_or(said.as_str(), |(what, _)| what);
-                self.wrong_entry(place(), format!("is not JSON: {what} at column {}", e.column()))
-            })?;
-            self.object(place, &object)
+    /// A feature's index: a whole number, or one as text; pandas writes `7.0` where a column has gaps.
+    fn index(&self) -> Option<u32> {
+        let number = match self {
+            Self::Text(text) => text.trim().parse().ok()?,
+            Self::Number(number) => *number,
+            _ => return None,
         };
-        lines.filter_map(|line| entry(line).transpose()).collect()
+        let whole = number >= 0.0 && number <= f64::from(u32::MAX) && number.fract() == 0.0;
+        whole.then_some(number as u32)
     }
+}
 
-    fn table(&self, delimiter: u8) -> Result<Vec<Entry>, LabelError> {
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(self.text.as_bytes());
-        let head = reader.headers().map_err(|e| self.wrong_row(&e))?.clone();
-        let column = |names: &[&str]| {
-            let at = |name: &&str| head.iter().position(|cell| cell.trim().eq_ignore_ascii_case(name));
-            names.iter().find_map(at).ok_or_else(|| {
-                let got = head.iter().collect::<Vec<_>>().join(", ");
-                self.wrong(format!("no column {}, got {got}", any_of(names)))
-            })
-        };
-        let (feature, text) = (column(&FEATURE)?, column(&TEXT)?);
-        let entry = |row: Result<csv::StringRecord, csv::Error>| {
-            let row = row.map_err(|e| self.wrong_row(&e))?;
-            let place = || row.position().map_or_else(String::new, |position| self.line(position));
-            let cell = |column: usize| row.get(column).map(Value::from);
-            self.entry(place, cell(feature).as_ref(), cell(text).as_ref())
-        };
-        reader.records().filter_map(|row| entry(row).transpose()).collect()
-    }
+/// A file of labels that is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    path: &'a Path,
+}
 
-    /// The label in an object such as `{"index": "8", "description": "words after opening quotes"}`.
-    fn object(&self, place: impl Fn() -> String, object: &Value) -> Result<Option<Entry>, LabelError> {
-        let Value::Object(object) = object else {
-            return Err(self.wrong_entry(place(), "is not a JSON object".to_owned()));
-        };
-        self.entry(place, first_of(object, &FEATURE), first_of(object, &TEXT))
-    }
-
+impl Source<'_> {
     /// A label as one line; `None` where its text is empty.
-    fn entry(
-        &self,
-        place: impl Fn() -> String,
-        feature: Option<&Value>,
-        text: Option<&Value>,
+    ///
+    /// - `at`: where in the file
+    pub fn entry(
+        self,
+        at: impl Fn() -> String,
+        feature: Option<&Cell>,
+        text: Option<&Cell>,
     ) -> Result<Option<Entry>, LabelError> {
-        let wrong = |reason: String| self.wrong_entry(place(), reason);
+        let wrong = |reason: String| self.wrong_entry(at(), reason);
         let feature = feature.ok_or_else(|| wrong(format!("has no {}", any_of(&FEATURE))))?;
-        let number =
-            number(feature).ok_or_else(|| wrong(format!("names feature {feature}, expected an index")))?;
+        let number = feature
+            .index()
+            .ok_or_else(|| wrong(format!("names feature {}, expected an index", feature.shown())))?;
         let text = match text {
             None => return Err(wrong(format!("has no {}", any_of(&TEXT)))),
-            Some(Value::Null) => "",
-            Some(Value::String(text)) => text,
-            Some(other) => return Err(wrong(format!("has the label {other}, expected text"))),
+            Some(Cell::Nothing) => "",
+            Some(Cell::Text(text)) => text,
+            Some(other) => return Err(wrong(format!("has the label {}, expected text", other.shown()))),
         };
         let label = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if label.len() > MAX_LABEL_BYTES {
@@ -164,47 +169,21 @@ impl Source<'_> {
         Ok((!label.is_empty()).then_some((number, label)))
     }
 
-    /// The line of a row of the table: the reader counts blank lines before a row to it.
-    fn line(&self, position: &csv::Position) -> String {
-        let row = self.text.get(position.byte() as usize..).unwrap_or_default();
-        let blank = row.bytes().take_while(|byte| b"\r\n".contains(byte));
-        format!("line {}", position.line() + blank.filter(|byte| *byte == b'\n').count() as u64)
-    }
-
-    fn wrong(&self, reason: String) -> LabelError {
+    pub fn wrong(self, reason: String) -> LabelError {
         LabelError::File { reason, path: self.path.to_owned() }
     }
 
-    fn wrong_entry(&self, place: String, reason: String) -> LabelError {
-        LabelError::Entry { place, reason, path: self.path.to_owned() }
+    pub fn wrong_entry(self, at: String, reason: String) -> LabelError {
+        LabelError::Entry { at, reason, path: self.path.to_owned() }
     }
 
-    fn wrong_row(&self, error: &csv::Error) -> LabelError {
-        match error.kind() {
-            csv::ErrorKind::UnequalLengths { pos: Some(pos), expected_len, len } => self.wrong_entry(
-                self.line(pos),
-                format!("has {len} cells, expected {expected_len}: is a label with a comma or a tab not in quotes?"),
-            ),
-            _ => self.wrong(error.to_string()),
-        }
-    }
-}
-
-/// The first of `names` that the object has.
-fn first_of<'a>(object: &'a Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
-    names.iter().find_map(|name| object.get(*name))
-}
-
-/// A feature's index: a number, or one as text.
-fn number(value: &Value) -> Option<u32> {
-    match value {
-        Value::String(text) => text.trim().parse().ok(),
-        number => u32::try_from(number.as_u64()?).ok(),
+    pub fn unreadable(self, source: io::Error) -> LabelError {
+        LabelError::Read { source, path: self.path.to_owned() }
     }
 }
 
 /// `"a", "b" or "c"`.
-fn any_of(names: &[&str]) -> String {
+pub fn any_of(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

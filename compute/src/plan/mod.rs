@@ -14,6 +14,7 @@ use tch::{Device, Kind};
 
 use crate::{
     backend::{self, Precision, parse_device},
+    bundle,
     corpus::{self, Form, Rule, Source},
     hub::{self, Found, What},
     labels,
@@ -197,7 +198,7 @@ impl Plan {
             needs.correlated_b_features = 0;
         }
         check_window(&needs, input.rule.seq_len)?;
-        check_out(&args.out)?;
+        bundle::check_output(&args.out)?;
         Ok(Self {
             input,
             sae_b,
@@ -299,21 +300,6 @@ fn rule(args: &InputOptions, form: Form, model: &ModelConfig, sae: &SaeConfig) -
         shuffle_seed: (!args.no_shuffle && !tokens).then_some(args.seed),
         max_rows: args.sequences,
     })
-}
-
-/// The bundle replaces nothing but another bundle, and its parent can be written.
-fn check_out(out: &Path) -> Result<()> {
-    let empty = || out.read_dir().is_ok_and(|mut entries| entries.next().is_none());
-    let replaceable = !out.exists() || out.join("manifest.json").exists() || empty();
-    ensure!(
-        replaceable,
-        "will not replace something that is not a bundle: choose another --out ({})",
-        out.display()
-    );
-    let parent = crate::bundle::parent(out);
-    std::fs::create_dir_all(&parent)
-        .and_then(|()| tempfile::tempfile_in(&parent).map(drop))
-        .with_context(|| format!("could not write to the output's folder ({})", parent.display()))
 }
 
 #[cfg(test)]

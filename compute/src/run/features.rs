@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rayon::prelude::*;
 use shared::{
     feature::{Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
@@ -16,6 +16,7 @@ use crate::{
     corpus::Rows,
     effects::{self, Ablation, Backend, Directions, Effects},
     examples::{Choice, ExampleRows, ExampleWindows, TokenPositions, choose, sequences},
+    interrupt,
     model::Head,
     pass::{Subject, TappedSae},
     plan::Plan,
@@ -161,6 +162,7 @@ impl Sources<'_> {
         let first = features.start;
         let (mut ablations, mut summaries) = (Vec::new(), Vec::new());
         for range in self.acts.ranges(features, ENTRIES) {
+            interrupt::check()?;
             self.read(range, first, choice, &mut summaries, &mut ablations)?;
         }
         progress.begin("effects", ablations.len(), "effects");
@@ -188,6 +190,11 @@ impl Sources<'_> {
             .into_par_iter()
             .map(|i| {
                 let (positions, acts) = all.of(i - features.start);
+                ensure!(
+                    acts.iter().all(|act| act.is_finite()),
+                    "feature {} has activations that are not finite numbers: are the SAE's weights damaged, or of another model?",
+                    plan.features[i]
+                );
                 let summary = ActsSummary {
                     stats: moments::stats(acts, n_positions),
                     quantiles: Quantiles::of(&moments::quantiles(acts, n_positions)),
@@ -195,9 +202,9 @@ impl Sources<'_> {
                     sequences: None,
                 };
                 let choose = |choice| choose((positions, acts), plan.features[i], choice);
-                (summary, choice.map(choose))
+                Ok((summary, choice.map(choose)))
             })
-            .collect();
+            .collect::<Result<_>>()?;
         for (i, (mut summary, examples)) in features.clone().zip(found) {
             if let (Some(choice), Some(examples)) = (choice, examples) {
                 let acts = all.of(i - features.start);

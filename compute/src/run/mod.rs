@@ -21,7 +21,7 @@ use shared::{
 
 use crate::{
     bundle::{BackgroundWriter, BundleWriter},
-    corpus as text, health,
+    corpus as text, health, interrupt,
     pass::{Pass, PassOutput, SaeOutput, Subject},
     plan::Plan,
     progress::Progress,
@@ -192,6 +192,7 @@ pub fn prompts(
     for (text, token_ids) in plan.prompts.iter().zip(&corpus.prompts) {
         all.push(prompts::compute((text, token_ids), plan, subject, &directions, acts)?);
         after_prompt(all.len());
+        interrupt::check()?;
     }
     Ok(all)
 }

@@ -1,16 +1,16 @@
 //! What a run prints when it is done.
 
-use std::io::Write;
+use std::fmt::Write as _;
 
 use anyhow::Result;
 use shared::manifest::Manifest;
 
 use super::budget;
-use crate::{backend::memory, plan::Plan, progress::Progress};
+use crate::{backend::memory, plan::Plan, progress::Progress, terminal};
 
 /// Prints the bundle's figures, and how long each stage took.
 pub fn print(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> {
-    let mut out = std::io::stdout();
+    let mut out = String::new();
     let (dataset, health) = (&manifest.dataset, &manifest.health);
     let d_sae = plan.input.sae_config.d_sae;
     let (n_dead, n_tokens) = (health.n_dead.unwrap_or_default(), health.n_dead_measured.unwrap_or_default());
@@ -47,5 +47,5 @@ pub fn print(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()
     }
     let mb = manifest.total_bytes() as f64 / 1e6;
     writeln!(out, "bundle    {mb:.2} MB in {} files ({})", manifest.files.len() + 1, plan.out.display())?;
-    Ok(())
+    terminal::print(&out)
 }

@@ -10,6 +10,7 @@ use tch::Tensor;
 use super::Sources;
 use crate::{
     backend::{Floats, to_host},
+    interrupt,
     stats::{
         correlations::{self, Products, Sums, partners, segments_bytes},
         top::largest,
@@ -70,6 +71,7 @@ pub fn tables<'a>(
     let mut all = Vec::with_capacity(features.len());
     let at_once = rows_at_once(n, acts_b.map_or(0, Store::n_features));
     for first in features.clone().step_by(at_once) {
+        interrupt::check()?;
         let features = first..(first + at_once).min(features.end);
         for products in tables.own.iter_mut().chain(&mut tables.b) {
             products.compute(features.clone())?;

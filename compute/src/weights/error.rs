@@ -2,9 +2,14 @@
 
 use tch::TchError;
 
+use crate::interrupt::Interrupted;
+
 /// Why weights could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
+    /// The program was asked to end.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The file is wrong.
     #[error(transparent)]
     File(#[from] checkpoints::WeightsError),

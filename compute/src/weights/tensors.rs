@@ -6,6 +6,7 @@ use checkpoints::{Dtype, Entry, WeightsError as FileError};
 use tch::{Device, Kind, Tensor};
 
 use super::{Select, WeightsError};
+use crate::interrupt;
 
 /// How much of a file is in memory at once, in bytes.
 pub const PIECE_BYTES: usize = 4 << 20;
@@ -18,6 +19,7 @@ pub fn read(
     kind: Kind,
     device: Device,
 ) -> Result<Tensor, WeightsError> {
+    interrupt::check()?;
     let entry = weights.entry(name)?;
     let reader = Reader { entry, name, kind, device };
     match select {
@@ -43,6 +45,7 @@ impl Reader<'_> {
         let per_piece = PIECE_BYTES / width;
         let mut bytes = vec![0; n.min(per_piece) * width];
         for first in (0..n).step_by(per_piece) {
+            interrupt::check()?;
             let count = per_piece.min(n - first);
             let piece = self.piece(first, count, &mut bytes, &[count as i64])?;
             self.torch(self.torch(out.f_narrow(0, first as i64, count as i64))?.f_copy_(&piece))?;

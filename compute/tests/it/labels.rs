@@ -50,6 +50,58 @@ fn every_format_gives_the_same_labels() {
 }
 
 #[test]
+fn tables_as_spreadsheets_and_python_write_them() {
+    let expected = [(0, "opening, quotes".to_owned()), (1, "a \"b\"".to_owned())];
+    for (name, content) in [
+        ("semicolons.csv", "feature;label\n0;opening, quotes\n1;\"a \"\"b\"\"\"\n"),
+        ("tabs.csv", "feature\tlabel\n0\topening, quotes\n1\t\"a \"\"b\"\"\"\n"),
+        ("commas.tsv", "feature,label\r\n0,\"opening, quotes\"\r\n1,\"a \"\"b\"\"\""),
+        ("gaps.csv", ",feature,label\n0,0.0,\"opening, quotes\"\n1,1.0,\"a \"\"b\"\"\"\n"),
+        (
+            "nan.json",
+            r#"[{"index": 0, "score": NaN, "label": "opening, quotes"}, {"feature": 1.0, "x": [-Infinity], "text": "a \"b\""},
+                {"index": 2, "label": NaN}]"#,
+        ),
+        (
+            "nan.jsonl",
+            "{\"index\": \"0\", \"a\": Infinity, \"label\": \"opening, quotes\"}\n{\"index\": 1, \"label\": \"a \\\"b\\\"\"}\n",
+        ),
+    ] {
+        assert_eq!(labels(name, content), expected, "{name}");
+    }
+    let kept = labels("words.json", r#"{"3": "NaN, \"Infinity\" and \\"}"#);
+    assert_eq!(kept, [(3, "NaN, \"Infinity\" and \\".to_owned())]);
+}
+
+/// A text that goes on with the same byte, gzipped.
+fn long(begin: &str, byte: u8, n_mib: usize) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(begin.as_bytes()).unwrap();
+    let part = vec![byte; 1 << 20];
+    (0..n_mib).for_each(|_| gzip.write_all(&part).unwrap());
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn a_text_that_unpacks_to_more_than_labels_can_be_is_refused() {
+    for (name, begin) in [
+        ("a.json.gz", "{\"1\": \""),
+        ("a.json.gz", "{\""),
+        ("a.json.gz", "[{\"index\": 1, \"other\": \""),
+        ("a.csv.gz", "feature,label\n1,"),
+        ("a.csv.gz", "feature,label\n1,\""),
+        ("a.csv.gz", "feature,"),
+    ] {
+        let said = read(name, long(begin, b'0', 3)).unwrap_err();
+        assert!(said.contains("more than 1 MiB"), "{name} {begin}: {said}");
+    }
+    let said = read("a.json.gz", long("{", b' ', 257)).unwrap_err();
+    assert!(said.contains("more than 256 MiB of text"), "{said}");
+    let said = read("a.jsonl.gz", long("{\"label\": \"", b'0', 17)).unwrap_err();
+    assert!(said.contains("line 1 of the labels has more than 16 MiB"), "{said}");
+}
+
+#[test]
 fn a_label_is_one_line_and_an_empty_text_is_none() {
     let content = "feature,label\n1,\" two\r\nlines\tand\u{a0}more \"\n2,\n3,\" \t\"\n4,a\u{202e}b\n";
     let expected = [(1, "two lines and more".to_owned()), (4, "a\u{202e}b".to_owned())];
@@ -130,12 +182,27 @@ fn wrong_files_of_labels_say_what_and_where() {
         (
             "a.csv",
             "id,label\n1,x\n",
-            "could not read the labels: no column \"feature\" or \"index\", got id, label (FILE)",
+            "could not read the labels: no column \"feature\" or \"index\" in the first line, whose cells are separated by commas: got id, label (FILE)",
         ),
         (
             "a.csv",
             "feature,label\n1,x\n2,a, b\n",
-            "line 3 of the labels has 3 cells, expected 2: is a label with a comma or a tab not in quotes? (FILE)",
+            "line 3 of the labels has 3 cells, expected 2 separated by commas: is a label with one of them not in quotes? (FILE)",
+        ),
+        (
+            "a.csv",
+            "feature,label\r\n1,\"x\r\ny\"\r\n\r\n2\r\n",
+            "line 5 of the labels has 1 cells, expected 2 separated by commas: is a label with one of them not in quotes? (FILE)",
+        ),
+        (
+            "a.csv",
+            "feature,label\n1,x\n2,\"a label that is cut",
+            "line 3 of the labels begins a quote that is never closed: is the file cut off? (FILE)",
+        ),
+        (
+            "a.tsv",
+            "feature\tlabel\n1\t\"x\n2\ty\n3\tz\n",
+            "line 2 of the labels begins a quote that is never closed: is the file cut off? (FILE)",
         ),
         (
             "a.tsv",
@@ -145,5 +212,9 @@ fn wrong_files_of_labels_say_what_and_where() {
     ] {
         assert_eq!(read(name, content).unwrap_err(), expected, "{name}");
     }
+    let json = read("a.json", "{\"1\": NaN5}").unwrap_err();
+    assert!(json.contains("not JSON"), "{json}");
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(read("a.json", nested).unwrap_err().contains("entry 1 of the labels is not a JSON object"));
     assert!(read("a.jsonl", b"\xff\xfe").unwrap_err().contains("valid UTF-8"));
 }

@@ -7,6 +7,8 @@
 mod corpora;
 mod dump;
 mod effects;
+#[cfg(target_os = "linux")]
+mod faults;
 mod health;
 mod hub;
 mod hub_saes;
@@ -14,6 +16,8 @@ mod labels;
 mod model_configs;
 mod model_folders;
 mod models_match_transformers;
+mod odd_saes;
+mod outputs;
 mod prompts;
 mod published;
 mod rooms;
@@ -22,5 +26,8 @@ mod sae_formats;
 mod saes_match_sae_lens;
 mod speed;
 mod stages;
+#[cfg(target_os = "linux")]
+mod stops;
+mod tiny;
 mod written;
 mod wrong_files;

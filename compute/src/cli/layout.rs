@@ -1,15 +1,12 @@
 //! `compute layout`: what a layout can say, and whether a file says it right.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use shared::layout::{Layout, Preset, Use};
 
-use crate::{bundle::Bundle, plan::read_layout};
+use crate::{bundle::Bundle, plan::read_layout, terminal};
 
 /// Options of `compute layout`.
 #[derive(Debug, Args)]
@@ -52,19 +49,17 @@ pub enum LayoutCommand {
     List,
 }
 
-/// Prints help, a preset or the schema, or checks a layout.
-pub fn layout(args: &LayoutArgs) -> Result<()> {
-    let text = match &args.command {
-        LayoutCommand::Help { layout } => read_layout(layout)?.help(),
-        LayoutCommand::Check { layout, prompt, bundle } => check(layout, *prompt, bundle.as_deref())?,
-        LayoutCommand::Default { name } => pretty(&read_layout(Path::new(name))?.to_json())?,
-        LayoutCommand::Schema => pretty(&Layout::json_schema().to_string())?,
-        LayoutCommand::List => list(),
-    };
-    // A reader that has seen enough, such as `head`, closes the pipe: nothing is lost.
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
-        _ => Ok(()),
+impl LayoutArgs {
+    /// Prints help, a preset or the schema, or checks a layout.
+    pub fn run(&self) -> Result<()> {
+        let text = match &self.command {
+            LayoutCommand::Help { layout } => read_layout(layout)?.help(),
+            LayoutCommand::Check { layout, prompt, bundle } => check(layout, *prompt, bundle.as_deref())?,
+            LayoutCommand::Default { name } => pretty(&read_layout(Path::new(name))?.to_json())?,
+            LayoutCommand::Schema => pretty(&Layout::json_schema().to_string())?,
+            LayoutCommand::List => list(),
+        };
+        terminal::print(&text)
     }
 }
 
