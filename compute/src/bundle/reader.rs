@@ -11,10 +11,12 @@ use shared::{
     archive::{Entry, LOCAL_BYTES, TAIL_BYTES, data_start, directory, entries},
     bundle::{Checked, decode},
     error::BundleError,
+    explanations::Explanations,
     labels::Labels,
-    layers::LABELS,
+    layers::{EXPLANATIONS, LABELS, ROLE_STATS},
     manifest::{FileInfo, Manifest},
     paths,
+    roles::RoleStats,
     vocab::Vocab,
 };
 
@@ -71,6 +73,20 @@ impl Bundle {
             return Ok(Labels::default());
         }
         self.file(&self.manifest.labels_path())
+    }
+
+    /// The explanations of its features; none where it has no such layer.
+    pub fn explanations(&self) -> Result<Explanations> {
+        if !self.manifest.has_layer(&EXPLANATIONS) {
+            return Ok(Explanations::default());
+        }
+        self.file(&EXPLANATIONS.path())
+    }
+
+    /// Density and maximum of its features by role; `None` where it has no such layer.
+    pub fn role_stats(&self) -> Result<Option<RoleStats>> {
+        let stored = self.manifest.has_layer(&ROLE_STATS);
+        stored.then(|| self.file(&ROLE_STATS.path())).transpose()
     }
 
     /// Reads and checks the file at `path` inside the bundle.

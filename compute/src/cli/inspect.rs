@@ -33,7 +33,14 @@ impl InspectArgs {
             let found = block.features.iter().find(|f| f.feature == feature);
             let found = found.with_context(|| format!("bundle has no feature {feature}"))?;
             let labels = bundle.labels()?;
-            let view = inspect::feature_view(found, &bundle.vocab, labels.of(feature));
+            let entry = bundle.manifest.feature_ids().position(|id| id == feature);
+            let roles = bundle.role_stats()?.zip(entry).map(|(stats, entry)| stats.of_entry(entry).collect());
+            let layers = inspect::FeatureLayers {
+                label: labels.of(feature),
+                explanations: bundle.explanations()?.of(feature).to_vec(),
+                roles: roles.unwrap_or_default(),
+            };
+            let view = inspect::feature_view(found, &bundle.vocab, layers);
             if self.json { json(&view) } else { terminal::print(&inspect::feature_lines(&view, &labels)) }
         } else if let Some(number) = self.prompt {
             let n = bundle.manifest.n_prompts;

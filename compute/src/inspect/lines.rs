@@ -118,6 +118,15 @@ pub fn feature(f: &FeatureView, labels: &Labels) -> String {
         let (mean, std, skewness, kurtosis) = (m.mean, m.std, m.skewness, m.kurtosis);
         line!(text, "mean {mean:.3}, std {std:.3}, skewness {skewness:.2}, kurtosis {kurtosis:.2}");
     }
+    for role in &f.roles {
+        line!(text, "{:>12} density {:.3}%, max {:.3}", role.role, role.density * 100.0, role.max);
+    }
+    for e in &f.explanations {
+        let by = [&e.author, &e.method, &e.date].into_iter().flatten().map(|by| escape(by.as_bytes()));
+        let scores = e.scores.iter().map(|s| format!("{} {:.3}", escape(s.test.as_bytes()), s.value));
+        let said: Vec<String> = by.chain(scores).collect();
+        line!(text, "explanation: {} ({})", escape(e.text.as_bytes()), said.join(", "));
+    }
     if let Some(rows) = &f.tables.neuron_alignment {
         text.push('\n');
         line!(text, "neuron alignment    value  % of L1");

@@ -7,4 +7,4 @@ mod lines;
 mod view;
 
 pub(crate) use lines::{feature as feature_lines, manifest as manifest_lines, prompt as prompt_lines};
-pub(crate) use view::{feature as feature_view, prompt as prompt_view};
+pub(crate) use view::{FeatureLayers, feature as feature_view, prompt as prompt_view};

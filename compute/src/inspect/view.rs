@@ -3,10 +3,12 @@
 use serde::Serialize;
 use shared::{
     decimals,
+    explanations::Explanation,
     feature::{Feature, FeatureTables, Stats, TokenLogit},
     histogram::Histogram,
     prompt::{Metric, Prompt},
     quantiles::Quantiles,
+    roles,
     sequence::{Group, GroupKind, TokenView},
     vocab::Vocab,
 };
@@ -17,7 +19,12 @@ pub struct FeatureView {
     pub feature: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub explanations: Vec<Explanation>,
     pub stats: Stats,
+    /// How it fares at the tokens of each role, where the corpus holds conversations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleView>,
     pub tables: FeatureTables,
     pub acts_histogram: Option<HistogramView>,
     pub logits_histogram: Option<HistogramView>,
@@ -27,6 +34,13 @@ pub struct FeatureView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantiles: Option<Vec<f64>>,
     pub groups: Vec<GroupView>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct RoleView {
+    pub role: String,
+    pub density: f32,
+    pub max: f32,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,7 +136,21 @@ pub struct PromptFeatureView {
     pub tokens: Vec<TokenJson>,
 }
 
-pub fn feature(feature: &Feature, vocab: &Vocab, label: Option<String>) -> FeatureView {
+/// What layers of a bundle say of a feature.
+#[derive(Debug, Default)]
+pub struct FeatureLayers {
+    pub label: Option<String>,
+    pub explanations: Vec<Explanation>,
+    /// Role, density and maximum.
+    pub roles: Vec<(u8, f32, f32)>,
+}
+
+fn role_name(role: u8) -> String {
+    roles::NAMES.get(usize::from(role)).map_or_else(|| format!("role {role}"), |name| (*name).to_owned())
+}
+
+pub fn feature(feature: &Feature, vocab: &Vocab, layers: FeatureLayers) -> FeatureView {
+    let role = |(role, density, max)| RoleView { role: role_name(role), density, max };
     let logits = |side: fn(&shared::feature::LogitsTable) -> &Vec<TokenLogit>| {
         let entries = feature.logits_table.iter().flat_map(side);
         entries
@@ -131,8 +159,10 @@ pub fn feature(feature: &Feature, vocab: &Vocab, label: Option<String>) -> Featu
     };
     FeatureView {
         feature: feature.feature,
-        label,
+        label: layers.label,
+        explanations: layers.explanations,
         stats: feature.stats,
+        roles: layers.roles.into_iter().map(role).collect(),
         tables: feature.tables.clone(),
         acts_histogram: feature.acts_histogram.as_ref().map(histogram),
         logits_histogram: feature.logits_histogram.as_ref().map(histogram),

@@ -14,6 +14,8 @@ use crate::store::{Active, ByFeature, ByPosition, NeuronSums, SEGMENT_BYTES, Sto
 
 /// Keeps denominators from zero; sae_vis's value.
 const EPS: f64 = 1e-6;
+/// What f64 leaves of a difference of equal sums, relative to them; some thousand times its epsilon.
+const ROUNDING: f64 = 1e-12;
 
 /// Entries whose sums a thread makes at a time: 1 MiB.
 const ENTRIES: usize = 1 << 17;
@@ -55,8 +57,14 @@ impl Sums {
 }
 
 fn pearson(n: f64, x: Sums, y: Sums, sxy: f64) -> f64 {
-    let variances = (n * x.ss - x.s * x.s).max(0.0) * (n * y.ss - y.s * y.s).max(0.0);
-    (n * sxy - x.s * y.s) / (variances.sqrt() + EPS)
+    let variances = variance(n, x) * variance(n, y);
+    if variances > 0.0 { (n * sxy - x.s * y.s) / (variances.sqrt() + EPS) } else { 0.0 }
+}
+
+/// n² times the variance; 0 where it is no more than the rounding of its terms, as of a variable that is constant.
+fn variance(n: f64, x: Sums) -> f64 {
+    let variance = n * x.ss - x.s * x.s;
+    if variance > ROUNDING * n * x.ss { variance } else { 0.0 }
 }
 
 fn cosine(x: Sums, y: Sums, sxy: f64) -> f64 {
@@ -216,4 +224,27 @@ pub fn partners(
         Correlated { index: name(g), pearson: by[i], cosine: cosine(x, sums[g], products[g]) as f32 }
     };
     largest(&by, n_rows).into_iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sums(values: &[f64]) -> Sums {
+        Sums { s: values.iter().sum(), ss: values.iter().map(|v| v * v).sum() }
+    }
+
+    #[test]
+    fn a_constant_has_no_correlation_however_large_it_is() {
+        let y = [0.3, -1.7, 2.9, 0.1];
+        for constant in [1e-3, 1.0, 5e6, 1e8] {
+            let x = [constant; 4];
+            let sxy = y.iter().map(|y| y * constant).sum();
+            let none = pearson(4.0, sums(&x), sums(&y), sxy);
+            assert!(none.abs() < f64::MIN_POSITIVE, "{none}");
+        }
+        let sxy = y.iter().map(|y| y * y * 1e8).sum();
+        let whole = pearson(4.0, sums(&y.map(|y| y * 1e8)), sums(&y), sxy);
+        assert!((whole - 1.0).abs() < 1e-9, "{whole}");
+    }
 }

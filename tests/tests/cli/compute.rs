@@ -8,13 +8,18 @@ use std::{
 
 use compute::bundle::Bundle;
 use shared::{
+    bundle::encode,
+    explanations::{Explanation, ExplanationScore, Explanations},
     feature::Feature,
+    layers::EXPLANATIONS,
+    manifest::Manifest,
     paths,
     prompt::{Metric, Prompt},
 };
 use tempfile::TempDir;
 use tests::{
     agree::agree,
+    generate::generate,
     run::{compute, compute_with, demo, features, few_rows},
 };
 
@@ -393,4 +398,37 @@ fn labels_are_put_into_a_bundle_of_a_newer_version_and_the_rest_of_its_manifest_
     assert_eq!((&labelled["weather"], &labelled["schema"]), (&manifest["weather"], &manifest["schema"]));
     assert_eq!(labelled["layers"], serde_json::json!([{ "name": "labels", "version": 1, "per": "bundle" }]));
     assert_eq!(Bundle::open(&out).unwrap().labels().unwrap().of(4).as_deref(), Some("x"));
+}
+
+#[test]
+fn inspect_prints_explanations_with_their_authors_and_scores() {
+    let temp = tempfile::tempdir().unwrap();
+    generate(temp.path(), 8, 7).unwrap();
+    let explanation = Explanation {
+        feature: 2,
+        text: "words after __".to_owned(),
+        author: Some("ada".to_owned()),
+        method: Some("human".to_owned()),
+        date: None,
+        scores: vec![ExplanationScore { test: "detection".to_owned(), value: 0.75, judge: None }],
+    };
+    let explanations = Explanations { explanations: vec![explanation] };
+    let (info, bytes) = encode(&explanations, EXPLANATIONS.path()).unwrap();
+    fs::write(temp.path().join(&info.path), bytes).unwrap();
+    let path = temp.path().join(paths::MANIFEST);
+    let mut manifest = Manifest::from_json(&fs::read(&path).unwrap()).unwrap();
+    manifest.layers.push(EXPLANATIONS.info());
+    manifest.files.push(info);
+    fs::write(&path, manifest.to_json().unwrap()).unwrap();
+    let inspect = |more: &[&str]| {
+        let folder = temp.path().display().to_string();
+        let args: Vec<String> = [folder].into_iter().chain(more.iter().map(ToString::to_string)).collect();
+        String::from_utf8(compute("inspect", &args).unwrap().stdout).unwrap()
+    };
+    assert!(inspect(&[]).contains("layer     explanations 1\n"));
+    let lines = inspect(&["--feature", "2"]);
+    assert!(lines.contains("explanation: words after __ (ada, human, detection 0.750)\n"), "{lines}");
+    let json: serde_json::Value = serde_json::from_str(&inspect(&["--feature", "2", "--json"])).unwrap();
+    assert_eq!(json["explanations"][0]["author"], "ada");
+    assert!(!inspect(&["--feature", "3"]).contains("explanation"));
 }
