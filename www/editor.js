@@ -135,7 +135,7 @@
   const presetChoice = (json) => {
     const here = presets.find((preset) => preset.json === json);
     const choices = presets.map((preset) => on(
-      make("button", { type: "button", class: "choice", "aria-pressed": preset === here ? "true" : false, "data-preset": preset.name }, preset.name),
+      make("button", { type: "button", class: "choice", "aria-pressed": preset.json === json ? "true" : false, "data-preset": preset.name }, preset.name),
       "click", () => change(() => {
         draft = JSON.parse(preset.json);
       })));
