@@ -36,6 +36,8 @@ pub struct Session {
     pub annotations: RwSignal<Arc<Annotations>>,
     /// What the table shows: where the link to it leads.
     pub browse: RwSignal<Browse>,
+    /// Whether the table is to begin with its search box.
+    pub searching: StoredValue<bool>,
     /// What went wrong with something that the reader asked for.
     pub notice: RwSignal<Option<String>>,
     /// What the table found, where that is not all features by their index: Previous and Next lead through it.
@@ -59,6 +61,7 @@ impl Session {
             table: StoredValue::default(),
             annotations: RwSignal::default(),
             browse: RwSignal::default(),
+            searching: StoredValue::new(false),
             notice,
             walk: RwSignal::new(None),
             route: RwSignal::new(route),

@@ -16,7 +16,11 @@ use shared::{
 use wasm_bindgen::JsCast as _;
 
 use crate::{
-    components::{error_note::ErrorNote, hand::hand, handler::handler},
+    components::{
+        error_note::ErrorNote,
+        hand::{hand, say},
+        handler::handler,
+    },
     data::{Bundle, Loading, Shown},
     panels::{
         LayoutColumns,
@@ -119,12 +123,15 @@ fn Chooser(session: Session, bundle: Arc<Bundle>, wanted: Memo<u32>) -> impl Int
         let Some(input) = input.get_untracked() else { return };
         if let Ok(feature) = input.value().trim().parse() {
             session.go(Route::Feature(feature));
-            input.select();
+        } else {
+            say(&format!("“{}” is no feature’s index", input.value()));
+            input.set_value(&wanted.get_untracked().to_string());
         }
+        input.select();
     };
     let n = bundle.manifest.n_features() as u64;
     let rank = move || match session.walk.get().and_then(|walk| Some((walk.rank(wanted.get())?, walk))) {
-        None => format!("of {} features", count(n)).into_any(),
+        None => format!("of {} {}", count(n), if n == 1 { "feature" } else { "features" }).into_any(),
         Some((rank, walk)) => {
             let said =
                 format!("{} of {} in the table", count(rank as u64 + 1), count(walk.n_features() as u64));

@@ -7,6 +7,7 @@ mod columns;
 mod export;
 mod filters;
 mod plots;
+mod preview;
 mod rows;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use page_logic::{
 use shared::{index::FeatureIndex, labels::Labels, layers::LABELS, vocab::Vocab};
 
 use crate::{
-    components::error_note::ErrorNote,
+    components::{error_note::ErrorNote, next_frame::next_frame},
     data::Loading,
     state::{Session, use_bundle},
 };
@@ -149,6 +150,10 @@ fn FeaturesTable(loaded: Loaded) -> impl IntoView {
         }
     });
     Effect::new(move || session.walk.set(Walk::of(browse.get(), order.get(), table.index())));
+    if session.searching.get_value() {
+        session.searching.set_value(false);
+        next_frame(focus_search);
+    }
     document().set_title("Features · sae-vis");
     session.painted("features".to_owned());
     view! {

@@ -279,7 +279,10 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
             }
         };
         match key.as_str() {
-            "/" => session.go(Route::features()),
+            "/" => {
+                session.searching.set_value(true);
+                session.go(Route::Features(session.browse.get_untracked()));
+            }
             "ArrowRight" if prompt => choose(".prompt-text", 1),
             "ArrowLeft" if prompt => choose(".prompt-text", -1),
             "j" if prompt => choose("[data-choices=prompt]", 1),

@@ -12,7 +12,7 @@ use page_logic::{
 use shared::decimals;
 use wasm_bindgen::JsCast as _;
 
-use super::{Loaded, Table, columns::Shown, filters::filters};
+use super::{Loaded, Table, columns::Shown, filters::filters, preview::Preview};
 use crate::components::{
     handler::handler,
     token_chip::{Side, token_chip},
@@ -55,15 +55,25 @@ pub fn Rows(table: Table) -> impl IntoView {
         (n_rows() == 0).then(|| view! { <p class="note features-note">"No feature is like this: change the search or remove a range."</p> })
     };
     let key = move |e: web_sys::KeyboardEvent| keys(table, scroll, &e);
+    let preview = Preview::new();
+    let point = handler(move |e: web_sys::PointerEvent| preview.point(&e));
+    Effect::new(move |before: Option<usize>| {
+        let at = scroll.get().current;
+        if before.is_some_and(|before| before != at) {
+            preview.rest(table.feature(at));
+        }
+        at
+    });
     let head = view! { {move || head(table)} }.into_any();
     view! {
         <div class="features-list" on:keydown=handler(key)>
             {move || filters(table)}
             <div class="features-table" class:all-columns=move || table.columns.are_chosen() style=move || table.columns.style()
-                role="table" aria-label="Features" tabindex="0" data-rows>
+                role="table" aria-label="Features" tabindex="0" data-rows on:pointerover=point>
                 <VirtualList scroll len=Callback::new(move |()| n_rows()) row_px=ROW_PX rows head />
                 {move || nothing()}
             </div>
+            {preview.view()}
         </div>
     }
 }
