@@ -186,6 +186,7 @@ fn copies_hold_token_ids_all_digits_and_the_text_as_it_was() {
         examples.contains("\n    ") && !examples.contains("\\n"),
         "line breaks are line breaks: {examples}"
     );
+    browser.eval::<Value>("document.querySelector('.toast').textContent = ''").unwrap();
     browser.click("[data-feature-json]").unwrap();
     browser.wait("the feature", "document.querySelector('.toast').textContent === 'Copied'").unwrap();
     let json: Value = serde_json::from_str(&clipboard(&browser)).unwrap();
