@@ -138,12 +138,13 @@ impl Sample {
     /// How the sample was drawn, after `n_parts` of its parts were read.
     pub fn sentence(&self, n_parts: usize) -> String {
         let of_beginnings = self.parts.iter().all(|part| part.end.is_none() && part.group.is_none());
-        let what = if of_beginnings { "beginnings of files" } else { "stretches drawn by --seed" };
+        let read = match (of_beginnings, n_parts) {
+            (true, 1) => "the beginning of 1 file was read".to_owned(),
+            (true, n) => format!("the beginnings of {n} files were read"),
+            (false, n) => format!("{n} stretches drawn by --seed were read"),
+        };
         let (s, mb) = (if self.of_files == 1 { "" } else { "s" }, self.of_bytes as f64 / 1e6);
-        format!(
-            "the rows are a sample: {n_parts} {what} were read, of {} file{s} with {mb:.0} MB",
-            self.of_files
-        )
+        format!("the rows are a sample: {read}, of {} file{s} with {mb:.0} MB", self.of_files)
     }
 }
 

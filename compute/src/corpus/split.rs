@@ -78,7 +78,8 @@ pub fn default_files(paths: &[String]) -> Result<Choice, String> {
     let note = (left_out > 0).then(|| {
         let split = split.map_or_else(String::new, |split| format!("the {split} split, "));
         let (s, n) = (if files.len() == 1 { "" } else { "s" }, files.len());
-        format!("reads {split}{n} file{s} beginning with {}; {left_out} others are left out", first(&files))
+        let others = if left_out == 1 { "1 other is" } else { &format!("{left_out} others are") };
+        format!("reads {split}{n} file{s} beginning with {}; {others} left out", first(&files))
     });
     Ok(Choice { files, note })
 }

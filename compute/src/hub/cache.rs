@@ -89,11 +89,13 @@ impl Cached {
     }
 
     /// The file that holds the bytes called `blob`.
+    #[cfg(feature = "hub")]
     pub fn blob(&self, blob: &str) -> PathBuf {
         self.root.join("blobs").join(blob)
     }
 
     /// Makes `file` of `commit` a link to a blob.
+    #[cfg(feature = "hub")]
     pub fn link(&self, commit: &str, file: &str, blob: &str) -> std::io::Result<()> {
         let link = self.snapshot(commit).join(file);
         link.parent().map_or(Ok(()), fs::create_dir_all)?;

@@ -286,7 +286,7 @@ fn of_a_data_set_the_train_split_is_read() {
     assert!(done.status.success(), "{}", stderr(&done));
     assert_eq!(hub.fetched(), ["data/train-0.jsonl", "data/train-1.jsonl", "data/train-2.jsonl"]);
     let report: Value = serde_json::from_slice(&done.stdout).unwrap();
-    let said = "reads the train split, 3 files beginning with data/train-0.jsonl; 1 others are left out";
+    let said = "reads the train split, 3 files beginning with data/train-0.jsonl; 1 other is left out";
     assert_eq!(report["corpus"][0], said);
     assert!(stderr(&done).contains("fetching o/n:data/train-0.jsonl, "), "{}", stderr(&done));
 }
