@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`route`] (what a link carries), [`browse`] (what the reader chose to see of the table), [`find`] (which
 //! features that is), [`walk`] (going through them), [`axis`] and [`scale`] (from values to lengths), [`mod@format`]
-//! (numbers as text), [`line`] (tokens as text and colour), [`layouts`] (which layouts a bundle can be shown in), [`files`]
+//! (numbers as text), [`mod@line`] (tokens as text and colour), [`layouts`] (which layouts a bundle can be shown in), [`files`]
 //! (decoded files, each read once), [`address`] and [`error`].
 
 pub mod address;
