@@ -282,6 +282,7 @@ fn the_theme_is_kept() {
     assert_ne!(browser.eval::<String>(ground).unwrap(), light);
     browser.open("about:blank").unwrap();
     browser.open(&format!("{}#/about", served.url())).unwrap();
+    wait_for(&browser, "about").unwrap();
     browser.wait("the dark theme again", "document.documentElement.dataset.theme === 'dark'").unwrap();
     assert!(browser.text("main").unwrap().contains("Explained variance"));
     browser.finish().unwrap();
