@@ -24,12 +24,24 @@
 //! | `a[data-prompt-token="5"]` | a token of the prompt, a link to its position; `[data-empty]` where nothing is active |
 //! | `[data-score="8"]` | a column of the prompt page: feature 8, with its score in `[data-value=score]` |
 //! | `[data-choices="prompt"]`, `[data-choices="metric"]` | the links to other prompts and metrics |
+//! | `[data-best]`, `[data-jump="8"]` | the list of the best features, and what leads to their columns |
+//! | `[data-context="20"]`, `.strip` | how much of their rows examples show, and where in its row a feature fires |
+//! | `.line-act`, `.line-count` | an example's activation, and how many windows it stands for |
+//! | `svg[data-bins][data-counts]`, `[data-bin-said]`, `[data-log-counts]` | a histogram, what it says of a bar, and its counts: `www/plots.js` |
+//! | `[data-term="density"]` | a word that is explained: `www/help.js` |
+//! | `[data-chip="300"]`, `[data-token-search="top"]` | a token on its own, and what it leads to: `www/chips.js` |
+//! | `[data-star="8"]`, `[data-notes]`, `.notes`, `[data-note="label"]` | the reader's own annotations: `www/annotations.js`, `www/notes.js` |
+//! | `[data-compared="4"]`, `#compare-add`, `[data-compare-remove="4"]` | features side by side |
+//! | `.blind-window`, `[data-guess]`, `[data-blind-score]`, `[data-blind-again]` | the blind test |
+//! | `[data-feature-json]`, `[data-copy-table="tsv"]`, `.toast` | copies, and what is said of them: `www/hand.js` |
+//! | `[data-query-wrong]`, `[data-columns]`, `[data-column-choice="max"]`, `[data-preview]` | the table's conditions, columns and preview |
+//! | `[data-notice]`, `[data-opened-file]`, `[data-close-file]` | a message above the page, and the reader's file that is open |
 //! | `[data-copy]`, `#copy-menu`, `[data-copy-as="svg"]` (`png`, `tsv`) | copying a panel: `www/figures.js` |
 //! | `#help`, `[data-reading="monospace"]` (`wrapped`) | the help and the reader's choices: `www/help.js` |
 //! | `#search`, `[data-found]`, `[data-range="density"]`, `[data-sort="max"]` | the table's search, count, ranges, order |
 //! | `[data-brush]`, `[data-scatter]`, `[data-pointed]` | the two plots over the table, and what is pointed at |
 //! | `[data-rows]`, `.features-row[data-feature="8"]` | the table, and the rows that are on screen |
-//! | `[data-layout-button]`, `[data-editor]`, `[data-preset="reading"]`, `[data-json]`, `[data-said]` | the layout editor |
+//! | `[data-layout-button]`, `[data-editor]`, `[data-preset="reading"]`, `[data-cut]`, `[data-json]`, `[data-said]` | the layout editor: `www/editor.js` |
 //! | `[data-component="logits_table"] [data-option="n_rows"]`, `[data-refusal="n_rows"]` | an option, and why its value is refused |
 //! | `[data-do="remove"]` (`up`, `down`, `left`, `right`, `add`, `add-column`, `open`, …) | what the editor's buttons do |
 //! | `[data-open]` | picks a `.saevis` |

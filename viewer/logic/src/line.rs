@@ -120,7 +120,7 @@ impl Line {
             .iter()
             .zip(pieces)
             .map(|(t, piece)| TokenSpan {
-                ends_line: piece.raw.as_deref().is_some_and(|raw| raw.ends_with('\n')),
+                ends_line: piece.raw.as_deref().is_some_and(|raw| raw.contains('\n')),
                 text: piece.text,
                 raw: piece.raw,
                 joined: piece.joined,
