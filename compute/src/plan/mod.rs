@@ -108,10 +108,16 @@ impl Input {
         let sae = hub::find(&args.sae, What::Sae)?;
         let data = hub::find_data(&args.data)?;
         let model_config = ModelConfig::read(&model.path)?;
-        let sae_config = Location::from(&sae).config(args.sae_format)?;
+        let mut sae_config = Location::from(&sae).config(args.sae_format)?;
+        sae_config.hook_out = args.hook_out.clone().or(sae_config.hook_out);
         let hook = hook(args, &model_config, &sae_config)?;
         let hook_out = match &sae_config.hook_out {
             Some(name) => model_config.hook_point(name)?,
+            None if sae_config.transcoder => bail!(
+                "a transcoder that does not say which hook point it writes: add --hook-out, such as --hook-out \
+                 blocks.0.hook_mlp_out ({})",
+                args.sae.display()
+            ),
             None => hook,
         };
         check_width(&sae.path, "reads", sae_config.d_in, &hook, &model_config)?;

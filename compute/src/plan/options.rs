@@ -41,6 +41,9 @@ pub struct InputOptions {
     /// Hook point that the SAE reads, such as blocks.0.mlp.hook_post; by default its own config says
     #[arg(long)]
     pub hook: Option<String>,
+    /// Hook point that a transcoder writes, such as blocks.0.hook_mlp_out; by default its own config says
+    #[arg(long)]
+    pub hook_out: Option<String>,
     /// Tokens in a row; by default the SAE's context size, the model's, or the token array's, and at most 128 for text
     #[arg(long)]
     pub seq_len: Option<usize>,

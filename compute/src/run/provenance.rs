@@ -86,13 +86,13 @@ pub fn manifest(
 fn sae_info(plan: &Plan, sae: &Found, config: &SaeConfig) -> Result<SaeInfo> {
     Ok(SaeInfo {
         name: sae.name.clone(),
-        architecture: Some(config.architecture.name().to_owned()),
+        architecture: Some(config.description()),
         format: Some(config.format.name().to_owned()),
         hook: plan.input.hook.to_string(),
         hook_out: config.hook_out.clone(),
         d_in: Some(config.d_in as u32),
         d_sae: config.d_sae as u32,
-        signed: false,
+        signed: config.is_signed(),
         sha256: Some(sha256(&sae.path)?),
     })
 }

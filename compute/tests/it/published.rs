@@ -1,6 +1,12 @@
-//! The list of published SAEs, as `compute saes` prints it.
+//! The list of published SAEs, as `compute saes` prints it, and what commands say of kinds of SAEs that are rare.
 
+use std::path::Path;
 use std::process::{Command, Output};
+
+use serde_json::json;
+use tch::Tensor;
+
+use crate::written::{randn, safetensors};
 
 fn saes(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_compute")).arg("saes").args(args).output().unwrap()
@@ -59,4 +65,56 @@ fn the_share_that_is_read_is_counted() {
     let printed = text(&saes(&["--coverage"]));
     let share = 100.0 * number(&coverage["n_read"]) as f64 / 13_857.0;
     assert!(printed.contains(&format!("{share:.1} %")) && share > 97.0, "{printed}");
+}
+
+/// An SAE of 64 features for the demo's model, and a command that reads it.
+fn with_sae(cfg: &serde_json::Value, command: &str, folder: &Path, more: &[&str]) -> Output {
+    let (d, n) = (128, 64);
+    let weights = [randn(&[d, n], 1), randn(&[n, d], 2), randn(&[n], 3), randn(&[d], 4)];
+    let named: Vec<(&str, &Tensor)> =
+        ["W_enc", "W_dec", "b_enc", "b_dec"].into_iter().zip(&weights).collect();
+    let sae = folder.join("sae");
+    std::fs::create_dir_all(&sae).unwrap();
+    std::fs::write(sae.join("cfg.json"), cfg.to_string()).unwrap();
+    safetensors(&sae.join("sae_weights.safetensors"), &named);
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo");
+    Command::new(env!("CARGO_BIN_EXE_compute"))
+        .args([command, "--device", "cpu", "--sequences", "4", "--model"])
+        .arg(demo.join("model"))
+        .arg("--data")
+        .arg(demo.join("tokens.npy"))
+        .arg("--sae")
+        .arg(sae)
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_transcoder_that_does_not_say_where_it_writes_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let cfg = json!({ "architecture": "transcoder", "hook_name": "blocks.0.mlp.hook_in" });
+    let done = with_sae(&cfg, "check", folder.path(), &[]);
+    let stderr = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success() && stderr.contains("add --hook-out"), "{stderr}");
+    let done = with_sae(&cfg, "check", folder.path(), &["--hook-out", "blocks.0.hook_mlp_out"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn a_signed_sae_gives_a_bundle_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let cfg = json!({ "architecture": "abstopk", "k": 8, "hook_name": "blocks.0.hook_resid_post" });
+    let bundle = folder.path().join("bundle");
+    let out = bundle.to_str().unwrap();
+    let done = with_sae(&cfg, "run", folder.path(), &["--out", out, "--features", "0..4", "--no-effects"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(bundle.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["sae"]["signed"], true);
+    let seen = Command::new(env!("CARGO_BIN_EXE_compute"))
+        .args(["inspect", out, "--feature", "1", "--json"])
+        .output()
+        .unwrap();
+    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
 }

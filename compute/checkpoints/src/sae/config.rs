@@ -338,6 +338,15 @@ impl SaeConfig {
         }
     }
 
+    /// Its architecture and what its activations are multiplied by, for readers.
+    pub fn description(&self) -> String {
+        let name = self.architecture.name();
+        if self.rescale_by_decoder_norm {
+            return format!("{name}, activations times norms of decoder rows");
+        }
+        name.to_owned()
+    }
+
     /// Whether features can be negative, and are active where they are not zero.
     pub fn is_signed(&self) -> bool {
         matches!(self.architecture, Architecture::AbsTopK { .. })
