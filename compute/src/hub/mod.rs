@@ -126,9 +126,11 @@ fn registered(text: &str) -> Result<Option<Registered<'static>>> {
         Lookup::Release(release) => {
             let first = release.saes.first().map_or("", |sae| &sae.id);
             let (name, n) = (&release.name, release.saes.len());
+            let id = text[name.len()..].trim_start_matches(['/', ':']);
+            let without = if id.is_empty() { String::new() } else { format!(", none of them {id}") };
             bail!(
-                "could not open the SAE: {name} is a release of {n} SAEs, and {text} is none of them: name one, such \
-                 as {name}/{first}; `compute saes {name} --limit {n}` lists them"
+                "could not open the SAE: {name} is a release of {n} SAEs{without}: name one, such as {name}/{first}; \
+                 `compute saes {name}/` lists them"
             )
         }
     }

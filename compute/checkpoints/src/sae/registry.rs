@@ -158,7 +158,7 @@ impl Registry {
         let has = |found: &Registered<'a>| {
             let hook = found.hook().unwrap_or_default();
             let Registered { release, sae } = found;
-            let text = [&release.name, &sae.id, &release.repository, &sae.path, &release.model, &hook]
+            let text = [&found.name(), &release.repository, &sae.path, &release.model, &hook]
                 .map(|text| text.to_lowercase())
                 .join("\n");
             words.iter().all(|word| text.contains(word.as_str()))
@@ -356,6 +356,7 @@ mod tests {
         let found = Registry::shipped().search(&words);
         assert!(!found.is_empty() && found.iter().all(|sae| sae.release.model == "google/gemma-3-1b-it"));
         assert!(Registry::shipped().search(&["nonesuch".to_owned()]).is_empty());
+        assert_eq!(Registry::shipped().search(&["gpt2-small-res-jb/".to_owned()]).len(), 13);
     }
 
     #[test]
