@@ -1,14 +1,14 @@
 //! `compute saes`: the published SAEs that are known by name.
 
 use std::collections::BTreeMap;
-use std::io::{StdoutLock, Write as _};
+use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
 use checkpoints::sae::{Registered, Registry, Release};
 use clap::Args;
 use serde::Serialize;
 
-use crate::model::Family;
+use crate::{model::Family, terminal};
 
 /// Options of `compute saes`.
 #[derive(Debug, Args)]
@@ -42,13 +42,19 @@ struct Row {
 impl SaesArgs {
     /// Prints the list.
     pub fn run(&self) -> Result<()> {
-        let registry = Registry::shipped();
-        let mut out = std::io::stdout().lock();
+        let text = self.text(Registry::shipped())?;
+        if self.json { terminal::print_json(&text) } else { terminal::print(&text) }
+    }
+
+    fn text(&self, registry: &Registry) -> Result<String> {
+        let mut out = String::new();
         if self.coverage {
-            return self.print_coverage(registry, &mut out);
+            self.write_coverage(registry, &mut out)?;
+            return Ok(out);
         }
         if self.words.is_empty() && !self.json {
-            return print_releases(registry, &mut out);
+            write_releases(registry, &mut out)?;
+            return Ok(out);
         }
         let found = registry.search(&self.words);
         ensure!(
@@ -59,7 +65,7 @@ impl SaesArgs {
         if self.json {
             let rows: Vec<Row> = found.iter().map(Row::new).collect();
             writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
-            return Ok(());
+            return Ok(out);
         }
         for sae in found.iter().take(self.limit) {
             let row = Row::new(sae);
@@ -71,10 +77,10 @@ impl SaesArgs {
         if found.len() > self.limit {
             writeln!(out, "and {} more: add a word, or --limit {}", found.len() - self.limit, found.len())?;
         }
-        Ok(())
+        Ok(out)
     }
 
-    fn print_coverage(&self, registry: &Registry, out: &mut StdoutLock<'_>) -> Result<()> {
+    fn write_coverage(&self, registry: &Registry, out: &mut String) -> Result<()> {
         let coverage = Coverage::of(registry);
         if self.json {
             writeln!(out, "{}", serde_json::to_string_pretty(&coverage)?)?;
@@ -109,7 +115,7 @@ impl Row {
     }
 }
 
-fn print_releases(registry: &Registry, out: &mut StdoutLock<'_>) -> Result<()> {
+fn write_releases(registry: &Registry, out: &mut String) -> Result<()> {
     for release in &registry.releases {
         let unread = unread(release).map_or(String::new(), |why| format!(" (not read: {why})"));
         let n = release.saes.len();

@@ -214,10 +214,23 @@ pub fn walk(root: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
     }
 }
 
-/// The last two parts of a path, as in `owner/name`: a bundle tells what was read, not where it is kept.
+/// The own name of a file or folder, or the one on the hub of what lies in its cache: a bundle tells what was read, not
+/// where it is kept, which may hold its reader's name.
 pub fn end_of(path: &Path) -> String {
+    // `.` and `..` have the name of the folder that they stand for.
+    let path = match path.file_name() {
+        Some(_) => path.to_owned(),
+        None => path.canonicalize().unwrap_or_else(|_| path.to_owned()),
+    };
     let parts: Vec<_> = path.components().filter_map(|c| c.as_os_str().to_str()).collect();
-    parts[parts.len().saturating_sub(2)..].join("/")
+    let in_cache = parts.iter().enumerate().find_map(|(i, part)| {
+        let repo = ["models--", "datasets--"].iter().find_map(|kind| part.strip_prefix(kind))?;
+        let inside =
+            (parts.get(i + 1) == Some(&"snapshots")).then(|| parts.get(i + 3..).unwrap_or_default())?;
+        let name = repo.replace("--", "/");
+        Some(if inside.is_empty() { name } else { format!("{name}:{}", inside.join("/")) })
+    });
+    in_cache.unwrap_or_else(|| file_name(&path))
 }
 
 fn file_name(path: &Path) -> String {

@@ -271,9 +271,22 @@ mod tests {
 
     #[test]
     fn names_of_what_is_here_do_not_tell_where_it_is_kept() {
-        for (path, expected) in [("demo/model", "demo/model"), ("/a/b/gpt2/", "b/gpt2"), ("25.pt", "25.pt")] {
+        let cache = "/home/alice/.cache/huggingface/hub";
+        for (path, expected) in [
+            ("demo/model", "model"),
+            ("/home/alice/gpt2/", "gpt2"),
+            ("/home/alice/pile/*.jsonl", "*.jsonl"),
+            ("25.pt", "25.pt"),
+            (&format!("{cache}/models--gpt2/snapshots/607a30d7"), "gpt2"),
+            (
+                &format!("{cache}/models--google--gemma-scope-2b-pt-res/snapshots/fd571b/layer_12/width_16k"),
+                "google/gemma-scope-2b-pt-res:layer_12/width_16k",
+            ),
+        ] {
             assert_eq!(end_of(Path::new(path)), expected);
         }
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(end_of(Path::new(".")), here.file_name().unwrap().to_str().unwrap());
     }
 
     #[test]

@@ -173,7 +173,10 @@ impl Input {
 impl Plan {
     /// Checks `args` against the headers of the files that they name.
     pub fn new(args: &RunOptions) -> Result<Self> {
-        let input = Input::new(&args.input)?;
+        let mut input = Input::new(&args.input)?;
+        if let Some(name) = &args.model_name {
+            input.model.name.clone_from(name);
+        }
         let sae_b = match &args.sae_b {
             Some(path) => {
                 let sae_b = hub::find(path, What::Sae)?;

@@ -98,7 +98,10 @@ pub struct RunOptions {
     /// A second SAE on the same hook point, in which correlated features are looked up
     #[arg(long, value_name = "PATH")]
     pub sae_b: Option<PathBuf>,
-    /// Folder to write the bundle to; a bundle that is there is replaced
+    /// Name of the model in the bundle; by default that of its folder, or the one that it has on the hub
+    #[arg(long, value_name = "NAME")]
+    pub model_name: Option<String>,
+    /// Folder to write the bundle to; a bundle that is there is replaced, other files in it are kept
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     /// A prompt for the prompt-centric view; may be given several times

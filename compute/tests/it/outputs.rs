@@ -440,3 +440,22 @@ fn compute_layout() -> Command {
     command.args(["layout", "help"]);
     command
 }
+
+#[test]
+fn a_bundle_names_what_was_read_and_not_where_it_lies() {
+    let temp = tempfile::tempdir().unwrap();
+    let sae = temp.path().join("alice/sae");
+    tiny::write_sae(&sae, |_| {});
+    let out = temp.path().join("bundle");
+    succeed(tiny::run_sae(&sae, &out, 0).args(["--model-name", "our GPT-2"]));
+    let manifest = fs::read_to_string(out.join("manifest.json")).unwrap();
+    assert!(
+        !manifest.contains("alice") && !manifest.contains(&temp.path().display().to_string()),
+        "{manifest}"
+    );
+    let manifest = read_manifest(&out).unwrap();
+    assert_eq!(
+        (manifest.model.name.as_str(), manifest.dataset.name.as_str()),
+        ("our GPT-2", "tokens.safetensors")
+    );
+}

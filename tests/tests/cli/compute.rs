@@ -130,13 +130,13 @@ fn a_prompt_scores_what_its_own_tokens_show() {
 fn a_new_bundle_replaces_an_old_one_but_nothing_else() {
     let temp = tempfile::tempdir().unwrap();
     let out = run(&temp, "a", &[]);
-    fs::write(out.join("left-over"), "x").unwrap();
+    fs::write(out.join("notes"), "x").unwrap();
     run(&temp, "a", &[]);
-    assert!(!out.join("left-over").exists());
+    assert!(out.join("notes").exists());
     let precious = temp.path().join("precious");
     fs::create_dir(&precious).unwrap();
     fs::write(precious.join("thesis.txt"), "x").unwrap();
-    refused(&precious, &[], "will not replace something that is not a bundle");
+    refused(&precious, &[], "will not replace a folder that holds something else than a bundle");
     assert!(precious.join("thesis.txt").exists());
 }
 
