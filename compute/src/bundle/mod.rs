@@ -1,7 +1,7 @@
 //! Bundles on disk: how they are read, written, and made into one file.
 //!
 //! A run hands what it computed to a [`BackgroundWriter`], whose [`BundleWriter`] encodes and writes it into an
-//! [`OutputFolder`]; [`publish`] puts the finished folder in its place. [`Bundle`] reads what was written, [`archive`] and
+//! [`OutputFolder`]; `publish` puts the finished folder in its place. [`Bundle`] reads what was written, [`archive`] and
 //! [`html`] make one file of it, [`Relabelling`] changes its labels.
 
 pub mod archive;

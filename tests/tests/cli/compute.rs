@@ -232,16 +232,16 @@ fn little_memory_gives_the_same_bytes_and_too_little_is_refused() {
 #[cfg(target_os = "linux")]
 fn a_batch_that_does_not_fit_into_memory_is_computed_in_parts() {
     let temp = tempfile::tempdir().unwrap();
-    let more = ["--sequences", "256", "--batch-rows", "256"];
+    let more = ["--sequences", "128", "--batch-rows", "128"];
     let out = temp.path().join("limited");
     let mut args = few_rows(&out, &more);
     args.retain(|arg| arg != "--quiet");
-    // The MLP's activations on all rows at once are 67 MB.
+    // The MLP's activations on all rows at once are 34 MB.
     let limit = [("LD_PRELOAD", env!("LITTLE_MEMORY")), ("STAND_IN_LARGEST", "20000000")];
     let limited = compute_with("run", &args, &limit).unwrap();
     let said = String::from_utf8(limited.stderr).unwrap();
     assert!(limited.status.success(), "{said}");
-    assert!(said.contains("memory did not suffice for batches of 256 rows: computed"), "{said}");
+    assert!(said.contains("memory did not suffice for batches of 128 rows: computed"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
     agree(&features(&run(&temp, "whole", &more)).unwrap(), &features(&out).unwrap(), 1e-4);
 }
