@@ -55,10 +55,10 @@ fn encode_and_keep(c: &mut Criterion) {
     tch::set_num_threads(1);
     let sae = Sae::load(&demo("sae-mlp-a"), None, Device::Cpu).unwrap();
     let acts = Tensor::randn([BATCH, 512], (Kind::Float, Device::Cpu));
-    let dense: Vec<f32> = sae.encode(&acts).flatten(0, -1).try_into().unwrap();
+    let dense: Vec<f32> = sae.encode(&acts).unwrap().flatten(0, -1).try_into().unwrap();
     let mut group = c.benchmark_group("batch of 2048 positions, 2048 features");
     group.throughput(Throughput::Elements(BATCH as u64));
-    group.bench_function("encode", |b| b.iter(|| black_box(sae.encode(&acts))));
+    group.bench_function("encode", |b| b.iter(|| black_box(sae.encode(&acts).unwrap())));
     group.bench_function("sparsify", |b| {
         b.iter(|| {
             let mut kept = ByPosition::new(2048, 0);

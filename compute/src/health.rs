@@ -75,7 +75,7 @@ pub fn measure(
         n_features: Some(tapped.sae.config().d_sae as u32),
         acts_norm: finite(all.norms[0] / n),
         reconstruction_norm: finite(all.norms[1] / n),
-        decoder_norm: finite(mean_norm(&tapped.sae.decoder())?),
+        decoder_norm: finite(mean_norm(&tapped.sae.decoder()?)?),
     })
 }
 
@@ -268,8 +268,8 @@ impl Splice<'_> {
             }
             (Replacement::Reconstruction, Some(read)) => {
                 let read = read.f_to_kind(Kind::Float)?;
-                let acts = tapped.sae.encode(&read); // [batch, pos, d_sae]
-                (tapped.sae.decode(&acts, &read), acts)
+                let acts = tapped.sae.encode(&read)?; // [batch, pos, d_sae]
+                (tapped.sae.decode(&acts, &read)?, acts)
             }
         };
         let target = prepared.f_to_kind(Kind::Float)?;

@@ -1,18 +1,15 @@
 //! What does not fit into memory is computed in parts.
 //!
-//! libtorch reports a failed allocation as an error, which tch's plain methods turn into a panic; here, and nowhere else,
-//! it is caught. Items keep their order. A part's matrix products have another shape than the whole's, and sums of
+//! libtorch reports a failed allocation as an error; where a whole command fails, [`guard`] catches what a plain method of
+//! tch made a panic of. Items keep their order. A part's matrix products have another shape than the whole's, and sums of
 //! neurons are added part by part, so numbers agree within float tolerance, not to the bit.
 
 use std::{
     any::Any,
-    cell::Cell,
+    env,
     ops::Range,
     panic::{self, AssertUnwindSafe},
-    sync::{
-        Once,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use anyhow::{Context as _, Result, anyhow};
@@ -52,7 +49,7 @@ impl Backoff {
         while start < items.end {
             interrupt::check()?;
             let part = start..items.end.min(start + self.at_once());
-            match caught(|| compute(part.clone())) {
+            match compute(part.clone()) {
                 Ok(done) => {
                     parts.push(done);
                     start = part.end;
@@ -61,7 +58,7 @@ impl Backoff {
                     self.at_once.fetch_min(part.len().div_ceil(2), Ordering::Relaxed);
                 }
                 Err(error) if is_out_of_memory(&error) => {
-                    return Err(error).context(NOT_ENOUGH);
+                    return Err(error).context(NotEnough);
                 }
                 Err(error) => return Err(error),
             }
@@ -71,13 +68,23 @@ impl Backoff {
 }
 
 /// What to do where even one item does not fit.
-const NOT_ENOUGH: &str = "not enough memory: choose fewer --features, a shorter --seq-len or --device cpu";
+#[derive(Debug, thiserror::Error)]
+#[error("not enough memory: choose fewer --features, a shorter --seq-len or --device cpu")]
+struct NotEnough;
 
-/// Does `compute`, a whole command; where it needs more memory than there is, the error says what to do.
-pub fn guard(compute: impl FnOnce() -> Result<()>) -> Result<()> {
-    caught(compute).map_err(|error| {
-        let said = format!("{error:#}").contains(NOT_ENOUGH);
-        if is_out_of_memory(&error) && !said { error.context(NOT_ENOUGH) } else { error }
+/// Does `command`, a whole one; a panic becomes an error. Where it needs more memory than there is, the error says what to
+/// do.
+pub fn guard(command: impl FnOnce() -> Result<()>) -> Result<()> {
+    // A panic is told as an error is, in one line, but to who looks for its cause.
+    if env::var_os("RUST_BACKTRACE").is_none() {
+        panic::set_hook(Box::new(|_| ()));
+    }
+    // What a panic leaves half done is dropped with it: nothing outside is changed.
+    let done = panic::catch_unwind(AssertUnwindSafe(command));
+    let done = done.unwrap_or_else(|panic| Err(anyhow!("{}", panic_message(panic.as_ref()))));
+    done.map_err(|error| {
+        let told = error.is::<NotEnough>();
+        if is_out_of_memory(&error) && !told { error.context(NotEnough) } else { error }
     })
 }
 
@@ -87,31 +94,8 @@ fn is_out_of_memory(error: &anyhow::Error) -> bool {
     OUT_OF_MEMORY.iter().any(|said| text.contains(said))
 }
 
-thread_local! {
-    /// Whether a panic of this thread is caught, and so no news.
-    static CAUGHT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Does `compute`; a panic becomes an error that says the same.
-fn caught<T>(compute: impl FnOnce() -> Result<T>) -> Result<T> {
-    static QUIET: Once = Once::new();
-    QUIET.call_once(|| {
-        let loud = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !CAUGHT.get() {
-                loud(info);
-            }
-        }));
-    });
-    let before = CAUGHT.replace(true);
-    // What a panic leaves half done is dropped with it: nothing outside is changed.
-    let done = panic::catch_unwind(AssertUnwindSafe(compute));
-    CAUGHT.set(before);
-    done.unwrap_or_else(|panic| Err(anyhow!("{}", said(panic.as_ref()))))
-}
-
 /// The first line of what a panic said, without what tch wraps it in: libtorch adds where in its C++ code it was.
-fn said(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("the computation stopped");
     let text = text.rsplit_once("`Err` value: Torch(\"").map_or(text, |(_, text)| text);
@@ -145,14 +129,26 @@ mod tests {
     }
 
     #[test]
-    fn what_libtorch_panics_with_is_a_failure_like_any_other() {
-        let panics = |rows: Range<usize>| {
+    fn what_libtorch_refuses_is_computed_in_halves() {
+        let refused = |rows: Range<usize>| {
             // No machine has room for 2^62 bytes.
             let n = if rows.len() > 2 { 1 << 60 } else { 1 };
-            drop(Tensor::empty([n], (Kind::Float, Device::Cpu)));
+            drop(Tensor::f_empty([n], (Kind::Float, Device::Cpu))?);
             Ok(rows)
         };
-        assert_eq!(Backoff::new(8).in_parts(0..5, panics).unwrap(), [0..2, 2..4, 4..5]);
+        assert_eq!(Backoff::new(8).in_parts(0..5, refused).unwrap(), [0..2, 2..4, 4..5]);
+    }
+
+    #[test]
+    fn a_panic_is_an_error_of_the_whole_command() {
+        let error = guard(|| {
+            drop(Tensor::empty([1 << 60], (Kind::Float, Device::Cpu)));
+            Ok(())
+        });
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.starts_with("not enough memory: choose fewer --features"), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        drop(panic::take_hook());
     }
 
     #[test]
@@ -164,7 +160,7 @@ mod tests {
 
     #[test]
     fn other_failures_are_not_tried_again() {
-        let tries = Cell::new(0);
+        let tries = std::cell::Cell::new(0);
         let fails = |_| -> Result<()> {
             tries.set(tries.get() + 1);
             Err(anyhow!("the model has no such hook point"))

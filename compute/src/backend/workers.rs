@@ -2,9 +2,10 @@
 
 use std::sync::mpsc::sync_channel;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tch::Device;
 
+use super::oom::panic_message;
 use crate::interrupt;
 
 /// Something with tensors that worker threads may read at the same time.
@@ -56,11 +57,11 @@ pub fn in_order<S: ReadOnly, T: Send>(
     }
     let compute = &compute;
     let done = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..k)
+        let (threads, items): (Vec<_>, Vec<_>) = (0..k)
             .map(|w| {
                 let (send, receive) = sync_channel(1);
                 let shared = Shared(shared);
-                scope.spawn(move || {
+                let thread = scope.spawn(move || {
                     let _no_grad = tch::no_grad_guard();
                     for i in (w..n).step_by(k) {
                         // Nobody receives any more once taking an item failed.
@@ -69,13 +70,18 @@ pub fn in_order<S: ReadOnly, T: Send>(
                         }
                     }
                 });
-                receive
+                (thread, receive)
             })
-            .collect();
-        (0..n).try_for_each(|i| {
+            .unzip();
+        let taken = (0..n).try_for_each(|i| {
             interrupt::check()?;
-            take(i, workers[i % k].recv().context("a worker thread stopped")??)
-        })
+            take(i, items[i % k].recv().context("a worker thread stopped")??)
+        });
+        drop(items);
+        for thread in threads {
+            thread.join().map_err(|panic| anyhow!("{}", panic_message(panic.as_ref())))?;
+        }
+        taken
     });
     tch::set_num_threads(threads_before);
     done

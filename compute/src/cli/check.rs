@@ -14,7 +14,7 @@ use crate::{
     model::{NormKind, Preprocessing, Site},
     pass::Subject,
     plan::{Input, InputOptions},
-    run::{load, rows_beside},
+    run::{Machine, load, rows_beside},
     sae, terminal,
 };
 
@@ -64,15 +64,17 @@ impl CheckArgs {
         let _no_grad = tch::no_grad_guard();
         input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
         let tokenizer = Tokenizer::of_model(&input.model.path)?;
-        let load = || load::with_saes(&input, None, false);
+        let machine = Machine::open(&input)?;
+        let load = || load::with_saes(&input, &machine, None, false);
         let (rows, mut subject) = rows_beside(&input, tokenizer.as_ref(), load)?;
         load::skip_tokens(&input, tokenizer.as_ref(), &mut subject);
-        let health = measure(&subject, &rows, input.batch_rows)?;
+        let health = measure(&subject, &rows, machine.batch_rows)?;
         let l0_off = l0_off(&health, input.sae_config.stated_l0);
         let explains = health.explained_variance.is_some_and(|v| v >= FITS);
         let enough = health.n_measured >= LEAST_TOKENS;
         let fits = enough.then_some((explains || input.sae_config.summed_decoder) && l0_off.is_none());
-        let better = if explains || !enough { None } else { better(&mut subject, &input, &rows, &health)? };
+        let better =
+            if explains || !enough { None } else { better(&mut subject, &input, &machine, &rows, &health)? };
         let report = Report {
             loss_recovered: health.loss_recovered(),
             dead_share: f64::from(health.n_dead.unwrap_or_default()) / input.sae_config.d_sae as f64,
@@ -90,7 +92,7 @@ impl CheckArgs {
         let h = &report.health;
         writeln!(out, "SAE                     {} at {}", input.sae.name, input.hook)?;
         writeln!(out, "measured                {} tokens of {}", h.n_measured, input.data.name)?;
-        if let Some(note) = &input.dtype_note {
+        if let Some(note) = &machine.note {
             writeln!(out, "number type             {note}")?;
         }
         for sentence in &report.corpus {
@@ -120,7 +122,13 @@ fn measure(subject: &Subject, rows: &Rows, batch_rows: usize) -> Result<Health> 
 }
 
 /// The option whose change makes the SAE fit better, with the explained variance that it gives.
-fn better(subject: &mut Subject, input: &Input, rows: &Rows, now: &Health) -> Result<Option<(String, f64)>> {
+fn better(
+    subject: &mut Subject,
+    input: &Input,
+    machine: &Machine,
+    rows: &Rows,
+    now: &Health,
+) -> Result<Option<(String, f64)>> {
     let Preprocessing { center_writing_weights: centred, fold_value_biases: folded } = input.preprocessing;
     let layer_norm = input.model_config.norm == NormKind::Layer;
     let mut found = None;
@@ -143,7 +151,7 @@ fn better(subject: &mut Subject, input: &Input, rows: &Rows, now: &Health) -> Re
             for tap in &mut subject.taps {
                 tap.preprocessing = other;
             }
-            let health = measure(subject, rows, input.batch_rows)?;
+            let health = measure(subject, rows, machine.batch_rows)?;
             if let Some(variance) = health.explained_variance.filter(|v| *v > least) {
                 least = variance;
                 found = Some((format!("{option} {value}"), variance));

@@ -146,7 +146,7 @@ fn dump_logits(args: &DumpModel) -> Result<()> {
     for batch in batched(&tokens) {
         interrupt::check()?;
         let resid = model.forward(&batch, &mut ())?;
-        logits.push(model.head().logits(&resid)?.to_kind(Kind::Float).to(Device::Cpu)); // [batch, pos, d_vocab]
+        logits.push(model.head().logits(&resid)?.f_to_kind(Kind::Float)?.f_to(Device::Cpu)?); // [batch, pos, d_vocab]
     }
     write(file, &[("logits".to_owned(), Tensor::cat(&logits, 0))])
 }
@@ -163,8 +163,8 @@ fn features(sae: &Sae, x: &Tensor) -> Result<Vec<(String, Tensor)>> {
     let (mut acts, mut out) = (Vec::new(), Vec::new());
     for batch in flat.split(BATCH_POSITIONS, 0) {
         interrupt::check()?;
-        let found = sae.encode(&batch); // [batch, d_sae]
-        out.push(sae.decode(&found, &batch).to(Device::Cpu));
+        let found = sae.encode(&batch)?; // [batch, d_sae]
+        out.push(sae.decode(&found, &batch)?.f_to(Device::Cpu)?);
         acts.push(found.to(Device::Cpu));
     }
     let whole = |parts: &[Tensor], d: i64| Tensor::cat(parts, 0).reshape([leading, &[d]].concat());

@@ -5,7 +5,7 @@
 //! read a few times. A GPU adds in another order, so results agree with the host's within float tolerance, not to the bit.
 
 use anyhow::Result;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::{Ablation, Effects};
 use crate::{backend::to_host, model::Head, store::ResidSource};
@@ -36,39 +36,46 @@ impl DeviceDirections {
         positions.dedup();
         let x = resid.read(&positions, device)?; // [n_pos, d_model]
         let index = |of: &dyn Fn(&Ablation) -> i64| {
-            Tensor::from_slice(&ablations.iter().map(of).collect::<Vec<_>>()).to(device) // [n_ablations]
+            Tensor::f_from_slice(&ablations.iter().map(of).collect::<Vec<_>>())?.f_to(device) // [n]
         };
-        let at = index(&|ablation| positions.partition_point(|&p| p < ablation.position) as i64);
-        let feature = index(&|ablation| i64::from(ablation.feature));
-        let token = index(&|ablation| i64::from(ablation.token_id)).unsqueeze(1); // [n_ablations, 1]
+        let at = index(&|ablation| positions.partition_point(|&p| p < ablation.position) as i64)?;
+        let feature = index(&|ablation| i64::from(ablation.feature))?;
+        let token = index(&|ablation| i64::from(ablation.token_id))?.f_unsqueeze(1)?; // [n, 1]
         let acts: Vec<f32> = ablations.iter().map(|ablation| ablation.act).collect();
-        let act = Tensor::from_slice(&acts).to(device).unsqueeze(1); // [n_ablations, 1]
+        let act = Tensor::f_from_slice(&acts)?.f_to(device)?.f_unsqueeze(1)?; // [n, 1]
 
-        let of_position = |all: &Tensor| all.index_select(0, &at);
-        let with = head.scale(&x)?.reciprocal().unsqueeze(1); // [n_pos, 1]
+        let of_position = |all: &Tensor| all.f_index_select(0, &at);
+        let with = head.scale(&x)?.f_reciprocal()?.f_unsqueeze(1)?; // [n_pos, 1]
         let x_logits = head.unnormalised(&x)?; // [n_pos, d_vocab]
-        let any = Tensor::zeros([x.size()[0], 1], (Kind::Int64, device));
-        let (sum_with, _) = log_sum(&head.capped(head.constant().addcmul(&x_logits, &with))?, &any); // [n_pos, 1]
-        let with = of_position(&with); // [n_ablations, 1]
-        let x_logits = of_position(&x_logits); // [n_ablations, d_vocab]
+        let any = Tensor::f_zeros([x.size()[0], 1], (Kind::Int64, device))?;
+        let capped = head.capped(head.constant().f_addcmul(&x_logits, &with)?)?;
+        let (sum_with, _) = log_sum(&capped, &any)?; // [n_pos, 1]
+        drop(capped);
+        let with = of_position(&with)?; // [n, 1]
+        let x_logits = of_position(&x_logits)?; // [n, d_vocab]
 
-        let d_logits = self.logits.index_select(0, &feature); // [n_ablations, d_vocab]
-        let ablated = of_position(&head.centred(&x)?) - &act * self.centred.index_select(0, &feature);
-        let mean_square = ablated.to_kind(Kind::Double).square().mean_dim(-1, true, Kind::Double);
-        let without = (mean_square + head.eps()).rsqrt().to_kind(Kind::Float); // [n_ablations, 1]
-        let d_share = &act * &without;
-        let z = head.constant().addcmul(&x_logits, &without).addcmul_(&d_logits, &d_share.neg());
-        let z = head.capped(z)?; // [n_ablations, d_vocab]
+        let d_logits = self.logits.f_index_select(0, &feature)?; // [n, d_vocab]
+        let taken = act.f_mul(&self.centred.f_index_select(0, &feature)?)?;
+        let ablated = of_position(&head.centred(&x)?)?.f_sub(&taken)?; // [n, d_model]
+        let squares = ablated.f_to_kind(Kind::Double)?.f_square()?;
+        let mean_square = squares.f_mean_dim(-1, true, Kind::Double)?;
+        let without = mean_square.f_add_scalar(head.eps())?.f_rsqrt()?.f_to_kind(Kind::Float)?; // [n, 1]
+        let d_share = act.f_mul(&without)?;
+        let mut z = head.constant().f_addcmul(&x_logits, &without)?;
+        drop(z.f_addcmul_(&d_logits, &d_share.f_neg()?)?);
+        let z = head.capped(z)?; // [n, d_vocab]
         let change = if head.soft_cap().is_some() {
-            head.capped(head.constant().addcmul(&x_logits, &with))? - &z
+            head.capped(head.constant().f_addcmul(&x_logits, &with)?)?.f_sub(&z)?
         } else {
             // The difference of the two combinations, written out: subtracting them would lose digits.
-            (&x_logits * (&with - &without)).addcmul_(&d_logits, &d_share)
+            let mut change = x_logits.f_mul(&with.f_sub(&without)?)?;
+            drop(change.f_addcmul_(&d_logits, &d_share)?);
+            change
         };
-        let (sum_without, log_prob_without) = log_sum(&z, &token);
-        let shift = of_position(&sum_with) - sum_without;
-        let loss = &shift - change.gather(1, &token, false);
-        let prob_change = log_prob_without.exp() * loss.neg().expm1();
+        let (sum_without, log_prob_without) = log_sum(&z, &token)?;
+        let shift = of_position(&sum_with)?.f_sub(&sum_without)?;
+        let loss = shift.f_sub(&change.f_gather(1, &token, false)?)?;
+        let prob_change = log_prob_without.f_exp()?.f_mul(&loss.f_neg()?.f_expm1()?)?;
 
         Ok(Effects {
             loss: to_host(&loss)?.to_vec(),
@@ -87,9 +94,9 @@ impl DeviceDirections {
 ///
 /// By libtorch's log-softmax, one kernel that reads a row once where it fits the GPU's shared memory; its log-sum-exp is
 /// four kernels, which read and write it six times.
-fn log_sum(z: &Tensor, token: &Tensor) -> (Tensor, Tensor) {
-    let log_prob = z.log_softmax(-1, Kind::Float).gather(1, token, false);
-    (z.gather(1, token, false) - &log_prob, log_prob)
+fn log_sum(z: &Tensor, token: &Tensor) -> Result<(Tensor, Tensor), TchError> {
+    let log_prob = z.f_log_softmax(-1, Kind::Float)?.f_gather(1, token, false)?;
+    Ok((z.f_gather(1, token, false)?.f_sub(&log_prob)?, log_prob))
 }
 
 /// The `n` largest (or smallest) entries of each row of `change`, less `shift`, with their columns; row after row.
@@ -101,21 +108,19 @@ fn log_sum(z: &Tensor, token: &Tensor) -> (Tensor, Tensor) {
 fn hover_list(change: &Tensor, shift: &Tensor, n: usize, largest: bool) -> Result<Vec<(u32, f32)>> {
     let (n_ablations, d_vocab) = change.size2()?;
     let (n, whole) = (n as i64, d_vocab / GROUP);
-    let extreme = |t: &Tensor, k: i64| t.topk(k.min(t.size()[1]), 1, largest, true);
-    let groups = change.narrow(1, 0, whole * GROUP).view([n_ablations, whole, GROUP]);
-    let best = if largest { groups.amax([-1i64], false) } else { groups.amin([-1i64], false) }; // [n_ablations, whole]
-    let members = Tensor::arange(GROUP, (Kind::Int64, change.device()));
-    let rest = Tensor::arange_start(whole * GROUP, d_vocab, (Kind::Int64, change.device()));
-    let in_groups = (extreme(&best, n).1.unsqueeze(-1) * GROUP + members).flatten(1, 2);
-    let columns = Tensor::cat(&[in_groups, rest.expand([n_ablations, -1], false)], 1);
-    let (values, at) = extreme(&change.gather(1, &columns, false), n); // [n_ablations, n]
-    let tokens = columns.gather(1, &at, false).flatten(0, 1).to_kind(Kind::Int);
-    let tokens = Vec::<i32>::try_from(tokens.to(Device::Cpu))?;
-    Ok(tokens
-        .into_iter()
-        .map(|token| token as u32)
-        .zip(to_host(&(values - shift))?.iter().copied())
-        .collect())
+    let extreme = |t: &Tensor, k: i64| t.f_topk(k.min(t.size()[1]), 1, largest, true);
+    let groups = change.f_narrow(1, 0, whole * GROUP)?.f_view([n_ablations, whole, GROUP])?;
+    let best = if largest { groups.f_amax([-1i64], false)? } else { groups.f_amin([-1i64], false)? }; // [n, whole]
+    let members = Tensor::f_arange(GROUP, (Kind::Int64, change.device()))?;
+    let rest = Tensor::f_arange_start(whole * GROUP, d_vocab, (Kind::Int64, change.device()))?;
+    let first = extreme(&best, n)?.1.f_unsqueeze(-1)?.f_mul_scalar(GROUP)?; // [n, k, 1]
+    let in_groups = first.f_add(&members)?.f_flatten(1, 2)?;
+    let columns = Tensor::f_cat(&[in_groups, rest.f_expand([n_ablations, -1], false)?], 1)?;
+    let (values, at) = extreme(&change.f_gather(1, &columns, false)?, n)?; // [n, k]
+    let tokens = columns.f_gather(1, &at, false)?.f_flatten(0, 1)?.f_to_kind(Kind::Int)?;
+    let tokens = Vec::<i32>::try_from(tokens.f_to(Device::Cpu)?)?;
+    let values = to_host(&values.f_sub(shift)?)?;
+    Ok(tokens.into_iter().map(|token| token as u32).zip(values.iter().copied()).collect())
 }
 
 #[cfg(test)]

@@ -157,7 +157,7 @@ fn active(
     for start in (0..n_pos).step_by(at_once) {
         let n = (n_pos - start).min(at_once as i64);
         let hook_acts = hook_acts.f_narrow(0, start, n)?;
-        let mut acts = sae.encode(&hook_acts); // [n, n_features]
+        let mut acts = sae.encode(&hook_acts)?; // [n, n_features]
         if let Some(counted) = counted {
             acts = acts.f_mul(&counted.f_narrow(0, start, n)?)?;
         }

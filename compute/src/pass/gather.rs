@@ -22,6 +22,8 @@ pub struct PassOutput {
     pub taps: Vec<TapOutput>,
     /// Last residuals, where they are needed; of each range of batches that was computed apart.
     pub resid: Vec<Residuals>,
+    /// Rows in a batch.
+    pub batch_rows: usize,
     /// Rows that were computed at once in the end: fewer than a batch has where memory did not suffice for all.
     pub rows_at_once: usize,
 }
@@ -109,7 +111,8 @@ impl<'a> Pass<'a> {
                 Ok(())
             },
         )?;
-        gathered.finish(subject, rows, backoff.at_once())
+        let output = gathered.finish(subject, rows, backoff.at_once())?;
+        Ok(PassOutput { batch_rows: self.batch_rows, ..output })
     }
 
     /// Where what is needed is kept, by the device's free memory.
@@ -169,6 +172,7 @@ impl Gathered {
             output: PassOutput {
                 taps: subject.taps.iter().map(|tap| tap.saes.iter().map(output).collect()).collect(),
                 resid: Vec::new(),
+                batch_rows: 0,
                 rows_at_once: 0,
             },
             neurons: subject.saes().map(sums).collect::<Result<_, _>>()?,
@@ -218,7 +222,8 @@ impl Gathered {
 impl PassOutput {
     /// Appends what the batches after these left behind: the same as if all had been computed in one pass.
     pub fn append(&mut self, other: Self) -> Result<()> {
-        ensure!(self.taps.len() == other.taps.len(), "passes of other taps cannot be joined");
+        let same = self.taps.len() == other.taps.len() && self.batch_rows == other.batch_rows;
+        ensure!(same, "passes of other taps or batches cannot be joined");
         for (sae, other) in self.taps.iter_mut().flatten().zip(other.taps.into_iter().flatten()) {
             sae.acts.append(other.acts);
             sae.neurons.merge(other.neurons);

@@ -9,8 +9,10 @@
 
 mod batch;
 mod gather;
+mod recompute;
 mod subject;
 
 pub use batch::batch_bytes;
 pub use gather::{Pass, PassOutput, SaeOutput, TapOutput};
+pub use recompute::RecomputedResid;
 pub use subject::{Subject, Tap, TappedSae};

@@ -10,10 +10,8 @@ use shared::{
     layout::{Edges, Needs},
     manifest::{FeatureRange, Layouts},
 };
-use tch::{Device, Kind};
 
 use crate::{
-    backend::{self, Precision, parse_device},
     bundle,
     corpus::{self, Form, Rule, Source},
     hub::{self, Found, What},
@@ -22,7 +20,7 @@ use crate::{
     sae::{Location, SaeConfig, SaeFormat},
 };
 pub use layouts::read_layout;
-pub use options::{InputOptions, RunOptions};
+pub use options::{InputOptions, MachineOptions, RunOptions};
 
 /// Model, SAE and text, validated: their files' headers fit together.
 #[derive(Debug)]
@@ -55,16 +53,8 @@ pub struct Input {
     pub skip_special: Option<bool>,
     /// Seed of every random choice.
     pub seed: u64,
-    /// Where to compute.
-    pub device: Device,
-    /// How the forward pass computes.
-    pub precision: Precision,
-    /// What should be known of its number type, where it is not the one asked for.
-    pub dtype_note: Option<String>,
-    /// Number type of the product with the SAEs' encoders.
-    pub sae_kind: Kind,
-    /// Rows in a batch.
-    pub batch_rows: usize,
+    /// Where to compute and in which number types; no device is opened before the weights are loaded.
+    pub machine: MachineOptions,
 }
 
 /// A run, validated.
@@ -88,6 +78,8 @@ pub struct Plan {
     pub needs: Needs,
     /// Whether effects are computed.
     pub effects: bool,
+    /// Whether the last residuals that effects start from are computed again rather than kept.
+    pub recompute_resid: bool,
     /// Labels of those features.
     pub labels: Option<labels::Chosen>,
     /// Memory that the run may take, in bytes.
@@ -96,11 +88,6 @@ pub struct Plan {
 
 /// Row length for text where neither the reader nor the SAE names one.
 const DEFAULT_SEQ_LEN: usize = 128;
-/// Tokens in a batch by default on the CPU: large enough for full matrix products, small enough for the caches.
-const BATCH_TOKENS: usize = 2048;
-/// Arrays of the model's width that a layer has at once: an estimate for MLPs of four times the width.
-const WIDTHS: i64 = 24;
-
 impl Input {
     /// Checks `args` against the headers of the files that they name.
     pub fn new(args: &InputOptions) -> Result<Self> {
@@ -139,13 +126,7 @@ impl Input {
                 .unwrap_or_default(),
             fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
         };
-        let device = parse_device(&args.device)?;
-        let (dtype, dtype_note) = args.dtype.usable(device, args.force_dtype);
-        let batch_rows = args.batch_rows.unwrap_or_else(|| {
-            let token_bytes = 4 * (WIDTHS * model_config.d_model + 3 * sae_config.d_in) as usize;
-            (backend::batch_tokens(device, token_bytes).unwrap_or(BATCH_TOKENS) / rule.seq_len).max(1)
-        });
-        ensure!(batch_rows > 0, "--batch-rows is 0, expected at least 1");
+        ensure!(args.machine.batch_rows != Some(0), "--batch-rows is 0, expected at least 1");
         Ok(Self {
             model,
             model_config,
@@ -161,11 +142,7 @@ impl Input {
             rule,
             skip_special: args.skip_special,
             seed: args.seed,
-            precision: Precision::new(dtype, device)?,
-            dtype_note,
-            sae_kind: args.sae_dtype.kind(),
-            device,
-            batch_rows,
+            machine: args.machine.clone(),
         })
     }
 }
@@ -218,6 +195,7 @@ impl Plan {
             layouts,
             needs,
             effects: !args.no_effects,
+            recompute_resid: args.recompute_resid,
             labels,
             max_memory: args.max_memory.map(|bytes| bytes.as_u64() as usize),
         })

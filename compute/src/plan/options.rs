@@ -72,6 +72,14 @@ pub struct InputOptions {
     /// Keep rows of text in order
     #[arg(long)]
     pub no_shuffle: bool,
+    /// Where and how to compute
+    #[command(flatten)]
+    pub machine: MachineOptions,
+}
+
+/// Where to compute, and in which number types.
+#[derive(Debug, Clone, Args)]
+pub struct MachineOptions {
     /// Where to compute: auto, cpu, or cuda:N
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -122,6 +130,9 @@ pub struct RunOptions {
     /// Compute no effects: the layers after the hook are not run
     #[arg(long)]
     pub no_effects: bool,
+    /// Keep no last residuals for effects, which take 4 bytes a token and dimension: run the layers again for their rows
+    #[arg(long)]
+    pub recompute_resid: bool,
     /// Memory that the run may take, such as 8GB: what grows with the corpus goes to temporary files beyond it, or
     /// beyond 64 MiB by default
     #[arg(long, value_name = "SIZE")]

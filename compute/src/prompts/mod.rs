@@ -99,12 +99,13 @@ pub fn compute(
             &mut ablations,
         ));
     }
-    let index = Tensor::from_slice(&active.iter().map(|i| *i as i64).collect::<Vec<_>>()).to(subject.device);
+    let index =
+        Tensor::f_from_slice(&active.iter().map(|i| *i as i64).collect::<Vec<_>>())?.f_to(subject.device)?;
     let head = subject.model.head();
     let directions = Directions::new(
         Backend::of(head.device()),
         head,
-        &directions.index_select(0, &index),
+        &directions.f_index_select(0, &index)?,
         0..active.len(),
     )?;
     let n_hover = options.top_logits_hoverdata;

@@ -7,7 +7,7 @@
 use anyhow::{Result, bail};
 use bytesize::ByteSize;
 
-use super::{features, tables};
+use super::{Machine, features, tables};
 use crate::{
     backend::{MemoryBudget, memory},
     pass::{Subject, TappedSae, batch_bytes},
@@ -22,7 +22,7 @@ const DEFAULT_BYTES: usize = 64 << 20;
 const BASE_BYTES: usize = 88 << 20;
 
 /// What the corpus may take, within `--max-memory` or, without it, 64 MiB.
-pub fn of_corpus(plan: &Plan, subject: &Subject, seq_len: usize) -> Result<MemoryBudget> {
+pub fn of_corpus(plan: &Plan, machine: &Machine, subject: &Subject, seq_len: usize) -> Result<MemoryBudget> {
     let Some(max) = plan.max_memory else { return Ok(MemoryBudget::new(DEFAULT_BYTES)) };
     memory::give_back();
     let used = memory::resident().unwrap_or_default();
@@ -33,7 +33,7 @@ pub fn of_corpus(plan: &Plan, subject: &Subject, seq_len: usize) -> Result<Memor
     let neurons: usize = subject.saes().map(|(_, tapped)| products(tapped)).sum();
     let n_others = subject.saes().skip(1).map(|(_, tapped)| tapped.sae.n_features()).max();
     // The pass comes first, then tables, then features: what one has freed the next takes.
-    let pass = batch_bytes(subject, plan.input.batch_rows * seq_len) + 2 * SEGMENT_BYTES;
+    let pass = batch_bytes(subject, machine.batch_rows * seq_len) + 2 * SEGMENT_BYTES;
     let d_vocab = plan.input.model_config.d_vocab as usize;
     let stages = [
         pass,

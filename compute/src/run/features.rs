@@ -80,7 +80,7 @@ impl Decoder {
     /// Of the first SAE.
     pub fn of(subject: &Subject) -> Result<Self> {
         let (_, TappedSae { sae, hook_out, .. }) = subject.saes().next().context("no SAE is loaded")?;
-        let rows = sae.decoder().f_to_kind(Kind::Float)?; // [n, d_out]
+        let rows = sae.decoder()?.f_to_kind(Kind::Float)?; // [n, d_out]
         let resid = match subject.model.write_matrix(hook_out)? {
             Some(matrix) => rows.f_matmul(&matrix.f_to_kind(Kind::Float)?)?, // [n, d_model]
             None => rows.shallow_clone(),

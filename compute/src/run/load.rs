@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::Machine;
 use crate::{
     corpus::Tokenizer,
     hub::Found,
@@ -12,18 +13,23 @@ use crate::{
 };
 
 /// The model, and the SAEs with all their features.
-pub fn subject(plan: &Plan) -> Result<Subject> {
+pub fn subject(plan: &Plan, machine: &Machine) -> Result<Subject> {
     let sae_b = plan.sae_b.as_ref().map(|(sae_b, _)| sae_b);
-    with_saes(&plan.input, sae_b, plan.needs.correlated_neurons > 0)
+    with_saes(&plan.input, machine, sae_b, plan.needs.correlated_neurons > 0)
 }
 
 /// The model, the SAE with all its features, and another on the same hook point.
 ///
 /// - `neuron_sums`: whether the SAE's features are correlated with neurons
-pub fn with_saes(input: &Input, sae_b: Option<&Found>, neuron_sums: bool) -> Result<Subject> {
+pub fn with_saes(
+    input: &Input,
+    machine: &Machine,
+    sae_b: Option<&Found>,
+    neuron_sums: bool,
+) -> Result<Subject> {
     let tapped = |found: &Found, neuron_sums| -> Result<TappedSae> {
         Ok(TappedSae {
-            sae: Sae::load(found, input.sae_format, input.device)?.encoding_in(input.sae_kind),
+            sae: Sae::load(found, input.sae_format, machine.device)?.encoding_in(machine.sae_kind),
             hook_out: input.hook_out,
             skipped: Vec::new(),
             neuron_sums,
@@ -34,22 +40,23 @@ pub fn with_saes(input: &Input, sae_b: Option<&Found>, neuron_sums: bool) -> Res
         saes.push(tapped(found, false)?);
     }
     Ok(Subject {
-        model: Model::load(&input.model.path, input.device, input.precision.kind)?,
-        tf32: input.precision.tf32,
+        model: Model::load(&input.model.path, machine.device, machine.precision.kind)?,
+        tf32: machine.precision.tf32,
         taps: vec![Tap { hook: input.hook, preprocessing: input.preprocessing, saes }],
-        device: input.device,
+        device: machine.device,
     })
 }
 
 /// Leaves of the first SAE only the chosen features.
-pub fn choose_features(plan: &Plan, subject: &mut Subject) -> Result<()> {
-    let Input { sae, sae_format, device, sae_kind, .. } = &plan.input;
+pub fn choose_features(plan: &Plan, machine: &Machine, subject: &mut Subject) -> Result<()> {
+    let Input { sae, sae_format, .. } = &plan.input;
     if plan.features.len() as i64 == plan.input.sae_config.d_sae {
         return Ok(());
     }
     let features: Vec<i64> = plan.features.iter().map(|f| i64::from(*f)).collect();
     if let Some(tapped) = subject.taps.iter_mut().flat_map(|tap| &mut tap.saes).next() {
-        tapped.sae = Sae::load_features(sae, *sae_format, *device, &features)?.encoding_in(*sae_kind);
+        tapped.sae =
+            Sae::load_features(sae, *sae_format, machine.device, &features)?.encoding_in(machine.sae_kind);
     }
     Ok(())
 }

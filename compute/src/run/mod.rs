@@ -5,6 +5,7 @@
 mod budget;
 mod features;
 pub mod load;
+mod machine;
 mod prepare;
 mod provenance;
 mod summary;
@@ -22,18 +23,21 @@ use shared::{
 use crate::{
     bundle::{BackgroundWriter, BundleWriter},
     corpus as text, health, interrupt,
-    pass::{Pass, PassOutput, SaeOutput, Subject},
+    pass::{Pass, PassOutput, RecomputedResid, SaeOutput, Subject},
     plan::Plan,
     progress::Progress,
     prompts, sae, stats,
+    store::ResidSource,
 };
 pub use features::Decoder;
 use features::Sources;
+pub use machine::Machine;
 pub use prepare::{Corpus, prepare, prepare_beside, rows_beside};
 
 /// Computes the bundle that is planned.
 pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     let _no_grad = tch::no_grad_guard();
+    let machine = Machine::open(&plan.input)?;
     let writer = BundleWriter::new(&plan.out)?;
     progress.begin("load", 0, "");
     for note in &plan.input.data.notes {
@@ -42,21 +46,21 @@ pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     if let Some(warning) = sae::warning(&plan.input.sae_config, &plan.input.sae.name) {
         progress.line(&format!("SAE: {warning}"));
     }
-    if let Some(note) = &plan.input.dtype_note {
+    if let Some(note) = &machine.note {
         progress.line(note);
     }
-    let (corpus, mut subject) = prepare_beside(plan, || load::subject(plan))?;
+    let (corpus, mut subject) = prepare_beside(plan, || load::subject(plan, &machine))?;
     load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
     for sentence in corpus.rows.reading().sentences() {
         progress.line(&format!("corpus: {sentence}"));
     }
     let (health, writer) = thread::scope(|scope| {
         let background = BackgroundWriter::begin(scope, writer);
-        let done = compute(plan, &corpus, subject, progress, &background);
+        let done = compute(plan, &machine, &corpus, subject, progress, &background);
         progress.begin("write", 0, "");
         background.end(done)
     })?;
-    let manifest = finish(plan, &corpus, health, writer)?;
+    let manifest = finish(plan, &machine, &corpus, health, writer)?;
     progress.end();
     if progress.is_quiet() { Ok(()) } else { summary::print(&manifest, progress, plan) }
 }
@@ -64,6 +68,7 @@ pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
 /// Computes everything, and has what is ready written beside.
 fn compute<'scope>(
     plan: &'scope Plan,
+    machine: &Machine,
     corpus: &'scope Corpus,
     mut subject: Subject,
     progress: &mut Progress,
@@ -71,13 +76,13 @@ fn compute<'scope>(
 ) -> Result<Health> {
     background.then(move |w| write_corpus(plan, corpus, w))?;
     progress.begin("health", 0, "");
-    let health = health(plan, corpus, &subject)?;
-    load::choose_features(plan, &mut subject)?;
+    let health = health(machine, corpus, &subject)?;
+    load::choose_features(plan, machine, &mut subject)?;
 
     progress.begin("forward", corpus.rows.n_rows(), "rows");
-    let output = pass(plan, corpus, &subject, 0..n_batches(plan, corpus), |n| progress.at(n))?;
-    if output.rows_at_once < plan.input.batch_rows {
-        let (fitted, asked) = (output.rows_at_once, plan.input.batch_rows);
+    let output = pass(plan, machine, corpus, &subject, 0..n_batches(machine, corpus), |n| progress.at(n))?;
+    if output.rows_at_once < machine.batch_rows {
+        let (fitted, asked) = (output.rows_at_once, machine.batch_rows);
         progress
             .line(&format!("memory did not suffice for batches of {asked} rows: computed {fitted} at once"));
     }
@@ -109,9 +114,9 @@ pub fn write_corpus(plan: &Plan, corpus: &Corpus, writer: &mut BundleWriter) -> 
 /// Measures how well the SAE fits the model, on the corpus's first rows.
 ///
 /// - `subject`: with all features of the SAE
-pub fn health(plan: &Plan, corpus: &Corpus, subject: &Subject) -> Result<Health> {
+pub fn health(machine: &Machine, corpus: &Corpus, subject: &Subject) -> Result<Health> {
     let tapped = subject.saes().next().context(NO_SAE)?;
-    health::measure(subject, tapped, &corpus.rows, plan.input.batch_rows)
+    health::measure(subject, tapped, &corpus.rows, machine.batch_rows)
 }
 
 /// Health with L0 of the whole corpus, where all features were computed there.
@@ -133,8 +138,8 @@ pub fn whole_health(plan: &Plan, corpus: &Corpus, output: &PassOutput, health: H
 }
 
 /// Batches that the corpus has.
-pub fn n_batches(plan: &Plan, corpus: &Corpus) -> usize {
-    corpus.rows.n_rows().div_ceil(plan.input.batch_rows)
+pub fn n_batches(machine: &Machine, corpus: &Corpus) -> usize {
+    corpus.rows.n_rows().div_ceil(machine.batch_rows)
 }
 
 /// Runs batches of the corpus through the model; `after_batch` is told the number of rows done.
@@ -142,17 +147,18 @@ pub fn n_batches(plan: &Plan, corpus: &Corpus) -> usize {
 /// - `subject`: with the chosen features of the SAE
 pub fn pass(
     plan: &Plan,
+    machine: &Machine,
     corpus: &Corpus,
     subject: &Subject,
     batches: Range<usize>,
     after_batch: impl FnMut(usize),
 ) -> Result<PassOutput> {
-    let budget = budget::of_corpus(plan, subject, corpus.rows.seq_len())?;
+    let budget = budget::of_corpus(plan, machine, subject, corpus.rows.seq_len())?;
     let pass = Pass {
         rows: &corpus.rows,
-        batch_rows: plan.input.batch_rows,
+        batch_rows: machine.batch_rows,
         batches,
-        resid: plan.effects && plan.needs.sequences.is_some(),
+        resid: plan.effects && plan.needs.sequences.is_some() && !plan.recompute_resid,
         neuron_sums: true,
     };
     pass.run(subject, &budget, after_batch)
@@ -173,7 +179,9 @@ pub fn features(
 ) -> Result<()> {
     let SaeOutput { acts, neurons } = shown(output)?;
     let acts_b = output.taps.iter().flatten().nth(1).map(|b| &b.acts);
-    let sources = Sources { plan, rows: &corpus.rows, acts, neurons, acts_b, resid: &output.resid };
+    let recomputed = RecomputedResid::new(subject, &corpus.rows, output.batch_rows);
+    let resid: &dyn ResidSource = if plan.recompute_resid { &recomputed } else { &output.resid };
+    let sources = Sources { plan, rows: &corpus.rows, acts, neurons, acts_b, resid };
     let decoder = Decoder::of(subject)?;
     sources.features(subject.model.head(), &decoder, features, progress, hand_on)
 }
@@ -204,10 +212,16 @@ pub fn write_prompts(plan: &Plan, prompts: &[Prompt], writer: &mut BundleWriter)
 }
 
 /// Writes the manifest and puts the bundle in its place.
-pub fn finish(plan: &Plan, corpus: &Corpus, health: Health, writer: BundleWriter) -> Result<Manifest> {
+pub fn finish(
+    plan: &Plan,
+    machine: &Machine,
+    corpus: &Corpus,
+    health: Health,
+    writer: BundleWriter,
+) -> Result<Manifest> {
     let tokenizer = corpus.tokenizer.as_ref();
     let skipped = load::skipped_tokens(&plan.input, &plan.input.sae_config, tokenizer);
-    let manifest = provenance::manifest(plan, &corpus.rows, &skipped, health, &writer)?;
+    let manifest = provenance::manifest(plan, machine, &corpus.rows, &skipped, health, &writer)?;
     writer.finish(&manifest)?;
     Ok(manifest)
 }

@@ -13,6 +13,7 @@ use shared::manifest::{
 };
 use tch::{Device, Kind};
 
+use super::Machine;
 use crate::{
     bundle::{BundleWriter, rows_per_chunk},
     corpus::Rows,
@@ -26,6 +27,7 @@ use crate::{
 /// - `skipped`: token ids at which features count as inactive
 pub fn manifest(
     plan: &Plan,
+    machine: &Machine,
     rows: &Rows,
     skipped: &[i64],
     health: Health,
@@ -62,11 +64,11 @@ pub fn manifest(
             sha256: Some(rows.sha256()),
         },
         run: Some(RunInfo {
-            device: if plan.input.device == Device::Cpu { "cpu" } else { "cuda" }.to_owned(),
-            dtype: plan.input.precision.name().to_owned(),
-            sae_dtype: Some(if plan.input.sae_kind == Kind::BFloat16 { "bf16" } else { "f32" }.to_owned()),
+            device: if machine.device == Device::Cpu { "cpu" } else { "cuda" }.to_owned(),
+            dtype: machine.precision.name().to_owned(),
+            sae_dtype: Some(if machine.sae_kind == Kind::BFloat16 { "bf16" } else { "f32" }.to_owned()),
             effects: Some(if plan.effects { "direct" } else { "none" }.to_owned()),
-            batch_rows: plan.input.batch_rows as u32,
+            batch_rows: machine.batch_rows as u32,
             seed: plan.input.seed,
             center_writing_weights: plan.input.preprocessing.center_writing_weights,
             fold_value_biases: plan.input.preprocessing.fold_value_biases,

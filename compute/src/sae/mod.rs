@@ -38,7 +38,7 @@ mod normalize;
 mod pursuit;
 mod tensors;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 pub use checkpoints::sae::{Architecture, DictionaryClass, ExcludedTokens, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
@@ -50,8 +50,8 @@ const SMALLEST_NORM: f64 = 1e-30;
 
 /// A sparse autoencoder or transcoder, in f32 on one device; its encoder's product may be in another kind.
 ///
-/// Widths are checked when it is read; [`Sae::encode`] panics, as libtorch's plain calls do, where
-/// activations of another width than [`SaeConfig::d_in`] are given to it.
+/// Widths are checked when it is read; [`Sae::encode`] fails where activations of another width than [`SaeConfig::d_in`] are
+/// given to it, or where memory does not suffice.
 #[derive(Debug)]
 pub struct Sae {
     config: SaeConfig,
@@ -123,11 +123,14 @@ impl Sae {
     ///
     /// - `acts`: `[.., d_in]`, any float kind, as read at the SAE's hook point
     /// - returns `[.., n]`, f32, in the SAE's own scale; non-negative unless [`SaeConfig::is_signed`]
-    pub fn encode(&self, acts: &Tensor) -> Tensor {
+    pub fn encode(&self, acts: &Tensor) -> Result<Tensor, TchError> {
         let weights = &self.tensors;
-        let (x, _) = normalize::apply(self.config.normalize, &acts.to_kind(Kind::Float));
+        let (x, _) = normalize::apply(self.config.normalize, &acts.f_to_kind(Kind::Float)?)?;
         // Not in place: x may be the caller's own tensor.
-        let x = weights.b_in.as_ref().map_or_else(|| x.shallow_clone(), |b_in| &x - b_in);
+        let x = match &weights.b_in {
+            Some(b_in) => x.f_sub(b_in)?,
+            None => x,
+        };
         if let Architecture::MatchingPursuit {
             residual_threshold,
             max_iterations,
@@ -135,35 +138,35 @@ impl Sae {
         } = self.config.architecture
         {
             let limits = pursuit::Limits { residual_threshold, max_iterations, stop_on_duplicate_support };
-            return self.chosen(&pursuit::encode(&x, &weights.w_enc, limits), -1);
+            return self.chosen(&pursuit::encode(&x, &weights.w_enc, limits)?, -1);
         }
         let kind = weights.w_enc.kind();
-        let mut z = x.to_kind(kind).matmul(&weights.w_enc).to_kind(Kind::Float); // [.., n]
+        let mut z = x.f_to_kind(kind)?.f_matmul(&weights.w_enc)?.f_to_kind(Kind::Float)?; // [.., n]
         if let Some(b_enc) = &weights.b_enc {
-            z += b_enc;
+            drop(z.f_add_(b_enc)?);
         }
         let k = |k: i64| k.min(self.config.d_sae);
         let scaled = |f: Tensor| match &weights.scale {
-            Some(scale) => f * scale,
-            None => f,
+            Some(scale) => f.f_mul(scale),
+            None => Ok(f),
         };
         let f = match (self.config.architecture, &weights.gate, &weights.threshold) {
             (_, Some([b_gate, b_mag, r_mag]), _) => {
-                let gate = (&z + b_gate).gt(0.0);
-                scaled((z * r_mag.exp() + b_mag).relu() * gate)
+                let gate = z.f_add(b_gate)?.f_gt(0.0)?;
+                scaled(z.f_mul(&r_mag.f_exp()?)?.f_add(b_mag)?.f_relu()?.f_mul(&gate)?)?
             }
-            (_, None, Some(threshold)) => scaled(z.relu() * z.gt_tensor(threshold)),
+            (_, None, Some(threshold)) => scaled(z.f_relu()?.f_mul(&z.f_gt_tensor(threshold)?)?)?,
             (Architecture::TopK { k: n }, ..) => {
-                let f = scaled(z.relu());
-                let (values, indices) = f.topk(k(n), -1, true, false); // [.., k]
-                f.zeros_like().scatter(-1, &indices, &values)
+                let f = scaled(z.f_relu()?)?;
+                let (values, indices) = f.f_topk(k(n), -1, true, false)?; // [.., k]
+                f.f_zeros_like()?.f_scatter(-1, &indices, &values)?
             }
             (Architecture::AbsTopK { k: n }, ..) => {
-                let f = scaled(z);
-                let (_, indices) = f.abs().topk(k(n), -1, true, false); // [.., k]
-                f.zeros_like().scatter(-1, &indices, &f.gather(-1, &indices, false))
+                let f = scaled(z)?;
+                let (_, indices) = f.f_abs()?.f_topk(k(n), -1, true, false)?; // [.., k]
+                f.f_zeros_like()?.f_scatter(-1, &indices, &f.f_gather(-1, &indices, false)?)?
             }
-            _ => scaled(z.relu()),
+            _ => scaled(z.f_relu()?)?,
         };
         self.chosen(&f, -1) // [.., n]
     }
@@ -173,48 +176,49 @@ impl Sae {
     /// - `feature_acts`: `[.., n]`, as [`encode`](Self::encode) gives them
     /// - `acts`: the input `[.., d_in]`, whose norm is restored and which a skip reads
     /// - returns `[.., d_out]`, f32; with chosen features, what those contribute and the biases
-    pub fn decode(&self, feature_acts: &Tensor, acts: &Tensor) -> Tensor {
+    pub fn decode(&self, feature_acts: &Tensor, acts: &Tensor) -> Result<Tensor, TchError> {
         let weights = &self.tensors;
-        let acts = acts.to_kind(Kind::Float);
-        let mut out = match self.decoder_scale() {
-            Some(scale) => (feature_acts / scale).matmul(&weights.w_dec),
-            None => feature_acts.matmul(&weights.w_dec), // [.., d_out]
+        let acts = acts.f_to_kind(Kind::Float)?;
+        let mut out = match self.decoder_scale()? {
+            Some(scale) => feature_acts.f_div(&scale)?.f_matmul(&weights.w_dec)?,
+            None => feature_acts.f_matmul(&weights.w_dec)?, // [.., d_out]
         };
         if let Some(b_dec) = &weights.b_dec {
-            out += b_dec;
+            drop(out.f_add_(b_dec)?);
         }
-        let (_, undo) = normalize::apply(self.config.normalize, &acts);
-        let mut out = undo.apply(out);
+        let (_, undo) = normalize::apply(self.config.normalize, &acts)?;
+        let mut out = undo.apply(out)?;
         if let Some(w_skip) = &weights.w_skip {
-            out += acts.matmul(&w_skip.tr());
+            drop(out.f_add_(&acts.f_matmul(&w_skip.f_tr()?)?)?);
         }
-        out
+        Ok(out)
     }
 
     /// What one unit of each feature writes: rows of `W_dec`, `[n, d_out]`, f32.
-    pub fn decoder(&self) -> Tensor {
-        match self.decoder_scale() {
-            Some(scale) => &self.tensors.w_dec / scale.unsqueeze(-1), // [n, d_out]
-            None => self.tensors.w_dec.shallow_clone(),
+    pub fn decoder(&self) -> Result<Tensor, TchError> {
+        match self.decoder_scale()? {
+            Some(scale) => self.tensors.w_dec.f_div(&scale.f_unsqueeze(-1)?), // [n, d_out]
+            None => Ok(self.tensors.w_dec.shallow_clone()),
         }
     }
 
     /// What each feature reads: columns of `W_enc`, `[d_in, n]`, in the kind of the encoder's product.
-    pub fn encoder(&self) -> Tensor {
+    pub fn encoder(&self) -> Result<Tensor, TchError> {
         self.chosen(&self.tensors.w_enc, 1)
     }
 
-    fn decoder_scale(&self) -> Option<Tensor> {
+    fn decoder_scale(&self) -> Result<Option<Tensor>, TchError> {
         // A dead feature's decoder row may be zero: zero over this is zero, not NaN.
-        self.tensors.scale.as_ref().map(|scale| self.chosen(scale, 0).clamp_min(SMALLEST_NORM))
+        let scale = |scale: &Tensor| self.chosen(scale, 0)?.f_clamp_min(SMALLEST_NORM);
+        self.tensors.scale.as_ref().map(scale).transpose()
     }
 
-    fn chosen(&self, x: &Tensor, axis: i64) -> Tensor {
+    fn chosen(&self, x: &Tensor, axis: i64) -> Result<Tensor, TchError> {
         match (&self.features, self.encoder_whole) {
             (Some(features), true) => {
-                x.index_select(axis, &Tensor::from_slice(features).to_device(x.device()))
+                x.f_index_select(axis, &Tensor::f_from_slice(features)?.f_to_device(x.device())?)
             }
-            _ => x.shallow_clone(),
+            _ => Ok(x.shallow_clone()),
         }
     }
 }

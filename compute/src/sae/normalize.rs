@@ -1,6 +1,6 @@
 //! Norms around an SAE: what is done to its input, and how its output gets it back.
 
-use tch::{Kind, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use super::Normalize;
 
@@ -21,36 +21,36 @@ pub struct Undo {
 
 /// - `x`: `[.., d_in]`, f32
 /// - returns the normalised input, and how to undo it
-pub fn apply(normalize: Normalize, x: &Tensor) -> (Tensor, Undo) {
-    match normalize {
+pub fn apply(normalize: Normalize, x: &Tensor) -> Result<(Tensor, Undo), TchError> {
+    Ok(match normalize {
         // A constant is folded into the weights when they are read.
         Normalize::None | Normalize::ExpectedAverage | Normalize::Scale(_) => {
             (x.shallow_clone(), Undo { times: None, plus: None })
         }
         Normalize::ConstantNorm => {
             let d_in = x.size().last().copied().unwrap_or(1) as f64;
-            let norm = x.square().sum_dim_intlist(-1, true, Kind::Float).sqrt() / d_in.sqrt();
-            let norm = norm.clamp_min(SMALLEST_NORM); // [.., 1]
-            (x / &norm, Undo { times: Some(norm), plus: None })
+            let norm = x.f_square()?.f_sum_dim_intlist(-1, true, Kind::Float)?.f_sqrt()?;
+            let norm = norm.f_div_scalar(d_in.sqrt())?.f_clamp_min(SMALLEST_NORM)?; // [.., 1]
+            (x.f_div(&norm)?, Undo { times: Some(norm), plus: None })
         }
         Normalize::LayerNorm => {
-            let mean = x.mean_dim(-1, true, Kind::Float); // [.., 1]
-            let centred = x - &mean;
-            let std = centred.std_dim(-1, true, true); // [.., 1]
-            (centred / (&std + EPS), Undo { times: Some(std), plus: Some(mean) })
+            let mean = x.f_mean_dim(-1, true, Kind::Float)?; // [.., 1]
+            let centred = x.f_sub(&mean)?;
+            let std = centred.f_std_dim(-1, true, true)?; // [.., 1]
+            (centred.f_div(&std.f_add_scalar(EPS)?)?, Undo { times: Some(std), plus: Some(mean) })
         }
-    }
+    })
 }
 
 impl Undo {
     /// `[.., d_out]` both ways.
-    pub fn apply(self, mut out: Tensor) -> Tensor {
+    pub fn apply(self, mut out: Tensor) -> Result<Tensor, TchError> {
         if let Some(times) = self.times {
-            out *= times;
+            drop(out.f_mul_(&times)?);
         }
         if let Some(plus) = self.plus {
-            out += plus;
+            drop(out.f_add_(&plus)?);
         }
-        out
+        Ok(out)
     }
 }

@@ -29,10 +29,10 @@ fn check(name: &str) -> SaeConfig {
     let expected = Weights::open(&folder.join("expected.safetensors")).unwrap();
     let read = |name: &str| expected.read(name, Select::All, Kind::Float, Device::Cpu).unwrap();
     let (x, want) = (read("x"), read("acts"));
-    let acts = sae.encode(&x);
+    let acts = sae.encode(&x).unwrap();
     assert!(want.not_equal(0.0).any().int64_value(&[]) == 1, "a test of nothing");
     assert!(max_abs(&acts, &want) <= TOLERANCE, "{name} acts: {}", max_abs(&acts, &want));
-    assert!(max_abs(&sae.decode(&acts, &x), &read("out")) <= TOLERANCE, "{name} out");
+    assert!(max_abs(&sae.decode(&acts, &x).unwrap(), &read("out")) <= TOLERANCE, "{name} out");
     assert!(max_abs(&x, &read("x")) == 0.0, "{name} changed its input");
     for (what, width) in [("d_in", config.d_in), ("d_sae", config.d_sae), ("d_out", config.d_out)] {
         assert_eq!(case[what].as_i64(), Some(width), "{name} {what}");
@@ -47,10 +47,19 @@ fn check(name: &str) -> SaeConfig {
     let features = [63, 0, 17];
     let some = Sae::load_features(&path, None, Device::Cpu, &features).unwrap();
     let index = Tensor::from_slice(&features);
-    assert!(max_abs(&some.encode(&x), &want.index_select(1, &index)) <= TOLERANCE, "{name} features");
-    assert!(max_abs(&some.decoder(), &sae.decoder().index_select(0, &index)) <= TOLERANCE, "{name} decoder");
+    assert!(
+        max_abs(&some.encode(&x).unwrap(), &want.index_select(1, &index)) <= TOLERANCE,
+        "{name} features"
+    );
+    assert!(
+        max_abs(&some.decoder().unwrap(), &sae.decoder().unwrap().index_select(0, &index)) <= TOLERANCE,
+        "{name} decoder"
+    );
     let cube = x.reshape([4, 16, -1]);
-    assert!(max_abs(&sae.encode(&cube).reshape([64, -1]), &want) <= TOLERANCE, "{name} of three axes");
+    assert!(
+        max_abs(&sae.encode(&cube).unwrap().reshape([64, -1]), &want) <= TOLERANCE,
+        "{name} of three axes"
+    );
     config
 }
 

@@ -23,10 +23,13 @@ fn matches_with(sae: &str, format: Option<SaeFormat>, expected: &str) -> SaeConf
     let (path, expected) = (case(sae), case(expected));
     let loaded = Sae::load(&path, format, Device::Cpu).unwrap();
     let x = read(&expected, "x");
-    let acts = loaded.encode(&x);
+    let acts = loaded.encode(&x).unwrap();
     assert!(max_abs(&acts, &read(&expected, "acts")) <= TOLERANCE, "{sae} acts");
     if Weights::open(&expected).unwrap().has("out") {
-        assert!(max_abs(&loaded.decode(&acts, &x), &read(&expected, "out")) <= TOLERANCE, "{sae} out");
+        assert!(
+            max_abs(&loaded.decode(&acts, &x).unwrap(), &read(&expected, "out")) <= TOLERANCE,
+            "{sae} out"
+        );
     }
     loaded.config().clone()
 }
@@ -115,7 +118,7 @@ fn chosen_features_of_a_bias_that_is_a_row() {
     let some = Sae::load_features(&path, None, Device::Cpu, &[3, 1]).unwrap();
     let expected = case("saelens-bias-as-row/expected.safetensors");
     let acts = read(&expected, "acts").index_select(1, &Tensor::from_slice(&[3i64, 1]));
-    assert!(max_abs(&some.encode(&read(&expected, "x")), &acts) <= TOLERANCE);
+    assert!(max_abs(&some.encode(&read(&expected, "x")).unwrap(), &acts) <= TOLERANCE);
 }
 
 #[test]
@@ -279,11 +282,11 @@ fn a_scale_is_folded_into_what_a_feature_writes() {
     // A decoder row is in the units of the hook point: one more unit of a feature moves the output by it.
     let sae = Sae::load(&case("saelens-activation-scaler/sae"), None, Device::Cpu).unwrap();
     let x = randn(&[1, 8], 3);
-    let acts = sae.encode(&x);
+    let acts = sae.encode(&x).unwrap();
     let mut more = acts.copy();
     more += Tensor::eye(16, (Kind::Float, Device::Cpu)).get(5);
-    let moved = sae.decode(&more, &x) - sae.decode(&acts, &x);
-    assert!(max_abs(&moved.get(0), &sae.decoder().get(5)) <= 1e-5);
+    let moved = sae.decode(&more, &x).unwrap() - sae.decode(&acts, &x).unwrap();
+    assert!(max_abs(&moved.get(0), &sae.decoder().unwrap().get(5)) <= 1e-5);
 }
 
 #[test]
@@ -333,9 +336,9 @@ fn checkpoints_of_batchtopk_have_one_threshold() {
             acts.gt(0.0).any().int64_value(&[]) == 1
                 && z.le(0.1).logical_and(&z.gt(0.0)).any().int64_value(&[]) == 1
         );
-        assert!(max_abs(&sae.encode(&x), &acts) <= TOLERANCE);
+        assert!(max_abs(&sae.encode(&x).unwrap(), &acts) <= TOLERANCE);
         let f = if rescaled { &acts / &norms } else { acts.shallow_clone() };
-        assert!(max_abs(&sae.decode(&acts, &x), &(f.matmul(&w_dec) + &b_dec)) <= TOLERANCE);
+        assert!(max_abs(&sae.decode(&acts, &x).unwrap(), &(f.matmul(&w_dec) + &b_dec)) <= TOLERANCE);
     }
 }
 

@@ -25,20 +25,23 @@ fn check(case: &str, file: &str) {
     let expected = Weights::open(&folder.join("expected.safetensors")).unwrap();
     let read = |name: &str| expected.read(name, Select::All, Kind::Float, Device::Cpu).unwrap();
     let (x, want) = (read("x"), read("acts"));
-    let acts = sae.encode(&x);
+    let acts = sae.encode(&x).unwrap();
     assert!(acts.min().double_value(&[]) >= 0.0);
     let error = max_abs(&acts, &want);
     assert!(error <= TOLERANCE, "{case} acts: {error}");
-    let error = max_abs(&sae.decode(&acts, &x), &read("out"));
+    let error = max_abs(&sae.decode(&acts, &x).unwrap(), &read("out"));
     assert!(error <= TOLERANCE, "{case} out: {error}");
     // Three dimensions, and chosen features in any order: the same numbers.
     let cube = x.reshape([4, 16, -1]);
-    assert!(max_abs(&sae.encode(&cube).reshape([64, -1]), &want) <= TOLERANCE);
+    assert!(max_abs(&sae.encode(&cube).unwrap().reshape([64, -1]), &want) <= TOLERANCE);
     let features = [63, 0, 17];
     let some = Sae::load_features(&path, None, Device::Cpu, &features).unwrap();
     let index = Tensor::from_slice(&features);
-    assert!(max_abs(&some.encode(&x), &want.index_select(1, &index)) <= TOLERANCE, "{case} features");
-    assert!(max_abs(&some.decoder(), &sae.decoder().index_select(0, &index)) <= TOLERANCE);
+    assert!(
+        max_abs(&some.encode(&x).unwrap(), &want.index_select(1, &index)) <= TOLERANCE,
+        "{case} features"
+    );
+    assert!(max_abs(&some.decoder().unwrap(), &sae.decoder().unwrap().index_select(0, &index)) <= TOLERANCE);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use compute::{
     pass::{Pass, PassOutput, SaeOutput, Subject, Tap, TappedSae},
     plan::Plan,
     progress::Progress,
-    run::{self, Corpus, load},
+    run::{self, Corpus, Machine, load},
     sae::Sae,
 };
 use tch::{Device, Kind};
@@ -71,13 +71,14 @@ fn ranges(n: usize, cuts: &[usize]) -> Vec<Range<usize>> {
 /// Makes the bundle stage by stage, with a shard for each range of batches and a merge for each range of features.
 fn staged(plan: &Plan, shard_cuts: &[usize], merge_cuts: &[usize]) {
     let corpus = run::prepare(plan).unwrap();
-    let mut subject = load::subject(plan).unwrap();
+    let machine = Machine::open(&plan.input).unwrap();
+    let mut subject = load::subject(plan, &machine).unwrap();
     load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
-    let health = run::health(plan, &corpus, &subject).unwrap();
-    load::choose_features(plan, &mut subject).unwrap();
+    let health = run::health(&machine, &corpus, &subject).unwrap();
+    load::choose_features(plan, &machine, &mut subject).unwrap();
 
-    let shard = |batches| run::pass(plan, &corpus, &subject, batches, |_| ()).unwrap();
-    let shards = ranges(run::n_batches(plan, &corpus), shard_cuts).into_iter().map(shard);
+    let shard = |batches| run::pass(plan, &machine, &corpus, &subject, batches, |_| ()).unwrap();
+    let shards = ranges(run::n_batches(&machine, &corpus), shard_cuts).into_iter().map(shard);
     let output = shards.reduce(|mut all, shard| {
         all.append(shard).unwrap();
         all
@@ -95,7 +96,7 @@ fn staged(plan: &Plan, shard_cuts: &[usize], merge_cuts: &[usize]) {
     let prompts = run::prompts(plan, &corpus, &subject, &output, |_| ()).unwrap();
     run::write_prompts(plan, &prompts, &mut writer).unwrap();
     let health = run::whole_health(plan, &corpus, &output, health).unwrap();
-    run::finish(plan, &corpus, health, writer).unwrap();
+    run::finish(plan, &machine, &corpus, health, writer).unwrap();
 }
 
 #[test]
@@ -109,6 +110,10 @@ fn a_bundle_has_the_same_bytes_whatever_shards_and_merges_made_it() {
         run::bundle(&plan(&whole, more), &mut Progress::new(true)).unwrap();
         let expected = files(&whole);
         assert!(expected.len() >= 6, "{expected:?}");
+        let recomputed = temp.path().join(name).join("recomputed");
+        let more_so = [more, &["--recompute-resid"]].concat();
+        run::bundle(&plan(&recomputed, &more_so), &mut Progress::new(true)).unwrap();
+        assert!(files(&recomputed) == expected, "{name}: residuals computed again");
         let splits: &[(&[usize], &[usize])] =
             &[(&[], &[]), (&[2], &[33]), (&[1, 2, 3, 4, 5], &[1, 50]), (&[5], &[])];
         for (i, (shards, merges)) in splits.iter().enumerate() {
@@ -138,8 +143,9 @@ fn bits(output: &SaeOutput) -> (Vec<u32>, Vec<u32>, Vec<u64>) {
 fn each_of_three_taps_gives_what_a_pass_of_its_own_gives() {
     let _no_grad = tch::no_grad_guard();
     let temp = tempfile::tempdir().unwrap();
-    let corpus: Corpus = run::prepare(&plan(&temp.path().join("unused"), &[])).unwrap();
-    let mut subject = load::subject(&plan(&temp.path().join("unused"), &[])).unwrap();
+    let plan = plan(&temp.path().join("unused"), &[]);
+    let corpus: Corpus = run::prepare(&plan).unwrap();
+    let mut subject = load::subject(&plan, &Machine::open(&plan.input).unwrap()).unwrap();
     let tap = |name: &str, hook: &str| {
         let hook = subject.model.hook_point(hook).unwrap();
         let sae = Sae::load(&demo(name), None, Device::Cpu).unwrap().encoding_in(Kind::Float);
