@@ -63,7 +63,7 @@ impl CheckArgs {
         let mut input = Input::new(&self.input)?;
         let _no_grad = tch::no_grad_guard();
         input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
-        let tokenizer = Tokenizer::of_model(&input.model.path)?;
+        let tokenizer = Tokenizer::of_model(&input.tokenizer)?;
         let machine = Machine::open(&input)?;
         let load = || load::with_saes(&input, &machine, None, false);
         let (rows, mut subject) = rows_beside(&input, tokenizer.as_ref(), load)?;

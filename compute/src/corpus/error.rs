@@ -107,7 +107,7 @@ pub enum CorpusError {
         path: PathBuf,
     },
     /// Text without a tokenizer.
-    #[error("text needs a tokenizer: put tokenizer.json beside the model ({})", path.display())]
+    #[error("text needs a tokenizer: put tokenizer.json beside the model, or name one with --tokenizer ({})", path.display())]
     NoTokenizer {
         /// The corpus.
         path: PathBuf,

@@ -62,7 +62,7 @@ pub struct Options {
     pub strict: bool,
     /// The longest line of JSON, in bytes.
     pub max_document: u64,
-    /// Folder of the model, beside whose tokenizer the chat template is.
+    /// Folder of the tokenizer, beside which the chat template is.
     pub model: PathBuf,
     /// Another chat template.
     pub chat_template: Option<PathBuf>,

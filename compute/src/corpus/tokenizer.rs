@@ -33,9 +33,9 @@ pub struct Located {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` in a model's folder, where there is one.
+    /// Reads a `tokenizer.json`, or the one in a folder, where there is one.
     pub fn of_model(model: &Path) -> Result<Option<Self>, CorpusError> {
-        let path = model.join("tokenizer.json");
+        let path = if model.is_file() { model.to_owned() } else { model.join("tokenizer.json") };
         path.exists().then(|| Self::read(&path)).transpose()
     }
 

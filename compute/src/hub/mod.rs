@@ -37,6 +37,8 @@ use repository::Repository;
 pub enum What {
     /// config.json, tokenizer.json and weights.
     Model,
+    /// tokenizer.json and the chat template beside it.
+    Tokenizer,
     /// An SAE's config and weights.
     Sae,
     /// Text or token arrays.
@@ -76,6 +78,7 @@ impl What {
     fn text(self) -> &'static str {
         match self {
             Self::Model => "could not open the model",
+            Self::Tokenizer => "could not open the tokenizer",
             Self::Sae => "could not open the SAE",
             Self::Data => "could not read the corpus",
         }
@@ -84,6 +87,7 @@ impl What {
     fn wanted(self) -> &'static str {
         match self {
             Self::Model => "config.json, tokenizer.json and model*.safetensors or pytorch_model*.bin",
+            Self::Tokenizer => "tokenizer.json",
             Self::Sae => "cfg.json and weights",
             Self::Data => ".jsonl, .parquet or .txt files",
         }
@@ -106,7 +110,7 @@ pub fn find(given: &Path, what: What) -> Result<Found> {
         let found = find(Path::new(&registered.hub_name()), what)?;
         return Ok(Found { name: text.to_owned(), registered: Some(registered), ..found });
     }
-    if what == What::Model
+    if matches!(what, What::Model | What::Tokenizer)
         && let Some(hub_name) = aliases::hub_name(text)
         && hub_name != text
     {
@@ -164,6 +168,7 @@ fn fetch(name: &Name, what: What) -> Result<PathBuf> {
     let files: Vec<String> = repository.names().map(str::to_owned).collect();
     let needed = match what {
         What::Model => needed::model(&files, name.path.as_deref()),
+        What::Tokenizer => needed::tokenizer(&files, name.path.as_deref()),
         _ => saes::choose(&files, name.path.as_deref(), &name.to_string())?,
     };
     let Some(needed) = needed else {

@@ -1,4 +1,4 @@
-//! Which files of a repository a model needs.
+//! Which files of a repository a model or a tokenizer needs.
 
 use std::path::Path;
 
@@ -43,6 +43,15 @@ pub fn model(files: &[String], path: Option<&str>) -> Option<Needed> {
     };
     let needed: Vec<String> = inside.iter().filter(wanted).map(|file| (*file).clone()).collect();
     (!needed.is_empty()).then(|| Needed { files: needed, at: path.to_owned() })
+}
+
+/// Of all files of a repository, those that a tokenizer needs; `path` narrows them to a folder.
+pub fn tokenizer(files: &[String], path: Option<&str>) -> Option<Needed> {
+    let path = path.unwrap_or_default();
+    let at = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+    let beside = BESIDE.into_iter().filter(|name| *name != "config.json").map(at);
+    let needed: Vec<String> = beside.filter(|file| files.contains(file)).collect();
+    needed.contains(&at("tokenizer.json")).then(|| Needed { files: needed, at: path.to_owned() })
 }
 
 #[cfg(test)]

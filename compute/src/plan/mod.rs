@@ -29,6 +29,8 @@ pub struct Input {
     pub model: Found,
     /// What the model's config says.
     pub model_config: ModelConfig,
+    /// The tokenizer's file, or the folder in which it is, if anywhere.
+    pub tokenizer: PathBuf,
     /// The SAE.
     pub sae: Found,
     /// What the SAE's files say.
@@ -109,11 +111,17 @@ impl Input {
         };
         check_width(&sae.path, "reads", sae_config.d_in, &hook, &model_config)?;
         check_width(&sae.path, "writes", sae_config.d_out, &hook_out, &model_config)?;
+        let tokenizer = tokenizer(args, &model.path, &model_config)?;
+        let beside = if tokenizer.is_file() {
+            tokenizer.parent().map(Path::to_owned).unwrap_or_default()
+        } else {
+            tokenizer.clone()
+        };
         let corpus = corpus::Options {
             column: args.text_column.clone(),
             strict: args.strict,
             max_document: args.max_document.as_u64(),
-            model: model.path.clone(),
+            model: beside,
             chat_template: args.chat_template.clone(),
             quiet: false,
         };
@@ -130,6 +138,7 @@ impl Input {
         Ok(Self {
             model,
             model_config,
+            tokenizer,
             sae,
             sae_config,
             sae_format: args.sae_format,
@@ -199,6 +208,28 @@ impl Plan {
             labels,
             max_memory: args.max_memory.map(|bytes| bytes.as_u64() as usize),
         })
+    }
+}
+
+/// Where the tokenizer is: as told, else beside the model, else as a TransformerLens model's config says.
+fn tokenizer(args: &InputOptions, model: &Path, config: &ModelConfig) -> Result<PathBuf> {
+    if let Some(given) = &args.tokenizer {
+        let found = hub::find(given, What::Tokenizer)?.path;
+        let file = if found.is_file() { found.clone() } else { found.join("tokenizer.json") };
+        ensure!(
+            file.is_file(),
+            "no tokenizer.json in the folder that --tokenizer names ({})",
+            found.display()
+        );
+        return Ok(found);
+    }
+    match &config.tokenizer_name {
+        Some(name) if !model.join("tokenizer.json").exists() => {
+            // Without it token arrays can be read; text is refused later, with what is missing.
+            Ok(hub::find(Path::new(name), What::Tokenizer)
+                .map_or_else(|_| model.to_owned(), |found| found.path))
+        }
+        _ => Ok(model.to_owned()),
     }
 }
 

@@ -28,6 +28,10 @@ pub struct InputOptions {
     /// input_ids, the first that there is
     #[arg(long, value_name = "NAME")]
     pub text_column: Option<String>,
+    /// The tokenizer: a tokenizer.json, a folder with one, or the name on the hub of a model that has it; by default
+    /// the one beside the model, or the one that a TransformerLens model's config names
+    #[arg(long, value_name = "PATH")]
+    pub tokenizer: Option<PathBuf>,
     /// A file with the chat template for conversations; by default the tokenizer's own
     #[arg(long, value_name = "FILE")]
     pub chat_template: Option<PathBuf>,

@@ -27,7 +27,7 @@ pub fn prepare(plan: &Plan) -> Result<Corpus> {
 
 /// The same on a thread of its own, while `meanwhile` is done on this one. Prompts are checked before both.
 pub fn prepare_beside<T>(plan: &Plan, meanwhile: impl FnOnce() -> Result<T>) -> Result<(Corpus, T)> {
-    let tokenizer = Tokenizer::of_model(&plan.input.model.path)?;
+    let tokenizer = Tokenizer::of_model(&plan.input.tokenizer)?;
     let prompts = prompts::tokenize(plan, tokenizer.as_ref())?;
     let (rows, done) = rows_beside(&plan.input, tokenizer.as_ref(), meanwhile)?;
     Ok((Corpus { tokenizer, rows, prompts }, done))

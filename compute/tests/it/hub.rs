@@ -509,3 +509,38 @@ fn models_go_by_the_names_of_transformer_lens() {
     let done = command.current_dir(home.path()).output().unwrap();
     assert!(stderr(&done).contains("hub/models--gpt2\n"), "{}", stderr(&done));
 }
+
+#[test]
+fn a_tokenizer_may_be_another_models() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo");
+    let (home, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(demo.join("model").join(file), folder.path().join(file)).unwrap();
+    }
+    let corpus = folder.path().join("corpus.jsonl");
+    fs::write(&corpus, lines("a few words", 200)).unwrap();
+    let tokenizer = demo.join("model/tokenizer.json");
+    let mut files: BTreeMap<String, Vec<u8>> =
+        [("tokenizer.json".to_owned(), fs::read(&tokenizer).unwrap())].into();
+    files.insert("model.safetensors".to_owned(), vec![0; 64]);
+    let hub = Hub::serve("o/t", files);
+    let check = |tokenizer: Option<&Path>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+        command.args(["check", "--seq-len", "16", "--json", "--data"]).arg(&corpus);
+        command.arg("--model").arg(folder.path()).arg("--sae").arg(demo.join("sae-resid"));
+        if let Some(tokenizer) = tokenizer {
+            command.arg("--tokenizer").arg(tokenizer);
+        }
+        clean(&mut command).env("HF_HOME", home.path()).env("HF_ENDPOINT", &hub.address);
+        command.output().unwrap()
+    };
+    let without = check(None);
+    assert!(stderr(&without).contains("put tokenizer.json beside the model"), "{}", stderr(&without));
+    let beside = check(Some(&tokenizer));
+    assert!(!beside.stdout.is_empty(), "{}", stderr(&beside));
+    let fetched = check(Some(Path::new("o/t")));
+    assert_eq!(beside.stdout, fetched.stdout, "{}", stderr(&fetched));
+    assert_eq!(hub.fetched(), ["tokenizer.json"]);
+    let wrong = check(Some(&demo.join("sae-resid")));
+    assert!(stderr(&wrong).contains("no tokenizer.json in the folder"), "{}", stderr(&wrong));
+}
