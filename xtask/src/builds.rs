@@ -88,7 +88,7 @@ pub fn one_build(project: &Project) -> Result<()> {
 /// What a cargo command has built, or found built.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Built {
-    /// Files of libraries.
+    /// Files of libraries' metadata: cargo moves an asked-for library itself elsewhere, and so gives it another name.
     libraries: BTreeSet<String>,
     /// Folders with the output of torch-sys's build script.
     bindings: BTreeSet<String>,
@@ -106,7 +106,7 @@ impl Built {
             let files = message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str);
             built.libraries.extend(
                 files
-                    .filter(|file| Path::new(file).extension().is_some_and(|kind| kind == "rlib"))
+                    .filter(|file| Path::new(file).extension().is_some_and(|kind| kind == "rmeta"))
                     .map(str::to_owned),
             );
         }
@@ -139,7 +139,7 @@ mod tests {
 not JSON
 "#,
         );
-        assert_eq!(built.libraries.into_iter().collect::<Vec<_>>(), ["/t/libzip-1.rlib"]);
+        assert_eq!(built.libraries.into_iter().collect::<Vec<_>>(), ["/t/libzip-1.rmeta"]);
         assert_eq!(built.bindings.into_iter().collect::<Vec<_>>(), ["/t/torch-sys-1/out"]);
     }
 }
