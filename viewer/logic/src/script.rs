@@ -158,9 +158,9 @@ mod tests {
 
     #[test]
     fn joiners_that_join_nothing_are_shown_as_escapes() {
-        assert_eq!(read("a\u{200d}b", &[1]), ("a\\u{200d}b".to_owned(), true));
+        assert_eq!(read("a\u{200d} b", &[1]), ("a\\u{200d} b".to_owned(), true));
         assert_eq!(read("\u{200c}", &[]).0, "\\u{200c}");
-        assert_eq!(read("a\u{fe0f}", &[]).0, "a\\u{fe0f}");
+        assert_eq!(read("a \u{fe0f}", &[]).0, "a \\u{fe0f}");
         assert_eq!(read("ب\u{202e}ر", &[]).0, "ب\\u{202e}ر");
     }
 
