@@ -426,7 +426,7 @@ fn an_example_says_which_document_it_is_from() {
     let path = shared::paths::chunk(bundle.manifest.chunk_of(row).unwrap());
     let chunk: shared::corpus::CorpusChunk = bundle.file(&path).unwrap();
     let document = chunk.document(row).unwrap() + 1;
-    assert_eq!(place, format!("Row {row}, begins in document {document} of demo/corpus.jsonl.gz"));
+    assert_eq!(place, format!("Row {row}, begins in document {document} of corpus.jsonl.gz"));
     browser.finish().unwrap();
 }
 
