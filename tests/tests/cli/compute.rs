@@ -174,7 +174,7 @@ fn wrong_input_gives_one_clear_line_and_leaves_nothing() {
         (["--data", &no_format], "could not tell the corpus's format"),
         (["--data", &empty], "the corpus is empty: 0 tokens do not fill one row of 128"),
         (["--data", &short], "do not fill one row of 128; try a smaller --seq-len"),
-        (["--data", &not_json], "line 2 of the corpus is not an object with a string \"text\""),
+        (["--data", &not_json], "line 2 of bad.jsonl has no \"text\""),
         (["--hook", "blocks.0.mlp.hook_pots"], "did you mean \"blocks.0.mlp.hook_post\"?"),
         (
             ["--hook", "blocks.0.hook_resid_pre"],
