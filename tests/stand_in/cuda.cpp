@@ -145,9 +145,13 @@ struct Counts {
     count.times += 1;
     count.bytes += bytes;
     count.multiply_adds += multiply_adds;
+    // Results leave last, and the program ends without running destructors.
+    if (name == "copy to the host") {
+      write();
+    }
   }
 
-  ~Counts() {
+  void write() const {
     const char *path = std::getenv("STAND_IN_COUNTS");
     if (path == nullptr) {
       return;
