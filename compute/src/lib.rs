@@ -27,6 +27,7 @@ pub mod interrupt;
 pub mod labels;
 pub mod model;
 pub mod output;
+mod panics;
 pub mod pass;
 pub mod plan;
 pub mod progress;

@@ -10,6 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use shared::vocab::{escape, is_invisible};
+use tch::TchError;
+
+use crate::weights::first_line;
 
 /// Prints lines of text; a reader that has seen enough, such as `head`, is no failure.
 pub fn print(text: &str) -> Result<()> {
@@ -52,19 +55,14 @@ pub fn print_error(error: &anyhow::Error) {
     writeln!(io::stderr(), "compute: {}", in_one_line(error)).unwrap_or_default();
 }
 
-/// A cause that the error before it quotes is left out, and so are libtorch's lines of where in its C++ code it was.
+/// The error and its causes, without libtorch's lines of where in its C++ code it was.
 fn in_one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain() {
-        let mut text = cause.to_string();
-        if cause.is::<tch::TchError>() {
-            text.truncate(text.lines().next().map_or(0, str::len));
-        }
-        if !line.contains(&text) {
-            line = if line.is_empty() { text } else { format!("{line}: {text}") };
-        }
-    }
-    escape(line.as_bytes())
+    let text = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<TchError>() {
+        Some(error) => first_line(error),
+        None => cause.to_string(),
+    };
+    let causes: Vec<String> = error.chain().map(text).collect();
+    escape(causes.join(": ").as_bytes())
 }
 
 #[cfg(test)]
@@ -81,8 +79,8 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_was_quoted_is_not_said_again() {
-        let error = anyhow!("no space left").context("could not write: no space left (out)");
-        assert_eq!(in_one_line(&error), "could not write: no space left (out)");
+    fn libtorch_is_quoted_without_its_stack() {
+        let error = anyhow::Error::from(TchError::Torch("out of memory\nException raised from".into()));
+        assert_eq!(in_one_line(&error.context("could not run")), "could not run: out of memory");
     }
 }

@@ -29,6 +29,7 @@ pub mod prompt;
 pub mod quantiles;
 pub mod roles;
 pub mod sequence;
+pub mod shared_folder;
 mod v2;
 pub mod vocab;
 pub mod wire;

@@ -94,7 +94,7 @@ fn histogram(a: &Histogram, b: &Histogram, tolerance: f64) {
     assert!(moved <= 4 + total(a) / 10, "{moved} of {} values are in other bins", total(a));
 }
 
-/// Rows whose correlations are within the tolerance may have changed places.
+/// Rows whose correlations are within the tolerance may have changed ranks.
 fn correlations(a: &[Correlated], b: &[Correlated], tolerance: f64) {
     for (a, b) in same_length("correlations", a, b) {
         close("correlation", (a.pearson.into(), b.pearson.into()), tolerance);

@@ -4,7 +4,7 @@
 //! then fail and say so, rather than pass without having looked.
 
 use anyhow::{Context as _, Result, bail};
-use harness::{project::Project, serve::Served};
+use harness::{project::Project, serve::Server};
 use std::{
     env,
     path::{Path, PathBuf},
@@ -32,8 +32,8 @@ pub fn compute() -> Result<PathBuf> {
 }
 
 /// Serves a folder on a free port of this machine until the value is dropped.
-pub fn serve(folder: &Path) -> Result<Served> {
-    Served::start(folder, 0).context("could not serve the page")
+pub fn serve(folder: &Path) -> Result<Server> {
+    Server::start(folder, 0).context("could not serve the page")
 }
 
 /// The folder, where it holds `file`.

@@ -27,7 +27,7 @@ use shared::{
     wire::Wire,
 };
 
-use prompt::Known;
+use prompt::FeatureFacts;
 use text::Text;
 
 /// Tokens of the corpus, and of one chunk of it.
@@ -148,7 +148,7 @@ fn write_features(
     corpus: &Corpus,
     n_features: u32,
     seed: u64,
-) -> anyhow::Result<(FeatureIndex, Vec<Known>)> {
+) -> anyhow::Result<(FeatureIndex, Vec<FeatureFacts>)> {
     let mut index = FeatureIndex::default();
     let mut known = Vec::new();
     let mut block = FeatureBlock::default();
@@ -163,7 +163,7 @@ fn write_features(
         enter(&mut index, &shown, &triggers);
         if f < N_PROMPT_FEATURES {
             let quantiles = shown.quantiles.as_ref().map(Quantiles::values).unwrap_or_default();
-            known.push(Known { feature: f, triggers, quantiles, logits });
+            known.push(FeatureFacts { feature: f, triggers, quantiles, logits });
         }
         block.features.push(shown);
         if block.features.len() as u32 == FEATURES_PER_BLOCK || f + 1 == n_features {

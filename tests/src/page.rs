@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use harness::serve::Served;
+use harness::serve::Server;
 
 use crate::{browser::Browser, built};
 
@@ -19,7 +19,7 @@ pub fn copy_page(to: &Path) -> Result<()> {
 }
 
 /// Serves the page with the demo's bundle and opens `fragment` of it.
-pub fn open(fragment: &str) -> Result<(Served, Browser)> {
+pub fn open(fragment: &str) -> Result<(Server, Browser)> {
     built::bundle()?;
     let served = built::serve(&built::page()?)?;
     let browser = Browser::start()?;

@@ -31,11 +31,11 @@ use shared::{
 pub use loading::Loading;
 pub use source::Source;
 
-/// Decoded blocks kept, so that going back and forth is instant and memory stays bounded.
+/// Decoded blocks that are kept, so that going back and forth is instant and memory stays bounded.
 const KEPT_BLOCKS: usize = 24;
-/// Decoded corpus chunks kept.
+/// Decoded corpus chunks that are kept.
 const KEPT_CHUNKS: usize = 128;
-/// Decoded prompts kept.
+/// Decoded prompts that are kept.
 const KEPT_PROMPTS: usize = 8;
 
 /// An open bundle.
@@ -43,11 +43,11 @@ pub struct Bundle {
     /// What it says of itself.
     pub manifest: Manifest,
     source: Source,
-    kept: SendWrapper<Kept>,
+    decoded: SendWrapper<DecodedFiles>,
 }
 
 /// Decoded files. The page has one thread, which the wrapper checks.
-struct Kept {
+struct DecodedFiles {
     vocab: Files,
     blocks: Files,
     chunks: Files,
@@ -59,7 +59,7 @@ struct Kept {
 
 /// A feature with what is needed to show it. Cheap to clone.
 #[derive(Clone)]
-pub struct Shown {
+pub struct FeatureData {
     /// The bundle it is of.
     pub bundle: Arc<Bundle>,
     /// Token texts.
@@ -83,7 +83,7 @@ impl Rows {
     }
 }
 
-impl Shown {
+impl FeatureData {
     /// The feature.
     pub fn feature(&self) -> &Feature {
         &self.block.features[self.at]
@@ -115,7 +115,7 @@ impl Bundle {
     pub async fn open(source: Source) -> Result<Arc<Self>, DataError> {
         let json = source.manifest().await?;
         let manifest = Manifest::from_json(&json)?;
-        let kept = Kept {
+        let decoded = DecodedFiles {
             vocab: Files::keeping(1),
             blocks: Files::keeping(KEPT_BLOCKS),
             chunks: Files::keeping(KEPT_CHUNKS),
@@ -124,35 +124,35 @@ impl Bundle {
             prompts: Files::keeping(KEPT_PROMPTS),
             prompt_index: Files::keeping(1),
         };
-        Ok(Arc::new(Self { manifest, source, kept: SendWrapper::new(kept) }))
+        Ok(Arc::new(Self { manifest, source, decoded: SendWrapper::new(decoded) }))
     }
 
     /// Token texts.
     pub fn vocab(self: &Arc<Self>) -> impl Future<Output = Result<Arc<Vocab>, DataError>> + use<> {
-        self.read(&self.kept.vocab, 0, paths::VOCAB.to_owned())
+        self.read(&self.decoded.vocab, 0, paths::VOCAB.to_owned())
     }
 
     /// The table over all features.
     pub fn index(self: &Arc<Self>) -> impl Future<Output = Result<Arc<FeatureIndex>, DataError>> + use<> {
-        self.read(&self.kept.index, 0, paths::INDEX.to_owned())
+        self.read(&self.decoded.index, 0, paths::INDEX.to_owned())
     }
 
     /// The labels of features, of a bundle that has them.
     pub fn labels(self: &Arc<Self>) -> impl Future<Output = Result<Arc<Labels>, DataError>> + use<> {
-        self.read(&self.kept.labels, 0, self.manifest.labels_path())
+        self.read(&self.decoded.labels, 0, self.manifest.labels_path())
     }
 
     /// The list of prompts.
     pub fn prompt_index(
         self: &Arc<Self>,
     ) -> impl Future<Output = Result<Arc<PromptIndex>, DataError>> + use<> {
-        self.read(&self.kept.prompt_index, 0, paths::PROMPTS.to_owned())
+        self.read(&self.decoded.prompt_index, 0, paths::PROMPTS.to_owned())
     }
 
     /// Prompt `i`.
     pub fn prompt(self: &Arc<Self>, i: u32) -> impl Future<Output = Result<Arc<Prompt>, DataError>> + use<> {
         let i = i as usize;
-        self.read(&self.kept.prompts, i, paths::prompt(i))
+        self.read(&self.decoded.prompts, i, paths::prompt(i))
     }
 
     /// Everything that `feature`'s page shows, read as `reading` says in a layout whose examples show `buffer`.
@@ -161,14 +161,14 @@ impl Bundle {
         feature: u32,
         reading: Reading,
         buffer: Option<(u32, u32)>,
-    ) -> Result<Shown, DataError> {
+    ) -> Result<FeatureData, DataError> {
         let block = self.manifest.block_of(feature)?;
         let (block, vocab) = try_join(self.block(block), self.vocab()).await?;
         let Ok(at) = block.features.binary_search_by_key(&feature, |f| f.feature) else {
             let have = "its block holds others; run `compute` again".to_owned();
             return Err(BundleError::Missing { what: format!("feature {feature}"), have }.into());
         };
-        let mut shown = Shown { bundle: self, vocab, reading, rows: Ok(None), block, at };
+        let mut shown = FeatureData { bundle: self, vocab, reading, rows: Ok(None), block, at };
         if shown.is_wider(reading.reach.buffer(buffer)) {
             shown.rows = Arc::clone(&shown.bundle).rows(shown.example_rows()).await.map(Some);
         }
@@ -192,7 +192,7 @@ impl Bundle {
         };
         let i = self.manifest.chunk_of(row).ok_or_else(no_corpus)?;
         let path = paths::chunk(i);
-        let chunk: Arc<CorpusChunk> = self.read(&self.kept.chunks, i, path.clone()).await?;
+        let chunk: Arc<CorpusChunk> = self.read(&self.decoded.chunks, i, path.clone()).await?;
         let missing = || BundleError::Invalid { reason: format!("row {row} is missing"), path };
         let ids = chunk.row(row).ok_or_else(missing)?.to_vec();
         Ok((ids, chunk.document(row)))
@@ -244,7 +244,7 @@ impl Bundle {
         self: &Arc<Self>,
         i: usize,
     ) -> impl Future<Output = Result<Arc<FeatureBlock>, DataError>> + use<> {
-        self.read(&self.kept.blocks, i, paths::block(i))
+        self.read(&self.decoded.blocks, i, paths::block(i))
     }
 
     fn read<T: Checked + 'static>(

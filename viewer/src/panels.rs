@@ -19,7 +19,7 @@ pub mod whole_row;
 use leptos::prelude::*;
 use shared::layout::{Column, Component, Layout};
 
-use crate::{data::Shown, state::Marks};
+use crate::{data::FeatureData, state::Marks};
 use acts_histogram::ActsHistogram;
 use feature_tables::FeatureTables;
 use logits_histogram::LogitsHistogram;
@@ -30,7 +30,7 @@ use sequences::Sequences;
 #[component]
 pub fn LayoutColumns(
     /// The feature.
-    shown: Shown,
+    shown: FeatureData,
     /// Which components, where.
     layout: Layout,
     /// Values marked in its histograms.
@@ -45,7 +45,7 @@ pub fn LayoutColumns(
     }
 }
 
-fn column_view(column: &Column, shown: &Shown, marks: Marks) -> impl IntoView + use<> {
+fn column_view(column: &Column, shown: &FeatureData, marks: Marks) -> impl IntoView + use<> {
     let has_sequences = column.components.iter().any(|c| matches!(c, Component::Sequences(_)));
     let kind = match column.components.first() {
         _ if has_sequences => "column column-sequences",
@@ -58,7 +58,7 @@ fn column_view(column: &Column, shown: &Shown, marks: Marks) -> impl IntoView + 
 }
 
 /// One component, showing one feature.
-pub(crate) fn component_view(component: &Component, shown: Shown, marks: Marks) -> AnyView {
+pub(crate) fn component_view(component: &Component, shown: FeatureData, marks: Marks) -> AnyView {
     let panel = match component.clone() {
         Component::FeatureTables(options) => view! { <FeatureTables shown options /> }.into_any(),
         Component::ActsHistogram(_) => view! { <ActsHistogram shown marks /> }.into_any(),

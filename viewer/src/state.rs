@@ -159,13 +159,13 @@ pub struct LeftTable {
 
 /// The open bundle, as context for everything below the page's frame.
 #[derive(Clone)]
-pub struct Opened(pub Arc<Bundle>);
+pub struct OpenBundle(pub Arc<Bundle>);
 
 /// The open bundle.
 ///
-/// Its callers are rendered only below [`Opened`].
+/// Its callers are rendered only below [`OpenBundle`].
 pub fn use_bundle() -> Arc<Bundle> {
-    use_context::<Opened>().map_or_else(|| unreachable!("rendered below an open bundle"), |o| o.0)
+    use_context::<OpenBundle>().map_or_else(|| unreachable!("rendered below an open bundle"), |o| o.0)
 }
 
 /// A token that is pointed at, with what its card shows.

@@ -64,7 +64,7 @@ fn difference<'a>(
 pub fn one_build(project: &Project) -> Result<()> {
     let built = |args: &[&str]| {
         let args = [args, &["--quiet", "--release", "--message-format", "json"]].concat();
-        steps::read(&mut cargo(project, args)).map(|messages| Built::read(&messages))
+        steps::read(&mut cargo(project, args)).map(|messages| BuildProducts::read(&messages))
     };
     let ships = built(&[&["build"], &PROGRAM[..]].concat())?;
     let mut bindings = built(&["clippy", "--all-targets"])?.bindings;
@@ -87,14 +87,14 @@ pub fn one_build(project: &Project) -> Result<()> {
 
 /// What a cargo command has built, or found built.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Built {
+struct BuildProducts {
     /// Files of libraries' metadata: cargo moves an asked-for library itself elsewhere, and so gives it another name.
     libraries: BTreeSet<String>,
     /// Folders with the output of torch-sys's build script.
     bindings: BTreeSet<String>,
 }
 
-impl Built {
+impl BuildProducts {
     /// Reads cargo's messages, a JSON object a line.
     fn read(messages: &str) -> Self {
         let mut built = Self::default();
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn builds_are_read_from_the_messages_of_cargo() {
-        let built = Built::read(
+        let built = BuildProducts::read(
             r#"{"reason":"compiler-artifact","package_id":"registry#zip@0.6.6","filenames":["/t/libzip-1.rlib","/t/libzip-1.rmeta"]}
 {"reason":"build-script-executed","package_id":"registry#torch-sys@0.24.0","out_dir":"/t/torch-sys-1/out"}
 {"reason":"build-script-executed","package_id":"registry#zstd-sys@2.0.0","out_dir":"/t/zstd-sys-1/out"}

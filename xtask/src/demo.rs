@@ -2,7 +2,7 @@
 
 use crate::{args::DemoArgs, bundle, page, setup, steps::Steps};
 use anyhow::Result;
-use harness::{project::Project, serve::Served};
+use harness::{project::Project, serve::Server};
 
 /// What the page's step says.
 pub const PAGE: &str = "compiling the viewer (the first time a minute or two)";
@@ -16,7 +16,7 @@ pub fn run(project: &Project, args: &DemoArgs) -> Result<()> {
         println!("\nthe page is in dist; any static host can serve it");
         return Ok(());
     }
-    let served = Served::start(&project.dist(), args.port)?;
+    let served = Server::start(&project.dist(), args.port)?;
     println!("\nopen {}   (Ctrl-C stops)", served.url());
     served.wait();
     Ok(())

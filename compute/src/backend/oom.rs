@@ -5,16 +5,16 @@
 //! neurons are added part by part, so numbers agree within float tolerance, not to the bit.
 
 use std::{
-    any::Any,
-    env,
     ops::Range,
-    panic::{self, AssertUnwindSafe},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::interrupt;
+use crate::{
+    interrupt,
+    panics::{self, caught},
+};
 
 /// How many items (rows of a batch, effects) fit, as far as is known.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ pub struct Backoff {
     at_once: AtomicUsize,
 }
 
-/// What failed allocations say: CUDA's allocator, the CPU's, C++ and Rust.
+/// What failed allocations say: CUDA's allocator, the CPU's, C++ and Rust. The text is all that can tell them: tch hands
+/// on what a C++ exception says, not its class.
 const OUT_OF_MEMORY: [&str; 4] =
     ["out of memory", "can't allocate memory", "std::bad_alloc", "memory allocation failed"];
 
@@ -75,13 +76,9 @@ struct NotEnough;
 /// Does `command`, a whole one; a panic becomes an error. Where it needs more memory than there is, the error says what to
 /// do.
 pub fn guard(command: impl FnOnce() -> Result<()>) -> Result<()> {
-    // A panic is told as an error is, in one line, but to who looks for its cause.
-    if env::var_os("RUST_BACKTRACE").is_none() {
-        panic::set_hook(Box::new(|_| ()));
-    }
+    panics::silence();
     // What a panic leaves half done is dropped with it: nothing outside is changed.
-    let done = panic::catch_unwind(AssertUnwindSafe(command));
-    let done = done.unwrap_or_else(|panic| Err(anyhow!("{}", panic_message(panic.as_ref()))));
+    let done = caught(command).unwrap_or_else(|panic| Err(anyhow!(panic)));
     done.map_err(|error| {
         let told = error.is::<NotEnough>();
         if is_out_of_memory(&error) && !told { error.context(NotEnough) } else { error }
@@ -92,14 +89,6 @@ pub fn guard(command: impl FnOnce() -> Result<()>) -> Result<()> {
 fn is_out_of_memory(error: &anyhow::Error) -> bool {
     let text = format!("{error:#}");
     OUT_OF_MEMORY.iter().any(|said| text.contains(said))
-}
-
-/// The first line of what a panic said, without what tch wraps it in: libtorch adds where in its C++ code it was.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("the computation stopped");
-    let text = text.rsplit_once("`Err` value: Torch(\"").map_or(text, |(_, text)| text);
-    text.split(['\n', '\\']).next().unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -148,7 +137,6 @@ mod tests {
         let error = format!("{:#}", error.unwrap_err());
         assert!(error.starts_with("not enough memory: choose fewer --features"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
-        drop(panic::take_hook());
     }
 
     #[test]

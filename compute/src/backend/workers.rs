@@ -5,8 +5,7 @@ use std::sync::mpsc::sync_channel;
 use anyhow::{Context, Result, anyhow};
 use tch::Device;
 
-use super::oom::panic_message;
-use crate::interrupt;
+use crate::{interrupt, panics};
 
 /// Something with tensors that worker threads may read at the same time.
 ///
@@ -79,7 +78,7 @@ pub fn in_order<S: ReadOnly, T: Send>(
         });
         drop(items);
         for thread in threads {
-            thread.join().map_err(|panic| anyhow!("{}", panic_message(panic.as_ref())))?;
+            thread.join().map_err(|panic| anyhow!(panics::message(panic.as_ref())))?;
         }
         taken
     });

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::{owned::check_replaceable, publish};
 use crate::{
     interrupt,
-    output::{Held, hidden, lock_file, make_folders, parent, resolve, sync_folder, system},
+    output::{Lock, hidden, lock_file, make_folders, parent, resolve, sync_folder, system},
 };
 
 const LOCK: &str = "lock";
@@ -54,7 +54,7 @@ pub fn settle(path: &Path) -> Result<()> {
     let path = resolve(path).or_else(|_| fs::canonicalize(path).context("no such folder"))?;
     let work = hidden(&path);
     if publish::is_begun(&work)
-        && let Held::Here(_lock) = lock_work(&work)?
+        && let Lock::Here(_lock) = lock_work(&work)?
     {
         let _placed = interrupt::held_off();
         if publish::is_begun(&work) {
@@ -74,7 +74,7 @@ impl OutputFolder {
         let failed = || format!("could not write to the output's folder ({})", parent(&out).display());
         let made = make_folders(parent(&out)).with_context(failed)?;
         let work = hidden(&out);
-        let Held::Here(lock) = lock_work(&work).with_context(failed)? else {
+        let Lock::Here(lock) = lock_work(&work).with_context(failed)? else {
             bail!(
                 "another `compute` is writing this output: wait for it, or choose another --out ({})",
                 out.display()
@@ -123,7 +123,7 @@ impl Drop for OutputFolder {
 }
 
 /// Locks the hidden folder at `work`, new or left by a process that ended.
-fn lock_work(work: &Path) -> io::Result<Held> {
+fn lock_work(work: &Path) -> io::Result<Lock> {
     loop {
         match DirBuilder::new().mode(0o700).create(work) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),

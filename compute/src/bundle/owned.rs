@@ -50,12 +50,12 @@ pub fn is_manifest(json: &[u8]) -> bool {
 
 /// The files of a bundle, as its manifest lists them, and the folders that they lie in.
 #[derive(Debug)]
-pub struct Owned {
+pub struct OwnFiles {
     files: BTreeSet<PathBuf>,
     folders: BTreeSet<PathBuf>,
 }
 
-impl Owned {
+impl OwnFiles {
     /// By the manifest in `folder`; `None` where there is none, or none that this program wrote.
     pub fn of(folder: &Path) -> Option<Self> {
         let manifest = AnyManifest::read(&manifest_bytes(folder).ok()?)?;
@@ -98,7 +98,7 @@ pub fn check_replaceable(out: &Path) -> Result<()> {
     }
     let is_empty = out.read_dir().is_ok_and(|mut entries| entries.next().is_none());
     ensure!(
-        is_empty || Owned::of(out).is_some(),
+        is_empty || OwnFiles::of(out).is_some(),
         "will not replace a folder that holds something else than a bundle: choose another --out ({at})"
     );
     Ok(())

@@ -15,8 +15,8 @@ use std::{fs, io, io::Write, path::Path};
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
-use super::owned::{Owned, check_replaceable, manifest_bytes};
-use crate::output::{Held, OutputFile, hidden, lock_folder, parent, sync_folder, system::exchange};
+use super::owned::{OwnFiles, check_replaceable, manifest_bytes};
+use crate::output::{Lock, OutputFile, hidden, lock_folder, parent, sync_folder, system::exchange};
 
 /// The bundle in the making, in the hidden folder.
 pub const NEW: &str = "new";
@@ -52,8 +52,8 @@ pub fn finish(work: &Path, out: &Path) -> Result<()> {
     let named = fs::read_to_string(&journal).with_context(placing)?;
     // Labels that are put into the old bundle at this moment come before it is replaced.
     let _not_labelled = match lock_folder(out) {
-        Ok(Held::Here(lock)) => Some(lock),
-        Ok(Held::Elsewhere) => {
+        Ok(Lock::Here(lock)) => Some(lock),
+        Ok(Lock::Elsewhere) => {
             bail!("another `compute` changes this bundle: wait for it ({})", out.display())
         }
         Err(_nothing_there) => None,
@@ -112,7 +112,7 @@ fn retire(folder: &Path, done: &Path, out: &Path) -> io::Result<()> {
         return Ok(());
     }
     remove_folder(done)?;
-    if let Some(owned) = Owned::of(folder) {
+    if let Some(owned) = OwnFiles::of(folder) {
         owned.move_others(folder, out)?;
         sync_folder(out)?;
     }

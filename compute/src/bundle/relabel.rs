@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     interrupt,
-    output::{Held, lock_folder, make_folders, parent, sync_folder},
+    output::{Lock, lock_folder, make_folders, parent, sync_folder},
 };
 
 /// A bundle whose labels are changed, by this process alone.
@@ -47,8 +47,8 @@ impl Relabelling {
         let at = folder.display();
         interrupt::listen()?;
         let lock = match lock_folder(folder).with_context(|| format!("could not open the bundle ({at})"))? {
-            Held::Here(lock) => lock,
-            Held::Elsewhere => bail!("another `compute` changes this bundle: wait for it ({at})"),
+            Lock::Here(lock) => lock,
+            Lock::Elsewhere => bail!("another `compute` changes this bundle: wait for it ({at})"),
         };
         place_waiting(folder)?;
         let json = folder_manifest(folder)?;
@@ -90,7 +90,7 @@ impl Relabelling {
 /// Does nothing where another process is at work on the bundle.
 pub fn settle(folder: &Path) -> Result<()> {
     if folder.join(WAITING_LABELS[0]).exists()
-        && let Ok(Held::Here(_lock)) = lock_folder(folder)
+        && let Ok(Lock::Here(_lock)) = lock_folder(folder)
     {
         let _placed = interrupt::held_off();
         place_waiting(folder)?;
@@ -117,7 +117,7 @@ fn target(name: &str) -> Option<String> {
 
 fn place_waiting(bundle: &Path) -> Result<()> {
     let [waiting, making] = WAITING_LABELS.map(|name| bundle.join(name));
-    let place = || {
+    let exchange = || {
         if making.exists() {
             fs::remove_dir_all(&making)?;
         }
@@ -140,7 +140,7 @@ fn place_waiting(bundle: &Path) -> Result<()> {
         }
         fs::remove_dir_all(&waiting)
     };
-    place().with_context(|| format!("could not put labels into the bundle ({})", bundle.display()))
+    exchange().with_context(|| format!("could not put labels into the bundle ({})", bundle.display()))
 }
 
 /// The minor version of schema 2 that has labels.

@@ -14,7 +14,7 @@ use tch::{Device, Kind, Tensor};
 use crate::{
     backend::{Dtype, Precision, Tf32, parse_device, to_host},
     corpus,
-    hub::{self, What},
+    hub::{self, ArtifactKind},
     interrupt,
     model::{HookPoint, Hooks, Model, Preprocessing},
     output::{OutputFile, OwnKind},
@@ -114,7 +114,7 @@ impl DumpCommand {
                 let file = output(out, *force)?;
                 let device = parse_device(device)?;
                 let x = FileKey::parse(acts)?.read(Kind::Float, device)?; // [.., d_in]
-                let sae = Sae::load(&hub::find(sae, What::Sae)?, *sae_format, device)?;
+                let sae = Sae::load(&hub::find(sae, ArtifactKind::Sae)?, *sae_format, device)?;
                 write(file, &features(&sae, &x)?)
             }
         }
@@ -185,7 +185,7 @@ fn open(args: &DumpModel) -> Result<(Model, Tensor, Option<Tf32>)> {
         tokens.size()
     );
     let precision = Precision::new(args.dtype, device)?;
-    let model = Model::load(&hub::find(&args.model, What::Model)?.path, device, precision.kind)?;
+    let model = Model::load(&hub::find(&args.model, ArtifactKind::Model)?.path, device, precision.kind)?;
     let (n, n_ctx) = (model.config().d_vocab, model.config().n_ctx);
     let (low, high) = (tokens.min().int64_value(&[]), tokens.max().int64_value(&[]));
     ensure!(low >= 0 && high < n, "token ids go from {low} to {high}, the model has 0 to {} ({at})", n - 1);

@@ -23,7 +23,7 @@ impl LabelArgs {
     /// Puts labels into a bundle, in place of those that it has.
     pub fn run(&self) -> Result<()> {
         let bundle = Relabelling::begin(&self.bundle)?;
-        let chosen = labels::Chosen::read(&self.labels, |feature| bundle.has_feature(feature))?;
+        let chosen = labels::FeatureLabels::read(&self.labels, |feature| bundle.has_feature(feature))?;
         bundle.put(&chosen.labels)?;
         if !self.quiet {
             terminal::print(&format!("labels    {chosen} ({})\n", self.bundle.display()))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
-use checkpoints::sae::{Registered, Registry, Release};
+use checkpoints::sae::{Registry, RegistryEntry, Release};
 use clap::Args;
 use serde::Serialize;
 
@@ -100,8 +100,8 @@ impl SaesArgs {
 }
 
 impl Row {
-    fn new(found: &Registered<'_>) -> Self {
-        let Registered { release, sae } = found;
+    fn new(found: &RegistryEntry<'_>) -> Self {
+        let RegistryEntry { release, sae } = found;
         Self {
             name: found.name(),
             repository: release.repository.clone(),

@@ -8,7 +8,7 @@ use std::{fs, ops::Range, path::Path};
 use minijinja::{Environment, Error, ErrorKind, Value as Jinja, context};
 use serde_json::{Map, Value};
 
-use super::{CorpusError, tokenizer::Located};
+use super::{CorpusError, tokenizer::TokenSpans};
 
 /// Roles by number, as the schema has them: none, system, user, assistant, tool, template.
 pub const TEMPLATE: u8 = 5;
@@ -27,7 +27,7 @@ pub struct Template {
 
 /// A conversation as text.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Rendered {
+pub struct ChatText {
     /// What the model reads.
     pub text: String,
     /// What each message says in it, as bytes, with the number of its role, in order.
@@ -88,7 +88,7 @@ impl Template {
     }
 
     /// A conversation as the model reads it.
-    pub fn render(&self, messages: &[Map<String, Value>]) -> Result<Rendered, String> {
+    pub fn render(&self, messages: &[Map<String, Value>]) -> Result<ChatText, String> {
         let text = self.fill(messages)?;
         let contents: Vec<(&str, u8)> = messages
             .iter()
@@ -100,7 +100,7 @@ impl Template {
         let marked = self.fill(&with_marks(messages)).ok();
         let spans = marked.and_then(|marked| aligned(&marked, &text, &contents));
         let spans = spans.unwrap_or_else(|| searched(&text, &contents));
-        Ok(Rendered { text, spans })
+        Ok(ChatText { text, spans })
     }
 
     fn fill(&self, messages: &[Map<String, Value>]) -> Result<String, String> {
@@ -111,9 +111,9 @@ impl Template {
     }
 }
 
-impl Rendered {
+impl ChatText {
     /// The role of each token. A token counts where it ends: the space before a message's first word is its own.
-    pub fn roles(&self, located: &Located) -> Vec<u8> {
+    pub fn roles(&self, located: &TokenSpans) -> Vec<u8> {
         let of_token = |&(start, end): &(usize, usize)| {
             let last = end.saturating_sub(1);
             let i = self.spans.partition_point(|(span, _)| span.end <= last);
@@ -182,16 +182,19 @@ fn to_json(value: &Jinja, options: minijinja::value::Kwargs) -> Result<Jinja, Er
         serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut out, format))
             .map_err(failed)?;
     } else {
-        serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut out, Spaced))
-            .map_err(failed)?;
+        serde::Serialize::serialize(
+            value,
+            &mut serde_json::Serializer::with_formatter(&mut out, SpacedFormatter),
+        )
+        .map_err(failed)?;
     }
     Ok(Jinja::from_safe_string(String::from_utf8_lossy(&out).into_owned()))
 }
 
 /// Python's default separators.
-struct Spaced;
+struct SpacedFormatter;
 
-impl serde_json::ser::Formatter for Spaced {
+impl serde_json::ser::Formatter for SpacedFormatter {
     fn begin_array_value<W: ?Sized + std::io::Write>(
         &mut self,
         out: &mut W,
@@ -310,7 +313,7 @@ mod tests {
         messages.as_array().unwrap().iter().map(|m| m.as_object().unwrap().clone()).collect()
     }
 
-    fn parts(rendered: &Rendered) -> Vec<(&str, u8)> {
+    fn parts(rendered: &ChatText) -> Vec<(&str, u8)> {
         rendered.spans.iter().map(|(span, role)| (&rendered.text[span.clone()], *role)).collect()
     }
 
@@ -347,9 +350,9 @@ mod tests {
 
     #[test]
     fn tokens_have_the_role_of_where_they_end() {
-        let rendered = Rendered { text: "[INST] hi there [/INST]".into(), spans: vec![(7..15, 2)] };
+        let rendered = ChatText { text: "[INST] hi there [/INST]".into(), spans: vec![(7..15, 2)] };
         let bytes = vec![(0, 6), (6, 9), (9, 15), (15, 23), (3, 3)];
-        let located = Located { ids: vec![0; bytes.len()], bytes };
+        let located = TokenSpans { ids: vec![0; bytes.len()], bytes };
         assert_eq!(rendered.roles(&located), [TEMPLATE, 2, 2, TEMPLATE, TEMPLATE]);
     }
 

@@ -13,10 +13,10 @@ pub enum CorpusError {
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
     /// A file cannot be read.
-    #[error("could not read the corpus: {source} ({})", path.display())]
+    #[error("could not read the corpus: {cause} ({})", path.display())]
     Read {
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
         /// The file.
         path: PathBuf,
     },

@@ -48,7 +48,7 @@ fn beginning_at(
     part: &Part,
     max_line: u64,
 ) -> Result<(open::Bytes, u64), CorpusError> {
-    let read = |source| CorpusError::Read { source, path: path.to_owned() };
+    let read = |cause| CorpusError::Read { cause, path: path.to_owned() };
     // The byte before tells whether a line begins here.
     let start = part.start.saturating_sub(1);
     let mut bytes = open::bytes(path, compression, start)?;

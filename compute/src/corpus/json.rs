@@ -45,7 +45,7 @@ impl Rows {
         limit: u64,
     ) -> Result<Self, CorpusError> {
         let array =
-            begins_an_array(&mut bytes).map_err(|source| CorpusError::Read { source, path: path.clone() })?;
+            begins_an_array(&mut bytes).map_err(|cause| CorpusError::Read { cause, path: path.clone() })?;
         Ok(Self {
             bytes,
             path,
@@ -98,7 +98,7 @@ impl Rows {
         }
         let read = if self.array { array_value } else { line };
         let next = read(&mut self.bytes, self.limit, &mut self.row)
-            .map_err(|source| CorpusError::Read { source, path: self.path.clone() })?;
+            .map_err(|cause| CorpusError::Read { cause, path: self.path.clone() })?;
         self.at += 1;
         self.left = self.left.map(|left| left.saturating_sub(self.row.len() as u64 + 1));
         Ok(next)

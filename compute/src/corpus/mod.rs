@@ -21,7 +21,6 @@ mod columnar;
 mod documents;
 mod error;
 mod files;
-mod foreign;
 mod json;
 mod kind;
 mod lines;

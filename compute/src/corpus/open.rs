@@ -15,7 +15,7 @@ pub type Bytes = Box<dyn BufRead + Send>;
 
 /// Opens a regular file; a pipe would wait for ever, a device never end.
 pub fn regular(path: &Path) -> Result<File, CorpusError> {
-    let read = |source| CorpusError::Read { source, path: path.to_owned() };
+    let read = |cause| CorpusError::Read { cause, path: path.to_owned() };
     let kind = fs::metadata(path).map_err(read)?.file_type();
     if !kind.is_file() && !kind.is_dir() {
         return Err(CorpusError::NotAFile { path: path.to_owned() });
@@ -25,7 +25,7 @@ pub fn regular(path: &Path) -> Result<File, CorpusError> {
 
 /// Opens a text file at byte `start`, which is 0 for a compressed one; at the beginning a byte-order mark is dropped.
 pub fn bytes(path: &Path, compression: Compression, start: u64) -> Result<Bytes, CorpusError> {
-    let read = |source| CorpusError::Read { source, path: path.to_owned() };
+    let read = |cause| CorpusError::Read { cause, path: path.to_owned() };
     let mut file = regular(path)?;
     if start > 0 {
         file.seek(SeekFrom::Start(start)).map_err(read)?;
@@ -48,7 +48,7 @@ pub fn bytes(path: &Path, compression: Compression, start: u64) -> Result<Bytes,
 /// The bytes after a byte-order mark. Other encodings than UTF-8 and Git LFS pointers are refused.
 fn without_mark(mut bytes: Bytes, path: &Path) -> Result<Bytes, CorpusError> {
     const LFS: &[u8] = b"version https://git-lfs";
-    let read = |source| CorpusError::Read { source, path: path.to_owned() };
+    let read = |cause| CorpusError::Read { cause, path: path.to_owned() };
     let mut head = Vec::new();
     bytes.by_ref().take(LFS.len() as u64).read_to_end(&mut head).map_err(read)?;
     let wrong = |reason: &str| {

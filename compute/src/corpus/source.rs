@@ -107,7 +107,7 @@ pub fn is_data(name: &str) -> bool {
 impl Source {
     /// The corpus that a path names: a file, a folder, or a glob such as `pile/*.jsonl.zst`.
     pub fn on_disk(given: &Path, name: String) -> Result<Self, CorpusError> {
-        let read = |source| CorpusError::Read { source, path: given.to_owned() };
+        let read = |cause| CorpusError::Read { cause, path: given.to_owned() };
         let mut notes = Vec::new();
         let paths = if given.is_dir() {
             folder(given, &mut notes)?
@@ -129,7 +129,7 @@ fn matching(pattern: &str, given: &Path, notes: &mut Vec<String>) -> Result<Vec<
     let mut found = Vec::new();
     let mut others = Vec::new();
     for path in glob::glob(pattern).map_err(|e| nothing(e.to_string()))? {
-        let path = path.map_err(|e| CorpusError::Read { source: e.into(), path: given.to_owned() })?;
+        let path = path.map_err(|e| CorpusError::Read { cause: e.into(), path: given.to_owned() })?;
         let kept = path.is_file() && CorpusKind::of(&path).is_ok();
         if kept { found.push(path) } else { others.push(file_name(&path)) }
     }
@@ -143,7 +143,7 @@ fn matching(pattern: &str, given: &Path, notes: &mut Vec<String>) -> Result<Vec<
 
 /// The files of a folder; of the folders in it where it has none itself.
 fn folder(given: &Path, notes: &mut Vec<String>) -> Result<Vec<PathBuf>, CorpusError> {
-    let read = |source| CorpusError::Read { source, path: given.to_owned() };
+    let read = |cause| CorpusError::Read { cause, path: given.to_owned() };
     let (mut found, mut others, mut folders) = (Vec::new(), Vec::new(), Vec::new());
     for entry in fs::read_dir(given).map_err(read)? {
         let path = entry.map_err(read)?.path();

@@ -57,7 +57,7 @@ impl Iterator for Pieces {
         }
         let piece = self.piece();
         self.ended |= piece.is_err();
-        piece.map_err(|source| CorpusError::Read { source, path: self.path.clone() }).transpose()
+        piece.map_err(|cause| CorpusError::Read { cause, path: self.path.clone() }).transpose()
     }
 }
 

@@ -62,7 +62,7 @@ pub fn read(
     rule: &Rule,
     d_vocab: usize,
 ) -> Result<Option<Rows>, CorpusError> {
-    let mut rows = Filling { token_ids: Vec::new(), rule, d_vocab };
+    let mut rows = RowFiller { token_ids: Vec::new(), rule, d_vocab };
     let mut reading = Reading::default();
     for (i, file) in source.files.iter().enumerate() {
         if rows.is_full() {
@@ -99,13 +99,13 @@ pub fn read(
 }
 
 /// Rows on their way.
-struct Filling<'a> {
+struct RowFiller<'a> {
     token_ids: Vec<u32>,
     rule: &'a Rule,
     d_vocab: usize,
 }
 
-impl Filling<'_> {
+impl RowFiller<'_> {
     fn is_full(&self) -> bool {
         self.rule.max_rows.is_some_and(|max| self.token_ids.len() / self.rule.seq_len >= max)
     }

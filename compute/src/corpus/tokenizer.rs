@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokenizers::Tokenizer as Inner;
 
-use super::{CorpusError, foreign::caught, open, text::pieces};
+use super::{CorpusError, open, text::pieces};
+use crate::panics::caught;
 
 /// No tokenizer is larger: that of a vocabulary of 262,144 takes 33 MB.
 const MAX_BYTES: u64 = 512 << 20;
@@ -25,7 +26,7 @@ pub struct Tokenizer {
 }
 
 /// Tokens of a text, with where each lies in it.
-pub struct Located {
+pub struct TokenSpans {
     /// Token ids.
     pub ids: Vec<u32>,
     /// Bytes of the text, token by token.
@@ -43,7 +44,7 @@ impl Tokenizer {
     pub fn read(path: &Path) -> Result<Self, CorpusError> {
         let wrong = |reason: String| CorpusError::Tokenizer { reason, path: path.to_owned() };
         let file = open::regular(path).map_err(|e| match e {
-            CorpusError::Read { source, .. } => wrong(source.to_string()),
+            CorpusError::Read { cause, .. } => wrong(cause.to_string()),
             _ => wrong("not a regular file".to_owned()),
         })?;
         let n = file.metadata().map_err(|e| wrong(e.to_string()))?.len();
@@ -79,8 +80,8 @@ impl Tokenizer {
     }
 
     /// Token ids of `text` and where they lie in it.
-    pub fn locate(&self, text: &str) -> Result<Located, CorpusError> {
-        let mut located = Located { ids: Vec::new(), bytes: Vec::new() };
+    pub fn locate(&self, text: &str) -> Result<TokenSpans, CorpusError> {
+        let mut located = TokenSpans { ids: Vec::new(), bytes: Vec::new() };
         let mut before = 0;
         for piece in pieces(text) {
             let encoding = self.call(|| self.inner.encode(piece, false))?;
@@ -124,7 +125,7 @@ impl Tokenizer {
 
 /// What is looked at before the library reads the file.
 #[derive(Deserialize)]
-struct Normalized {
+struct NormalizerField {
     #[serde(default)]
     normalizer: Value,
 }
@@ -132,7 +133,7 @@ struct Normalized {
 /// Refuses normalizers that would make text so long that no memory holds it: a replacement of one letter by sixty, five
 /// times over.
 fn check_growth(bytes: &[u8]) -> Result<(), String> {
-    let file: Normalized = serde_json::from_slice(bytes).map_err(|e| format!("not JSON: {e}"))?;
+    let file: NormalizerField = serde_json::from_slice(bytes).map_err(|e| format!("not JSON: {e}"))?;
     let growth = growth(&file.normalizer);
     if growth > MAX_GROWTH {
         return Err(format!(

@@ -54,30 +54,30 @@ pub struct Choice<'a> {
 
 /// An active position in order of activation, the strongest greatest; of equals the first.
 #[derive(Debug, Clone, Copy)]
-struct Ranked {
+struct Candidate {
     act: f32,
     corpus_pos: u32,
 }
 
-impl Ord for Ranked {
+impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.act.total_cmp(&other.act).then(other.corpus_pos.cmp(&self.corpus_pos))
     }
 }
 
-impl PartialOrd for Ranked {
+impl PartialOrd for Candidate {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Ranked {
+impl PartialEq for Candidate {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Ranked {}
+impl Eq for Candidate {}
 
 /// Chooses the windows of `feature` from its active positions.
 ///
@@ -92,15 +92,15 @@ pub fn choose((positions, acts): (&[u32], &[f32]), feature: u32, choice: &Choice
     if positions.is_empty() {
         return chosen;
     }
-    let ranked = |(&corpus_pos, &act): (&u32, &f32)| Ranked { act, corpus_pos };
-    let all: Vec<Ranked> = positions.iter().zip(acts).map(ranked).collect();
+    let ranked = |(&corpus_pos, &act): (&u32, &f32)| Candidate { act, corpus_pos };
+    let all: Vec<Candidate> = positions.iter().zip(acts).map(ranked).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(choice.seed ^ (u64::from(feature) << 32 | 0x5eed));
 
     let n_top = options.top_acts_group_size;
     let positive = all.iter().copied().filter(|r| r.act > 0.0);
     chosen.push(choice.extremes(GroupKind::Top, positive.collect(), n_top));
-    let negated = |r: &Ranked| Ranked { act: -r.act, ..*r };
-    let negative: Vec<Ranked> = all.iter().filter(|r| r.act < 0.0).map(negated).collect();
+    let negated = |r: &Candidate| Candidate { act: -r.act, ..*r };
+    let negative: Vec<Candidate> = all.iter().filter(|r| r.act < 0.0).map(negated).collect();
     if !negative.is_empty() {
         chosen.push(choice.extremes(GroupKind::Bottom, negative, n_top));
     }
@@ -132,7 +132,7 @@ impl ExampleWindows {
 }
 
 /// A group: its kind, its positions, and its examples.
-type ChosenGroup<'a> = (GroupKind, usize, FoldedWindows<'a>);
+type WindowGroup<'a> = (GroupKind, usize, FoldedWindows<'a>);
 
 impl<'a> Choice<'a> {
     /// Whether a window around `corpus_pos` may be shown.
@@ -156,9 +156,10 @@ impl<'a> Choice<'a> {
     }
 
     /// The `n` examples with the largest activations of `all`, largest first.
-    fn extremes(&self, kind: GroupKind, all: Vec<Ranked>, n: u32) -> ChosenGroup<'a> {
+    fn extremes(&self, kind: GroupKind, all: Vec<Candidate>, n: u32) -> WindowGroup<'a> {
         let n_positions = all.len();
-        let candidates: Vec<Ranked> = all.into_iter().filter(|r| self.is_candidate(r.corpus_pos)).collect();
+        let candidates: Vec<Candidate> =
+            all.into_iter().filter(|r| self.is_candidate(r.corpus_pos)).collect();
         let mut folded = self.nothing_folded();
         // A heap gives the largest one by one; few are asked for.
         let mut left = BinaryHeap::from(candidates.clone());
@@ -172,9 +173,9 @@ impl<'a> Choice<'a> {
     }
 
     /// `n` random examples of `all`, in order of activation.
-    fn sample(&self, kind: GroupKind, all: Vec<Ranked>, n: u32, rng: &mut ChaCha8Rng) -> ChosenGroup<'a> {
+    fn sample(&self, kind: GroupKind, all: Vec<Candidate>, n: u32, rng: &mut ChaCha8Rng) -> WindowGroup<'a> {
         let n_positions = all.len();
-        let mut candidates: Vec<Ranked> =
+        let mut candidates: Vec<Candidate> =
             all.into_iter().filter(|r| self.is_candidate(r.corpus_pos)).collect();
         let mut drawn = self.nothing_folded();
         let mut acts = Vec::new();
@@ -199,7 +200,7 @@ impl<'a> Choice<'a> {
     }
 
     /// Groups of equally many active positions, the strongest first.
-    fn quantiles(&self, mut all: Vec<Ranked>, rng: &mut ChaCha8Rng) -> Vec<ChosenGroup<'a>> {
+    fn quantiles(&self, mut all: Vec<Candidate>, rng: &mut ChaCha8Rng) -> Vec<WindowGroup<'a>> {
         let (n_groups, n_each) = (self.options.n_true_quantiles as usize, self.options.quantile_group_size);
         if n_groups > 0 {
             all.sort_unstable();
@@ -223,19 +224,19 @@ impl<'a> Choice<'a> {
         active: &[u32],
         token_positions: &TokenPositions,
         rng: &mut ChaCha8Rng,
-    ) -> ChosenGroup<'a> {
+    ) -> WindowGroup<'a> {
         let mut tokens: Vec<u32> = active.iter().map(|&p| self.token_ids[p as usize]).collect();
         tokens.sort_unstable();
         let runs = tokens.chunk_by(|a, b| a == b);
         let commonest = runs.max_by_key(|run| (run.len(), std::cmp::Reverse(run[0])));
         let token_id = commonest.map_or(0, |run| run[0]);
         let others = token_positions.of(token_id).iter().filter(|p| active.binary_search(p).is_err());
-        let others: Vec<Ranked> = others.map(|&corpus_pos| Ranked { act: 0.0, corpus_pos }).collect();
+        let others: Vec<Candidate> = others.map(|&corpus_pos| Candidate { act: 0.0, corpus_pos }).collect();
         self.sample(GroupKind::Inactive { token_id }, others, self.options.inactive_group_size, rng)
     }
 
     /// Counts to each example the candidates that are the same.
-    fn count(&self, folded: &mut FoldedWindows<'a>, candidates: &[Ranked]) {
+    fn count(&self, folded: &mut FoldedWindows<'a>, candidates: &[Candidate]) {
         if self.options.fold != Fold::None && !folded.windows.is_empty() {
             for candidate in candidates {
                 folded.count(&self.window(candidate.corpus_pos));

@@ -15,11 +15,11 @@ use serde::Deserialize;
 use ureq::{Agent, Body, config::RedirectAuthHeaders, http::Response};
 
 use super::{
-    What,
-    cache::{self, Cached},
+    ArtifactKind,
+    cache::{self, CacheFolder},
     is_quiet,
     name::Name,
-    repository::Listed,
+    repository::RemoteFile,
 };
 
 const ENDPOINT: &str = "https://huggingface.co";
@@ -39,7 +39,7 @@ const SHOWN_BYTES: u64 = 20 << 20;
 pub struct Api {
     agent: Agent,
     name: Name,
-    what: What,
+    what: ArtifactKind,
     endpoint: String,
     token: Option<String>,
 }
@@ -70,7 +70,7 @@ struct Lfs {
 impl Api {
     /// Nothing is asked yet. A build without the hub fails here.
     #[expect(clippy::unnecessary_wraps, reason = "a build without the hub fails here")]
-    pub fn new(name: &Name, what: What) -> Result<Self> {
+    pub fn new(name: &Name, what: ArtifactKind) -> Result<Self> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .redirect_auth_headers(RedirectAuthHeaders::SameHost)
@@ -84,8 +84,8 @@ impl Api {
     }
 
     /// The commit that the revision stands for, and all files.
-    pub fn list(&self) -> Result<(String, BTreeMap<String, Listed>)> {
-        let kind = if self.what == What::Data { "datasets" } else { "models" };
+    pub fn list(&self) -> Result<(String, BTreeMap<String, RemoteFile>)> {
+        let kind = if self.what == ArtifactKind::Data { "datasets" } else { "models" };
         let (repo, revision) = (&self.name.repo, encoded(&self.name.revision).replace('/', "%2F"));
         let url = format!("{}/api/{kind}/{repo}/revision/{revision}", self.endpoint);
         let mut answer = self.get(&format!("{url}?blobs=true"), 0)?;
@@ -99,13 +99,13 @@ impl Api {
             .context("the hub's list of files is not understood")?;
         let listed = |sibling: Sibling| {
             let (sha256, size) = sibling.lfs.map_or((None, None), |lfs| (lfs.sha256, lfs.size));
-            (sibling.rfilename, Listed { bytes: size.or(sibling.size), blob: sha256.or(sibling.blob_id) })
+            (sibling.rfilename, RemoteFile { bytes: size.or(sibling.size), blob: sha256.or(sibling.blob_id) })
         };
         Ok((info.sha, info.siblings.into_iter().map(listed).collect()))
     }
 
     /// Puts a file into the cache. What an earlier try has fetched of it is kept.
-    pub fn fetch(&self, file: &str, listed: &Listed, commit: &str, cached: &Cached) -> Result<()> {
+    pub fn fetch(&self, file: &str, listed: &RemoteFile, commit: &str, cached: &CacheFolder) -> Result<()> {
         let mut broken = None;
         for _ in 0..TRIES {
             match self.try_to_fetch(file, listed, commit, cached) {
@@ -118,8 +118,14 @@ impl Api {
         Err(broken.unwrap_or_else(|| anyhow!("the transfer broke off")))
     }
 
-    fn try_to_fetch(&self, file: &str, listed: &Listed, commit: &str, cached: &Cached) -> Result<()> {
-        let kind = if self.what == What::Data { "datasets/" } else { "" };
+    fn try_to_fetch(
+        &self,
+        file: &str,
+        listed: &RemoteFile,
+        commit: &str,
+        cached: &CacheFolder,
+    ) -> Result<()> {
+        let kind = if self.what == ArtifactKind::Data { "datasets/" } else { "" };
         let (repo, revision) = (&self.name.repo, encoded(&self.name.revision));
         let url = format!("{}/{kind}{repo}/resolve/{revision}/{}", self.endpoint, encoded(file));
         // Where the hub does not say what the bytes are called, the commit and the path name them.

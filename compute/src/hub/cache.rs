@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{What, name::Name};
+use super::{ArtifactKind, name::Name};
 
 /// A repository in the cache.
 #[derive(Debug, Clone)]
-pub struct Cached {
+pub struct CacheFolder {
     root: PathBuf,
 }
 
@@ -34,10 +34,10 @@ pub fn folder() -> Option<PathBuf> {
     named.or_else(|| Some(home()?.join("hub")))
 }
 
-impl Cached {
+impl CacheFolder {
     /// The repository's folder, whether it is there or not.
-    pub fn new(cache: &Path, name: &Name, what: What) -> Self {
-        let kind = if what == What::Data { "datasets" } else { "models" };
+    pub fn new(cache: &Path, name: &Name, what: ArtifactKind) -> Self {
+        let kind = if what == ArtifactKind::Data { "datasets" } else { "models" };
         Self { root: cache.join(format!("{kind}--{}", name.repo.replace('/', "--"))) }
     }
 

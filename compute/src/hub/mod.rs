@@ -24,7 +24,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use checkpoints::model::aliases;
-use checkpoints::sae::{Lookup, Registered, Registry};
+use checkpoints::sae::{Lookup, Registry, RegistryEntry};
 
 pub use crate::corpus::end_of;
 use crate::corpus::{CorpusFile, Source, is_data, split};
@@ -34,7 +34,7 @@ use repository::Repository;
 
 /// What is looked for, and so which files of a repository are needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum ArtifactKind {
     /// config.json, tokenizer.json and weights.
     Model,
     /// tokenizer.json and the chat template beside it.
@@ -47,17 +47,17 @@ pub enum What {
 
 /// Something on disk, with the name that it is known by.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct Artifact {
     /// Its name on the hub, or the end of its path.
     pub name: String,
     /// File or folder.
     pub path: PathBuf,
     /// The entry of the list of published SAEs by which it was named.
-    pub registered: Option<Registered<'static>>,
+    pub registered: Option<RegistryEntry<'static>>,
 }
 
-impl<'a> From<&'a Found> for Location<'a> {
-    fn from(found: &'a Found) -> Self {
+impl<'a> From<&'a Artifact> for Location<'a> {
+    fn from(found: &'a Artifact) -> Self {
         Self { path: &found.path, registered: found.registered }
     }
 }
@@ -74,7 +74,7 @@ fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-impl What {
+impl ArtifactKind {
     fn text(self) -> &'static str {
         match self {
             Self::Model => "could not open the model",
@@ -95,22 +95,22 @@ impl What {
 }
 
 /// Finds a model or an SAE on disk, or else on the hub, from where what is missing is fetched.
-pub fn find(given: &Path, what: What) -> Result<Found> {
+pub fn find(given: &Path, what: ArtifactKind) -> Result<Artifact> {
     let text = given.to_str().unwrap_or_default();
     if given.exists() {
-        let path = if what == What::Sae { saes::on_disk(given)? } else { given.to_owned() };
-        return Ok(Found { name: end_of(given), path, registered: None });
+        let path = if what == ArtifactKind::Sae { saes::on_disk(given)? } else { given.to_owned() };
+        return Ok(Artifact { name: end_of(given), path, registered: None });
     }
-    if what == What::Sae && saes::is_layer(given) {
-        return Ok(Found { name: end_of(given), path: given.to_owned(), registered: None });
+    if what == ArtifactKind::Sae && saes::is_layer(given) {
+        return Ok(Artifact { name: end_of(given), path: given.to_owned(), registered: None });
     }
-    if what == What::Sae
+    if what == ArtifactKind::Sae
         && let Some(registered) = registered(text)?
     {
         let found = find(Path::new(&registered.hub_name()), what)?;
-        return Ok(Found { name: text.to_owned(), registered: Some(registered), ..found });
+        return Ok(Artifact { name: text.to_owned(), registered: Some(registered), ..found });
     }
-    if matches!(what, What::Model | What::Tokenizer)
+    if matches!(what, ArtifactKind::Model | ArtifactKind::Tokenizer)
         && let Some(hub_name) = aliases::hub_name(text)
         && hub_name != text
     {
@@ -119,11 +119,11 @@ pub fn find(given: &Path, what: What) -> Result<Found> {
     let name = name_of(given, what)?;
     let fetched = fetch(&name, what);
     let path = fetched.with_context(|| not_found(what, text))?;
-    Ok(Found { name: name.to_string(), path, registered: None })
+    Ok(Artifact { name: name.to_string(), path, registered: None })
 }
 
 /// The published SAE that `release/id` names; an error where the release is known and the id is not.
-fn registered(text: &str) -> Result<Option<Registered<'static>>> {
+fn registered(text: &str) -> Result<Option<RegistryEntry<'static>>> {
     match Registry::shipped().look_up(text) {
         Lookup::Sae(registered) => Ok(Some(registered)),
         Lookup::Unknown => Ok(None),
@@ -143,32 +143,32 @@ fn registered(text: &str) -> Result<Option<Registered<'static>>> {
 /// Finds a corpus on disk, or else on the hub, whose files are fetched when they are read.
 pub fn find_data(given: &Path) -> Result<Source> {
     let text = given.to_str().unwrap_or_default();
-    let is_name = Name::parse(text, What::Data).is_some_and(|name| name.path.is_some());
+    let is_name = Name::parse(text, ArtifactKind::Data).is_some_and(|name| name.path.is_some());
     let is_glob = !is_name && text.contains(['*', '?', '[']);
     if given.exists() || is_glob {
         return Ok(Source::on_disk(given, end_of(given))?);
     }
-    let name = name_of(given, What::Data)?;
-    data_set(&name, given).with_context(|| not_found(What::Data, text))
+    let name = name_of(given, ArtifactKind::Data)?;
+    data_set(&name, given).with_context(|| not_found(ArtifactKind::Data, text))
 }
 
-fn name_of(given: &Path, what: What) -> Result<Name> {
+fn name_of(given: &Path, what: ArtifactKind) -> Result<Name> {
     let text = given.to_str().unwrap_or_default();
     Name::parse(text, what)
         .ok_or_else(|| anyhow!("{}: no such file or folder ({})", what.text(), given.display()))
 }
 
-fn not_found(what: What, text: &str) -> String {
+fn not_found(what: ArtifactKind, text: &str) -> String {
     format!("{}: no such file or folder, and not to be had from the hub ({text})", what.text())
 }
 
 /// Fetches what is needed and not in the cache; gives back the file or folder in the cache.
-fn fetch(name: &Name, what: What) -> Result<PathBuf> {
+fn fetch(name: &Name, what: ArtifactKind) -> Result<PathBuf> {
     let repository = Repository::open(name, what)?;
     let files: Vec<String> = repository.names().map(str::to_owned).collect();
     let needed = match what {
-        What::Model => needed::model(&files, name.path.as_deref()),
-        What::Tokenizer => needed::tokenizer(&files, name.path.as_deref()),
+        ArtifactKind::Model => needed::model(&files, name.path.as_deref()),
+        ArtifactKind::Tokenizer => needed::tokenizer(&files, name.path.as_deref()),
         _ => saes::choose(&files, name.path.as_deref(), &name.to_string())?,
     };
     let Some(needed) = needed else {
@@ -186,7 +186,7 @@ fn fetch(name: &Name, what: What) -> Result<PathBuf> {
 
 /// A data set of the hub.
 fn data_set(name: &Name, given: &Path) -> Result<Source> {
-    let repository = Repository::open(name, What::Data)?.shared();
+    let repository = Repository::open(name, ArtifactKind::Data)?.shared();
     let mut paths: Vec<String> = repository.names().filter(|path| is_data(path)).map(str::to_owned).collect();
     paths.sort();
     let repo = &name.repo;
@@ -200,7 +200,7 @@ fn data_set(name: &Name, given: &Path) -> Result<Source> {
         (choice.files, choice.note)
     };
     if files.is_empty() {
-        bail!("{repo} has no {}: it has {}", What::Data.wanted(), some(repository.names()));
+        bail!("{repo} has no {}: it has {}", ArtifactKind::Data.wanted(), some(repository.names()));
     }
     let files = files.into_iter().map(|file| {
         let (shown, bytes) = (format!("{repo}/{file}"), repository.bytes(&file));

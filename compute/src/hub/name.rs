@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path};
 
-use super::What;
+use super::ArtifactKind;
 use crate::corpus::CorpusKind;
 
 /// A name on the hub.
@@ -21,13 +21,13 @@ const MAIN: &str = "main";
 
 impl Name {
     /// `None` where `text` can only be a path.
-    pub fn parse(text: &str, what: What) -> Option<Self> {
+    pub fn parse(text: &str, what: ArtifactKind) -> Option<Self> {
         if let Some(address) = without_host(text) {
             return Self::from_address(address);
         }
         let (repo, path) = text.split_once(':').map_or((text, None), |(repo, path)| (repo, Some(path)));
         // A file that is missing here is a mistake, not a repository.
-        let is_file = path.is_none() && what == What::Data && CorpusKind::of(Path::new(text)).is_ok();
+        let is_file = path.is_none() && what == ArtifactKind::Data && CorpusKind::of(Path::new(text)).is_ok();
         let (repo, revision) = repo.split_once('@').unwrap_or((repo, MAIN));
         let parts: Vec<&str> = repo.split('/').collect();
         let named = parts.len() <= 2 && parts.into_iter().all(is_plain) && !revision.is_empty() && !is_file;
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn names_are_taken_apart() {
-        let parse = |text| Name::parse(text, What::Sae);
+        let parse = |text| Name::parse(text, ArtifactKind::Sae);
         assert_eq!(parse("gpt2"), name("gpt2", "main", ""));
         let sparse = name("NeelNanda/sparse_autoencoder", "main", "25.pt");
         assert_eq!(parse("NeelNanda/sparse_autoencoder:25.pt"), sparse);
@@ -114,16 +114,16 @@ mod tests {
         for path in ["../model", "/models/gpt2", "a/b/c", "./gpt2", "~/gpt2", ""] {
             assert_eq!(parse(path), None, "{path}");
         }
-        assert_eq!(Name::parse("corpus.jsonl", What::Data), None);
+        assert_eq!(Name::parse("corpus.jsonl", ArtifactKind::Data), None);
         assert_eq!(
-            Name::parse("owner/name:corpus.jsonl", What::Data),
+            Name::parse("owner/name:corpus.jsonl", ArtifactKind::Data),
             name("owner/name", "main", "corpus.jsonl")
         );
     }
 
     #[test]
     fn addresses_of_pages_are_names() {
-        let parse = |text| Name::parse(text, What::Data);
+        let parse = |text| Name::parse(text, ArtifactKind::Data);
         let folder = name("o/n", "main", "en/data");
         for text in [
             "https://huggingface.co/datasets/o/n/tree/main/en/data",

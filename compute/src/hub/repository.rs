@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, env, path::PathBuf, sync::Arc};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::{
-    What,
+    ArtifactKind,
     api::Api,
-    cache::{self, Cached},
+    cache::{self, CacheFolder},
     is_quiet,
     name::Name,
 };
@@ -15,7 +15,7 @@ use crate::corpus::Fetch;
 
 /// A file of a repository, as the hub lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listed {
+pub struct RemoteFile {
     /// Its length.
     pub bytes: Option<u64>,
     /// What its bytes are called in the cache: their hash.
@@ -27,20 +27,20 @@ pub struct Listed {
 pub struct Repository {
     name: Name,
     commit: String,
-    cached: Cached,
+    cached: CacheFolder,
     /// All files, or those that are in the cache.
-    files: BTreeMap<String, Listed>,
+    files: BTreeMap<String, RemoteFile>,
     /// How to get what is not in the cache; `None` where the hub cannot be reached.
     api: Option<Api>,
 }
 
 impl Repository {
     /// Asks the hub what the repository holds, or the cache where the hub cannot be reached.
-    pub fn open(name: &Name, what: What) -> Result<Self> {
+    pub fn open(name: &Name, what: ArtifactKind) -> Result<Self> {
         let folder = cache::folder().context(
             "neither HF_HUB_CACHE nor HF_HOME nor HOME says where the hub's cache is: set HF_HUB_CACHE to a folder",
         )?;
-        let cached = Cached::new(&folder, name, what);
+        let cached = CacheFolder::new(&folder, name, what);
         let offline = env::var("HF_HUB_OFFLINE").is_ok_and(|v| !["", "0", "false"].contains(&v.as_str()));
         let online = if offline {
             Err(anyhow!("HF_HUB_OFFLINE is set"))
@@ -61,7 +61,7 @@ impl Repository {
                         cached.root().display()
                     );
                 };
-                (None, commit, files.into_iter().map(|file| (file, Listed::default())).collect())
+                (None, commit, files.into_iter().map(|file| (file, RemoteFile::default())).collect())
             }
         };
         Ok(Self { name: name.clone(), commit, cached, files, api })

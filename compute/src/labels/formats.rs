@@ -57,7 +57,7 @@ impl Format {
 pub(super) fn read(path: &Path, take: impl FnMut(Entry)) -> Result<(), LabelError> {
     let (format, compressed) =
         Format::of(path).ok_or_else(|| LabelError::Format { path: path.to_owned() })?;
-    let text = open(path, compressed).map_err(|source| LabelError::Read { source, path: path.to_owned() })?;
+    let text = open(path, compressed).map_err(|cause| LabelError::Read { cause, path: path.to_owned() })?;
     let source = Source { path };
     match format {
         Format::Json => json::whole(source, text, take),
@@ -73,7 +73,7 @@ fn open(path: &Path, compressed: bool) -> io::Result<Box<dyn BufRead>> {
     }
     let file = BufReader::new(File::open(path)?);
     let text: Box<dyn Read> = if compressed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let mut text = BufReader::new(Limited { text, left: MAX_TEXT_MIB << 20 });
+    let mut text = BufReader::new(LimitedReader { text, left: MAX_TEXT_MIB << 20 });
     if text.fill_buf()?.starts_with("\u{feff}".as_bytes()) {
         text.consume("\u{feff}".len());
     }
@@ -81,12 +81,12 @@ fn open(path: &Path, compressed: bool) -> io::Result<Box<dyn BufRead>> {
 }
 
 /// A text that is too long fails before it is in memory.
-struct Limited<R> {
+struct LimitedReader<R> {
     text: R,
     left: u64,
 }
 
-impl<R: Read> Read for Limited<R> {
+impl<R: Read> Read for LimitedReader<R> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         let n = self.text.read(to)?;
         self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
@@ -177,8 +177,8 @@ impl Source<'_> {
         LabelError::Entry { at, reason, path: self.path.to_owned() }
     }
 
-    pub fn unreadable(self, source: io::Error) -> LabelError {
-        LabelError::Read { source, path: self.path.to_owned() }
+    pub fn unreadable(self, cause: io::Error) -> LabelError {
+        LabelError::Read { cause, path: self.path.to_owned() }
     }
 }
 

@@ -20,7 +20,7 @@ const MAX_LINE_MIB: u64 = 16;
 
 /// The labels of an object of texts, or of an array of objects.
 pub fn whole(source: Source<'_>, text: impl BufRead, mut take: impl FnMut(Entry)) -> Result<(), LabelError> {
-    let mut found = Found { source, take: &mut take, wrong: None };
+    let mut found = LabelVisitor { source, take: &mut take, wrong: None };
     let mut json = serde_json::Deserializer::from_reader(WithoutNan::new(text));
     let parsed = (&mut found).deserialize(&mut json).and_then(|()| json.end());
     match (parsed, found.wrong) {
@@ -73,13 +73,13 @@ pub fn lines(
 const EXPECTED: &str = "expected a JSON object or an array of objects";
 
 /// Takes what is found in a JSON value while it is parsed, and keeps the first that is wrong.
-struct Found<'a> {
+struct LabelVisitor<'a> {
     source: Source<'a>,
     take: &'a mut dyn FnMut(Entry),
     wrong: Option<LabelError>,
 }
 
-impl Found<'_> {
+impl LabelVisitor<'_> {
     fn add<E: Error>(&mut self, entry: Result<Option<Entry>, LabelError>) -> Result<(), E> {
         match entry {
             Ok(entry) => {
@@ -94,7 +94,7 @@ impl Found<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Found<'_> {
+impl<'de> DeserializeSeed<'de> for &mut LabelVisitor<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -102,7 +102,7 @@ impl<'de> DeserializeSeed<'de> for &mut Found<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for &mut Found<'_> {
+impl<'de> Visitor<'de> for &mut LabelVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

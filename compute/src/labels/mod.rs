@@ -34,10 +34,10 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum LabelError {
     /// The file cannot be read.
-    #[error("could not read the labels: {source} ({})", path.display())]
+    #[error("could not read the labels: {cause} ({})", path.display())]
     Read {
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
         /// The file.
         path: PathBuf,
     },
@@ -80,7 +80,7 @@ pub enum LabelError {
 
 /// Labels for a bundle, and what became of the others in the file. Prints as a sentence about them.
 #[derive(Debug)]
-pub struct Chosen {
+pub struct FeatureLabels {
     /// Those of the bundle's features.
     pub labels: Labels,
     /// Labels that a later one of the same feature replaced.
@@ -89,7 +89,7 @@ pub struct Chosen {
     n_elsewhere: usize,
 }
 
-impl Chosen {
+impl FeatureLabels {
     /// Reads the file at `path` for a bundle whose features are those that `has` holds for.
     pub fn read(path: &Path, has: impl Fn(u32) -> bool) -> Result<Self, LabelError> {
         let (mut texts, mut elsewhere, mut n_entries) = (BTreeMap::new(), HashSet::new(), 0);
@@ -114,7 +114,7 @@ impl Chosen {
     }
 }
 
-impl fmt::Display for Chosen {
+impl fmt::Display for FeatureLabels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.labels.features.len())?;
         if self.n_elsewhere > 0 {

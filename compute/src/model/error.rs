@@ -12,7 +12,7 @@ use checkpoints::model::ConfigError;
 pub enum ModelError {
     /// Its weights are wrong.
     #[error("could not load the model: {0}")]
-    Weights(#[from] WeightsError),
+    Weights(WeightsError),
     /// Its config is wrong, or has no such hook point.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -65,5 +65,18 @@ pub enum ModelError {
     },
     /// libtorch refused, usually for want of memory.
     #[error("libtorch could not run the model: {}", first_line(.0))]
-    Torch(#[from] TchError),
+    Torch(TchError),
+}
+
+// Not by `#[from]`: the texts already say the causes, and a chain of causes would say them again.
+impl From<WeightsError> for ModelError {
+    fn from(error: WeightsError) -> Self {
+        Self::Weights(error)
+    }
+}
+
+impl From<TchError> for ModelError {
+    fn from(error: TchError) -> Self {
+        Self::Torch(error)
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Held, hidden, lock_file, make_folders, parent, resolve, sync_folder};
+use super::{Lock, hidden, lock_file, make_folders, parent, resolve, sync_folder};
 
 /// What a file may replace without being told to.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,7 @@ impl OutputFile {
         let hidden = hidden(&path);
         let held = lock_file(&hidden)
             .with_context(|| format!("could not write to the output's folder ({})", hidden.display()))?;
-        let Held::Here(file) = held else {
+        let Lock::Here(file) = held else {
             bail!("another `compute` is writing this output: wait for it ({})", path.display())
         };
         let this = Self { path, hidden, file, made, finished: false };
@@ -76,13 +76,13 @@ impl OutputFile {
 
     /// Puts the file in its place once it is on the disk; returns its length in bytes.
     pub fn finish(mut self) -> Result<u64> {
-        let n_bytes = self.place().with_context(|| self.writing())?;
+        let n_bytes = self.replace().with_context(|| self.writing())?;
         self.finished = true;
         sync_folder(parent(&self.path)).with_context(|| self.writing())?;
         Ok(n_bytes)
     }
 
-    fn place(&self) -> io::Result<u64> {
+    fn replace(&self) -> io::Result<u64> {
         if let Ok(old) = fs::metadata(&self.path) {
             self.file.set_permissions(old.permissions())?;
         }

@@ -20,7 +20,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 pub use file::{OutputFile, OwnKind};
-pub use lock::{Held, lock_file, lock_folder};
+pub use lock::{Lock, lock_file, lock_folder};
 
 /// The path that an output has once links are followed, with its folder's name at its end.
 ///

@@ -87,7 +87,7 @@ impl<'a> Pass<'a> {
         let (rows, all_rows) = (self.rows, self.all_rows());
         let first_position = all_rows.start * rows.seq_len();
         let needs = self.needs(subject);
-        let mut gathered = Gathered::new(subject, first_position, needs, budget)?;
+        let mut gathered = OutputBuilder::new(subject, first_position, needs, budget)?;
         let backoff = Backoff::new(self.batch_rows);
         in_order(
             subject,
@@ -139,7 +139,7 @@ impl<'a> Pass<'a> {
 const RESID_SHARE: usize = 2;
 
 /// The output while batches are taken.
-struct Gathered {
+struct OutputBuilder {
     output: PassOutput,
     /// Of each SAE, tap after tap; `None` where they are not needed.
     neurons: Vec<Option<NeuronAccumulator>>,
@@ -148,7 +148,7 @@ struct Gathered {
     resid: Residuals,
 }
 
-impl Gathered {
+impl OutputBuilder {
     fn new(
         subject: &Subject,
         first_position: usize,

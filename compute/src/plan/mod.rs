@@ -14,7 +14,7 @@ use shared::{
 use crate::{
     bundle,
     corpus::{self, Form, Rule, Source},
-    hub::{self, Found, What},
+    hub::{self, Artifact, ArtifactKind},
     labels,
     model::{HookPoint, ModelConfig, Preprocessing},
     sae::{Location, SaeConfig, SaeFormat},
@@ -26,13 +26,13 @@ pub use options::{InputOptions, MachineOptions, RunOptions};
 #[derive(Debug)]
 pub struct Input {
     /// The model's folder.
-    pub model: Found,
+    pub model: Artifact,
     /// What the model's config says.
     pub model_config: ModelConfig,
     /// The tokenizer's file, or the folder in which it is, if anywhere.
     pub tokenizer: PathBuf,
     /// The SAE.
-    pub sae: Found,
+    pub sae: Artifact,
     /// What the SAE's files say.
     pub sae_config: SaeConfig,
     /// Format of the SAEs, where the command line says.
@@ -65,7 +65,7 @@ pub struct Plan {
     /// What is read.
     pub input: Input,
     /// The second SAE, and what its files say.
-    pub sae_b: Option<(Found, SaeConfig)>,
+    pub sae_b: Option<(Artifact, SaeConfig)>,
     /// Where the bundle goes.
     pub out: PathBuf,
     /// Texts of the prompt view.
@@ -83,7 +83,7 @@ pub struct Plan {
     /// Whether the last residuals that effects start from are computed again rather than kept.
     pub recompute_resid: bool,
     /// Labels of those features.
-    pub labels: Option<labels::Chosen>,
+    pub labels: Option<labels::FeatureLabels>,
     /// Memory that the run may take, in bytes.
     pub max_memory: Option<usize>,
 }
@@ -93,8 +93,8 @@ const DEFAULT_SEQ_LEN: usize = 128;
 impl Input {
     /// Checks `args` against the headers of the files that they name.
     pub fn new(args: &InputOptions) -> Result<Self> {
-        let model = hub::find(&args.model, What::Model)?;
-        let sae = hub::find(&args.sae, What::Sae)?;
+        let model = hub::find(&args.model, ArtifactKind::Model)?;
+        let sae = hub::find(&args.sae, ArtifactKind::Sae)?;
         let data = hub::find_data(&args.data)?;
         let model_config = ModelConfig::read(&model.path)?;
         let mut sae_config = Location::from(&sae).config(args.sae_format)?;
@@ -165,7 +165,7 @@ impl Plan {
         }
         let sae_b = match &args.sae_b {
             Some(path) => {
-                let sae_b = hub::find(path, What::Sae)?;
+                let sae_b = hub::find(path, ArtifactKind::Sae)?;
                 let config = Location::from(&sae_b).config(input.sae_format)?;
                 Some((sae_b, config))
             }
@@ -177,7 +177,7 @@ impl Plan {
         let feature_ranges = parse_features(&args.features, input.sae_config.d_sae as u32)?;
         let features = feature_ranges.iter().flat_map(|r| r.start..r.end).collect();
         let has = |feature| feature_ranges.iter().any(|r| (r.start..r.end).contains(&feature));
-        let labels = args.labels.as_ref().map(|path| labels::Chosen::read(path, has)).transpose()?;
+        let labels = args.labels.as_ref().map(|path| labels::FeatureLabels::read(path, has)).transpose()?;
         let layouts = layouts::of(args)?;
         let mut needs = layouts.feature.needs().and(&layouts.prompt.needs());
         for (which, layout) in [("feature", &layouts.feature), ("prompt", &layouts.prompt)] {
@@ -214,7 +214,7 @@ impl Plan {
 /// Where the tokenizer is: as told, else beside the model, else as a TransformerLens model's config says.
 fn tokenizer(args: &InputOptions, model: &Path, config: &ModelConfig) -> Result<PathBuf> {
     if let Some(given) = &args.tokenizer {
-        let found = hub::find(given, What::Tokenizer)?.path;
+        let found = hub::find(given, ArtifactKind::Tokenizer)?.path;
         let file = if found.is_file() { found.clone() } else { found.join("tokenizer.json") };
         ensure!(
             file.is_file(),
@@ -226,7 +226,7 @@ fn tokenizer(args: &InputOptions, model: &Path, config: &ModelConfig) -> Result<
     match &config.tokenizer_name {
         Some(name) if !model.join("tokenizer.json").exists() => {
             // Without it token arrays can be read; text is refused later, with what is missing.
-            Ok(hub::find(Path::new(name), What::Tokenizer)
+            Ok(hub::find(Path::new(name), ArtifactKind::Tokenizer)
                 .map_or_else(|_| model.to_owned(), |found| found.path))
         }
         _ => Ok(model.to_owned()),

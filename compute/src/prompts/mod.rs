@@ -111,7 +111,7 @@ pub fn compute(
     let n_hover = options.top_logits_hoverdata;
     let effects = effects::ablate(head, &output.resid, &directions, &ablations, n_hover as usize, |_| ())?;
 
-    let mut ranked = Ranked::new(token_ids.len());
+    let mut ranked = Ranking::new(token_ids.len());
     let mut features = Vec::with_capacity(active.len());
     for (k, &i) in active.iter().enumerate() {
         let feature = plan.features[i];
@@ -138,11 +138,11 @@ pub fn compute(
 }
 
 /// All scores by metric and position.
-struct Ranked {
+struct Ranking {
     scores: Vec<MetricScores>,
 }
 
-impl Ranked {
+impl Ranking {
     fn new(n_positions: usize) -> Self {
         let empty = |metric| MetricScores { metric, positions: vec![Vec::new(); n_positions] };
         Self { scores: Metric::ALL.map(empty).to_vec() }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Machine;
 use crate::{
     corpus::Tokenizer,
-    hub::Found,
+    hub::Artifact,
     model::Model,
     pass::{Subject, Tap, TappedSae},
     plan::{Input, Plan},
@@ -24,10 +24,10 @@ pub fn subject(plan: &Plan, machine: &Machine) -> Result<Subject> {
 pub fn with_saes(
     input: &Input,
     machine: &Machine,
-    sae_b: Option<&Found>,
+    sae_b: Option<&Artifact>,
     neuron_sums: bool,
 ) -> Result<Subject> {
-    let tapped = |found: &Found, neuron_sums| -> Result<TappedSae> {
+    let tapped = |found: &Artifact, neuron_sums| -> Result<TappedSae> {
         Ok(TappedSae {
             sae: Sae::load(found, input.sae_format, machine.device)?.encoding_in(machine.sae_kind),
             hook_out: input.hook_out,

@@ -17,7 +17,7 @@ use super::Machine;
 use crate::{
     bundle::{BundleWriter, rows_per_chunk},
     corpus::Rows,
-    hub::{Found, end_of},
+    hub::{Artifact, end_of},
     plan::Plan,
     sae::SaeConfig,
 };
@@ -85,7 +85,7 @@ pub fn manifest(
     })
 }
 
-fn sae_info(plan: &Plan, sae: &Found, config: &SaeConfig) -> Result<SaeInfo> {
+fn sae_info(plan: &Plan, sae: &Artifact, config: &SaeConfig) -> Result<SaeInfo> {
     Ok(SaeInfo {
         name: sae.name.clone(),
         architecture: Some(config.description()),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use checkpoints::sae::{Normalize, Registered, Registry, SaeConfig, SaeFiles, SaeFormat};
+use checkpoints::sae::{Normalize, Registry, RegistryEntry, SaeConfig, SaeFiles, SaeFormat};
 
 use super::SaeError;
 
@@ -12,7 +12,7 @@ pub struct Location<'a> {
     /// File or folder.
     pub path: &'a Path,
     /// The entry of the list: settings that are in no file are taken from it.
-    pub registered: Option<Registered<'a>>,
+    pub registered: Option<RegistryEntry<'a>>,
 }
 
 impl<'a> From<&'a Path> for Location<'a> {

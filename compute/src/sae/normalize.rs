@@ -12,7 +12,7 @@ const SMALLEST_NORM: f64 = 1e-30;
 
 /// How to undo a norm.
 #[derive(Debug)]
-pub struct Undo {
+pub struct Denormalization {
     /// Multiply by this, `[.., 1]`.
     times: Option<Tensor>,
     /// Then add this, `[.., 1]`.
@@ -21,28 +21,28 @@ pub struct Undo {
 
 /// - `x`: `[.., d_in]`, f32
 /// - returns the normalised input, and how to undo it
-pub fn apply(normalize: Normalize, x: &Tensor) -> Result<(Tensor, Undo), TchError> {
+pub fn apply(normalize: Normalize, x: &Tensor) -> Result<(Tensor, Denormalization), TchError> {
     Ok(match normalize {
         // A constant is folded into the weights when they are read.
         Normalize::None | Normalize::ExpectedAverage | Normalize::Scale(_) => {
-            (x.shallow_clone(), Undo { times: None, plus: None })
+            (x.shallow_clone(), Denormalization { times: None, plus: None })
         }
         Normalize::ConstantNorm => {
             let d_in = x.size().last().copied().unwrap_or(1) as f64;
             let norm = x.f_square()?.f_sum_dim_intlist(-1, true, Kind::Float)?.f_sqrt()?;
             let norm = norm.f_div_scalar(d_in.sqrt())?.f_clamp_min(SMALLEST_NORM)?; // [.., 1]
-            (x.f_div(&norm)?, Undo { times: Some(norm), plus: None })
+            (x.f_div(&norm)?, Denormalization { times: Some(norm), plus: None })
         }
         Normalize::LayerNorm => {
             let mean = x.f_mean_dim(-1, true, Kind::Float)?; // [.., 1]
             let centred = x.f_sub(&mean)?;
             let std = centred.f_std_dim(-1, true, true)?; // [.., 1]
-            (centred.f_div(&std.f_add_scalar(EPS)?)?, Undo { times: Some(std), plus: Some(mean) })
+            (centred.f_div(&std.f_add_scalar(EPS)?)?, Denormalization { times: Some(std), plus: Some(mean) })
         }
     })
 }
 
-impl Undo {
+impl Denormalization {
     /// `[.., d_out]` both ways.
     pub fn apply(self, mut out: Tensor) -> Result<Tensor, TchError> {
         if let Some(times) = self.times {

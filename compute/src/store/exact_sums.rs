@@ -98,7 +98,12 @@ impl ExactSums {
 }
 
 impl ExactRow<'_> {
-    /// Adds one number to each column.
+    /// Adds one number to each column. Inlined, so that it is compiled for the vectors that its caller is compiled for.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a function that is not inlined is compiled without the caller's vectors"
+    )]
     pub fn add(&mut self, values: &[f32]) {
         let max = values.iter().fold(0f32, |max, v| if v.abs() > max { v.abs() } else { max });
         if max > 0.0 {

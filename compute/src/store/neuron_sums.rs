@@ -6,6 +6,7 @@
 //! A batch is summed in f32, batches are added up exactly: whatever shards they were in, the totals have the same bits.
 
 use anyhow::Result;
+use pulp::Arch;
 use rayon::prelude::*;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -121,21 +122,42 @@ impl NeuronAccumulator {
     }
 }
 
+/// Adds `x` and `x²` of each position's neurons `x`.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a function that is not inlined is compiled without the caller's vectors"
+)]
+fn add_neurons([sx, sxx]: &mut [Vec<f32>; 2], neurons: &[f32]) {
+    for x in neurons.chunks_exact(sx.len().max(1)) {
+        for ((sx, sxx), x) in sx.iter_mut().zip(sxx.iter_mut()).zip(x) {
+            *sx += x;
+            *sxx += x * x;
+        }
+    }
+}
+
+/// Adds `act` times the neurons `x`.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a function that is not inlined is compiled without the caller's vectors"
+)]
+fn add_product(sums: &mut [f32], act: f32, x: &[f32]) {
+    for (sum, x) in sums.iter_mut().zip(x) {
+        *sum += act * x;
+    }
+}
+
 impl NeuronSums {
     fn new(n_features: usize, d_in: usize) -> Self {
         Self { neurons: ExactSums::new(2, d_in), products: ExactSums::new(n_features, d_in) }
     }
 
     fn push(&mut self, neurons: &[f32], feature_acts: &ByFeature, first: usize) {
-        let d_in = self.neurons.width();
+        let (d_in, arch) = (self.neurons.width(), Arch::new());
         let mut sums = [vec![0f32; d_in], vec![0f32; d_in]];
-        let [sx, sxx] = &mut sums;
-        for x in neurons.chunks_exact(d_in) {
-            for ((sx, sxx), x) in sx.iter_mut().zip(sxx.iter_mut()).zip(x) {
-                *sx += x;
-                *sxx += x * x;
-            }
-        }
+        arch.dispatch(|| add_neurons(&mut sums, neurons));
         self.neurons.rows_mut().zip(&sums).for_each(|(mut row, sums)| row.add(sums));
         self.products.par_rows_mut().enumerate().for_each_init(
             || vec![0f32; d_in],
@@ -145,13 +167,13 @@ impl NeuronSums {
                     return;
                 }
                 batch.fill(0.0);
-                for (&position, &act) in positions.iter().zip(acts) {
-                    let start = (position as usize - first) * d_in;
-                    for (sum, x) in batch.iter_mut().zip(&neurons[start..start + d_in]) {
-                        *sum += act * x;
+                arch.dispatch(|| {
+                    for (&position, &act) in positions.iter().zip(acts) {
+                        let start = (position as usize - first) * d_in;
+                        add_product(batch, act, &neurons[start..start + d_in]);
                     }
-                }
-                row.add(batch);
+                    row.add(batch);
+                });
             },
         );
     }

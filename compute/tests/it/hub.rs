@@ -29,7 +29,7 @@ struct Hub {
 }
 
 /// What is served, and how.
-struct Served {
+struct HubContents {
     /// `owner/name`, after `datasets/` for a data set.
     repo: &'static str,
     files: BTreeMap<String, Vec<u8>>,
@@ -41,10 +41,10 @@ struct Served {
 
 impl Hub {
     fn serve(repo: &'static str, files: BTreeMap<String, Vec<u8>>) -> Self {
-        Self::with(Served { repo, files, tells_sizes: true, breaks_after: Mutex::new(None) })
+        Self::with(HubContents { repo, files, tells_sizes: true, breaks_after: Mutex::new(None) })
     }
 
-    fn with(served: Served) -> Self {
+    fn with(served: HubContents) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -74,7 +74,7 @@ impl Hub {
     }
 }
 
-impl Served {
+impl HubContents {
     fn list(&self) -> Vec<u8> {
         let sibling = |(name, bytes): (&String, &Vec<u8>)| {
             if self.tells_sizes {
@@ -105,7 +105,7 @@ fn request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<String>)> {
     Some((lines[0].split(' ').nth(1)?.to_owned(), lines))
 }
 
-fn answer(mut stream: TcpStream, served: &Served, log: &Mutex<Vec<String>>) {
+fn answer(mut stream: TcpStream, served: &HubContents, log: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     while let Some((path, lines)) = request(&mut reader) {
         let header = |name: &str| {
@@ -319,7 +319,7 @@ fn a_transfer_that_breaks_off_goes_on_where_it_stopped() {
         let files = BTreeMap::from([("a.jsonl".to_owned(), lines("word", 3000))]);
         let size = files["a.jsonl"].len();
         let breaks_after = Mutex::new(Some(100_000));
-        let hub = Hub::with(Served { repo: "datasets/o/n", files, tells_sizes, breaks_after });
+        let hub = Hub::with(HubContents { repo: "datasets/o/n", files, tells_sizes, breaks_after });
         let home = TempDir::new().unwrap();
         let done = check("o/n", home.path(), &hub.address, &["--sequences", "4"]);
         assert!(done.status.success(), "{}", stderr(&done));

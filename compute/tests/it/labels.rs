@@ -2,16 +2,16 @@
 
 use std::{fs, io::Write};
 
-use compute::labels::Chosen;
+use compute::labels::FeatureLabels;
 use flate2::{Compression, write::GzEncoder};
 
 /// Reads a file of that name and content for a bundle with features 0 to 9.
-fn read(name: &str, content: impl AsRef<[u8]>) -> Result<Chosen, String> {
+fn read(name: &str, content: impl AsRef<[u8]>) -> Result<FeatureLabels, String> {
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join(name);
     fs::write(&path, content).unwrap();
     let name = path.display().to_string();
-    Chosen::read(&path, |feature| feature < 10).map_err(|e| e.to_string().replace(&name, "FILE"))
+    FeatureLabels::read(&path, |feature| feature < 10).map_err(|e| e.to_string().replace(&name, "FILE"))
 }
 
 /// Its labels, in order.

@@ -14,7 +14,7 @@ use shared::{
     layout::Layout,
     manifest::{
         BlockInfo, DatasetInfo, FeatureRange, FileInfo, Health, Layouts, MAJOR, MINOR, Manifest, ModelInfo,
-        RunInfo, SaeInfo, SchemaVersion, SharedFolder,
+        RunInfo, SaeInfo, SchemaVersion,
     },
     prompt::Prompt,
     quantiles::Quantiles,

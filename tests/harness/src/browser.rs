@@ -6,9 +6,9 @@
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
-//! use harness::{browser::Browser, project::Project, serve::Served};
+//! use harness::{browser::Browser, project::Project, serve::Server};
 //!
-//! let served = Served::start(&Project::here().dist(), 0)?;
+//! let served = Server::start(&Project::here().dist(), 0)?;
 //! let browser = Browser::start()?;
 //! browser.open(&format!("{}#/feature/8", served.url()))?;
 //! browser.wait("the feature's title", "document.querySelector('h1')")?;

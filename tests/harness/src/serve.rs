@@ -71,13 +71,13 @@ pub enum ServeError {
 
 /// A folder being served; it stops when dropped.
 #[derive(Debug)]
-pub struct Served {
+pub struct Server {
     address: SocketAddr,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Served {
+impl Server {
     /// Serves `folder` on `port`, or on the next free one; port 0 takes any.
     ///
     /// Every connection has a thread of its own and carries one request, so none can hold up another.
@@ -130,7 +130,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for Server {
     fn drop(&mut self) {
         self.stopping.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {

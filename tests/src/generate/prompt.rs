@@ -16,7 +16,7 @@ use super::{
 const N_BEST: usize = 10;
 
 /// What a prompt needs of a feature.
-pub(super) struct Known {
+pub(super) struct FeatureFacts {
     /// The feature.
     pub feature: u32,
     /// Tokens that it is active on, with its activation on one of them.
@@ -28,7 +28,7 @@ pub(super) struct Known {
 }
 
 /// A prompt of `token_ids`.
-pub(super) fn prompt(token_ids: &[u32], vocab: &Vocab, known: &[Known], rng: &mut Rng) -> Prompt {
+pub(super) fn prompt(token_ids: &[u32], vocab: &Vocab, known: &[FeatureFacts], rng: &mut Rng) -> Prompt {
     let bytes: Vec<u8> = token_ids.iter().flat_map(|t| vocab.bytes_of(*t)).copied().collect();
     let mut features = Vec::new();
     for k in known {
@@ -55,7 +55,7 @@ pub(super) fn prompt(token_ids: &[u32], vocab: &Vocab, known: &[Known], rng: &mu
     prompt
 }
 
-fn scores(metric: Metric, prompt: &Prompt, known: &[Known]) -> MetricScores {
+fn scores(metric: Metric, prompt: &Prompt, known: &[FeatureFacts]) -> MetricScores {
     let mut positions = vec![Vec::new(); prompt.token_ids.len()];
     for f in &prompt.features {
         let Some(k) = known.iter().find(|k| k.feature == f.feature) else { continue };

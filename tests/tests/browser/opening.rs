@@ -106,12 +106,12 @@ fn an_archive_that_is_dropped_on_the_page_is_opened() {
 }
 
 /// A host that takes requests and answers none until it is let go.
-struct Held {
+struct StallingHost {
     url: String,
     let_go: mpsc::Sender<()>,
 }
 
-impl Held {
+impl StallingHost {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/slow", listener.local_addr().unwrap());
@@ -134,7 +134,7 @@ impl Held {
 #[test]
 fn opening_from_a_slow_host_can_be_cancelled_and_another_bundle_opened() {
     let (_temp, archive) = exported("other.saevis");
-    let slow = Held::start();
+    let slow = StallingHost::start();
     let site = tempfile::tempdir().unwrap();
     copy_page(site.path()).unwrap();
     let served = built::serve(site.path()).unwrap();

@@ -12,14 +12,14 @@ use crate::{
 };
 
 /// Texts as searches read them: as they are shown, ASCII in lower case.
-pub struct Searchable {
+pub struct SearchTexts {
     /// By token id.
     tokens: Vec<String>,
     /// Entries of the index that have a label, ascending, with it.
     labels: Vec<(u32, String)>,
 }
 
-impl Searchable {
+impl SearchTexts {
     /// Prepares the vocabulary, and the labels of the features in `index`.
     pub fn of(vocab: &Vocab, labels: Option<&Labels>, index: &FeatureIndex) -> Self {
         let features = labels.map_or(&[][..], |labels| &labels.features);
@@ -77,7 +77,7 @@ enum Test {
 }
 
 impl Test {
-    fn of(query: &Query, index: &FeatureIndex, texts: &Searchable, annotations: &Annotations) -> Self {
+    fn of(query: &Query, index: &FeatureIndex, texts: &SearchTexts, annotations: &Annotations) -> Self {
         let of = |query: &Query| Self::of(query, index, texts, annotations);
         match query {
             Query::All(parts) => Self::All(parts.iter().map(of).collect()),
@@ -103,7 +103,7 @@ impl Test {
     fn text(
         (field, matching, text): (Field, Matching, &str),
         index: &FeatureIndex,
-        texts: &Searchable,
+        texts: &SearchTexts,
         annotations: &Annotations,
     ) -> Self {
         let tokens = |top, logits| Self::Tokens { known: texts.known(matching, text), top, logits };
@@ -128,7 +128,7 @@ impl Test {
         }
     }
 
-    fn labelled(index: &FeatureIndex, texts: &Searchable, holds: impl Fn(&str) -> bool) -> Self {
+    fn labelled(index: &FeatureIndex, texts: &SearchTexts, holds: impl Fn(&str) -> bool) -> Self {
         let mut entries = vec![false; index.len()];
         for (entry, label) in &texts.labels {
             entries[*entry as usize] = holds(label);
@@ -177,7 +177,7 @@ fn begins(mut feature: u32, number: u32, n_digits: u32) -> bool {
 }
 
 /// All entries of `index` in the order of `browse`. Features without a value or a label come last, whatever the direction.
-pub fn sorted(index: &FeatureIndex, texts: &Searchable, browse: &Browse) -> Vec<u32> {
+pub fn sorted(index: &FeatureIndex, texts: &SearchTexts, browse: &Browse) -> Vec<u32> {
     let mut keys: Vec<u32> = match browse.sort {
         Column::Label => texts.ranks(index.len()),
         Column::Stat(Stat::Index) => index.features.clone(),
@@ -195,7 +195,7 @@ pub fn sorted(index: &FeatureIndex, texts: &Searchable, browse: &Browse) -> Vec<
 pub fn filtered(
     sorted: &[u32],
     index: &FeatureIndex,
-    texts: &Searchable,
+    texts: &SearchTexts,
     annotations: &Annotations,
     browse: &Browse,
 ) -> Vec<u32> {
@@ -221,7 +221,7 @@ pub struct Hits {
 
 impl Hits {
     /// What the query of `browse` looks for.
-    pub fn of(browse: &Browse, texts: &Searchable) -> Self {
+    pub fn of(browse: &Browse, texts: &SearchTexts) -> Self {
         let mut hits = Self::default();
         if let Ok(Some(query)) = Query::parse(&browse.query) {
             hits.add(&query, texts);
@@ -230,7 +230,7 @@ impl Hits {
         hits
     }
 
-    fn add(&mut self, query: &Query, texts: &Searchable) {
+    fn add(&mut self, query: &Query, texts: &SearchTexts) {
         match query {
             Query::All(parts) | Query::Any(parts) => parts.iter().for_each(|part| self.add(part, texts)),
             Query::Text(field, matching, text) => {
@@ -330,7 +330,7 @@ mod tests {
 
     fn shown(browse: &Browse) -> Vec<u32> {
         let index = index();
-        let texts = Searchable::of(&Vocab::of([" The", "cat", "dog"]), Some(&labels()), &index);
+        let texts = SearchTexts::of(&Vocab::of([" The", "cat", "dog"]), Some(&labels()), &index);
         let order = filtered(&sorted(&index, &texts, browse), &index, &texts, &annotations(), browse);
         order.into_iter().map(|i| index.features[i as usize]).collect()
     }
@@ -396,7 +396,7 @@ mod tests {
 
     #[test]
     fn what_was_looked_for_is_marked_but_not_what_was_excluded() {
-        let texts = Searchable::of(&Vocab::of([" The", "cat", "dog"]), Some(&labels()), &index());
+        let texts = SearchTexts::of(&Vocab::of([" The", "cat", "dog"]), Some(&labels()), &index());
         let hits = |query: &str| Hits::of(&Browse { query: query.to_owned(), ..Browse::default() }, &texts);
         let tokens = |hits: &Hits| (0..3).filter(|id| hits.has_token(*id)).collect::<Vec<u32>>();
         assert_eq!(tokens(&hits("t")), [0, 1]);

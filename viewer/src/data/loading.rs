@@ -12,11 +12,11 @@ use page_logic::error::DataError;
 
 use super::in_background;
 
-type Found = Result<Rc<dyn Any>, DataError>;
+type FetchResult = Result<Rc<dyn Any>, DataError>;
 
 /// Data that are fetched again whenever a signal that `fetch` reads changes; until they come, the old ones are kept.
 pub struct Loading<T> {
-    found: RwSignal<Option<Found>, LocalStorage>,
+    found: RwSignal<Option<FetchResult>, LocalStorage>,
     again: Trigger,
     holds: PhantomData<fn() -> T>,
 }
@@ -60,9 +60,9 @@ impl<T: Clone + 'static> Loading<T> {
 }
 
 fn keep_latest(
-    found: RwSignal<Option<Found>, LocalStorage>,
+    found: RwSignal<Option<FetchResult>, LocalStorage>,
     again: Trigger,
-    fetch: Box<dyn Fn() -> LocalBoxFuture<'static, Found>>,
+    fetch: Box<dyn Fn() -> LocalBoxFuture<'static, FetchResult>>,
 ) {
     let asked = StoredValue::new_local(0u32);
     Effect::new(move || {

@@ -14,7 +14,7 @@ use page_logic::{
 
 use crate::{
     components::{error_note::ErrorNote, handler::handler, tokens::token_line},
-    data::{Bundle, Loading, Shown},
+    data::{Bundle, FeatureData, Loading},
     pages::frame::tell,
     panels::label::label,
     state::{Session, use_bundle},
@@ -23,7 +23,7 @@ use crate::{
 /// A test that is under way.
 #[derive(Clone)]
 struct Test {
-    shown: Shown,
+    shown: FeatureData,
     windows: Arc<Vec<Window>>,
     /// The reader's guess about each.
     guesses: RwSignal<Vec<Option<bool>>>,

@@ -17,7 +17,7 @@ use shared::{
 
 use crate::{
     components::{error_note::ErrorNote, handler::handler},
-    data::{Bundle, Loading, Shown},
+    data::{Bundle, FeatureData, Loading},
     panels::{
         component_view,
         context_switch::{buffer_of, context_switch},
@@ -97,7 +97,7 @@ async fn find(
     features: Vec<u32>,
     reading: Reading,
     buffer: Option<(u32, u32)>,
-) -> Result<Vec<Shown>, DataError> {
+) -> Result<Vec<FeatureData>, DataError> {
     for feature in &features {
         bundle.prefetch(*feature);
     }
@@ -128,11 +128,11 @@ fn lines(layout: &Layout) -> Vec<Component> {
     lines
 }
 
-fn columns(features: &[Shown], lines: &[Component], wanted: &[u32]) -> impl IntoView + use<> {
+fn columns(features: &[FeatureData], lines: &[Component], wanted: &[u32]) -> impl IntoView + use<> {
     let marks: Vec<Marks> = features.iter().map(|_| Marks::new(None, None)).collect();
     let heads = features.iter().map(|shown| head(shown, wanted)).collect_view();
     let line = |component: &Component| {
-        let cell = |(shown, marks): (&Shown, &Marks)| {
+        let cell = |(shown, marks): (&FeatureData, &Marks)| {
             let feature = shown.feature().feature;
             view! { <div class="compare-cell" data-score=feature>{component_view(component, shown.clone(), *marks)}</div> }
         };
@@ -142,7 +142,7 @@ fn columns(features: &[Shown], lines: &[Component], wanted: &[u32]) -> impl Into
     view! { <div class="compare" style=style tabindex="0" role="region" aria-label="Features">{heads}{lines.iter().map(line).collect_view()}</div> }
 }
 
-fn head(shown: &Shown, wanted: &[u32]) -> impl IntoView + use<> {
+fn head(shown: &FeatureData, wanted: &[u32]) -> impl IntoView + use<> {
     let feature = shown.feature().feature;
     let stats = shown.feature().stats;
     let others: Vec<u32> = wanted.iter().copied().filter(|f| *f != feature).collect();

@@ -21,7 +21,7 @@ use crate::{
         hand::{hand, say},
         handler::handler,
     },
-    data::{Bundle, Loading, Shown},
+    data::{Bundle, FeatureData, Loading},
     panels::{
         LayoutColumns,
         context_switch::{buffer_of, context_switch},
@@ -216,7 +216,7 @@ pub fn focus_index() {
 
 /// Title, numbers and components of one feature.
 #[component]
-fn FeatureBody(shown: Shown, layout: Layout) -> impl IntoView {
+fn FeatureBody(shown: FeatureData, layout: Layout) -> impl IntoView {
     let f = shown.feature();
     let index = f.feature;
     let numbers = numbers(&shown);
@@ -237,7 +237,7 @@ fn FeatureBody(shown: Shown, layout: Layout) -> impl IntoView {
     }
 }
 
-fn numbers(shown: &Shown) -> impl IntoView + use<> {
+fn numbers(shown: &FeatureData) -> impl IntoView + use<> {
     let s = shown.feature().stats;
     let dash = |text: Option<String>| text.filter(|_| !s.is_dead()).unwrap_or_else(|| "–".to_owned());
     let moment = |of: fn(&Moments) -> String| dash(s.moments.as_ref().map(of));

@@ -16,7 +16,7 @@ use futures_util::future::try_join;
 use leptos::prelude::*;
 use page_logic::{
     browse::Browse,
-    find::{Hits, Searchable, filtered, sorted},
+    find::{Hits, SearchTexts, filtered, sorted},
     route::Route,
     walk::Walk,
 };
@@ -30,19 +30,19 @@ use crate::{
 
 /// What the page shows; read once, cheap to copy about.
 #[derive(Clone)]
-struct Loaded {
+struct TableData {
     index: Arc<FeatureIndex>,
     vocab: Arc<Vocab>,
     /// Absent where the bundle has none, as then their column is.
     labels: Option<Arc<Labels>>,
-    texts: Arc<Searchable>,
+    texts: Arc<SearchTexts>,
 }
 
 /// What the page's parts share.
 #[derive(Clone, Copy)]
 struct Table {
     session: Session,
-    loaded: StoredValue<Loaded>,
+    loaded: StoredValue<TableData>,
     browse: RwSignal<Browse>,
     /// Entries of the index that are shown, in order.
     order: Memo<Arc<Vec<u32>>>,
@@ -52,7 +52,7 @@ struct Table {
 }
 
 impl Table {
-    fn new(session: Session, loaded: Loaded) -> Self {
+    fn new(session: Session, loaded: TableData) -> Self {
         let at_first = match session.route.get_untracked() {
             Route::Features(browse) => browse,
             _ => Browse::default(),
@@ -117,8 +117,8 @@ pub fn FeaturesPage() -> impl IntoView {
                 Some(labels) => Some(labels.await?),
                 None => None,
             };
-            let texts = Arc::new(Searchable::of(&vocab, labels.as_deref(), &index));
-            Ok(Loaded { index, vocab, labels, texts })
+            let texts = Arc::new(SearchTexts::of(&vocab, labels.as_deref(), &index));
+            Ok(TableData { index, vocab, labels, texts })
         }
     });
     (move || match loading.get() {
@@ -133,7 +133,7 @@ pub fn FeaturesPage() -> impl IntoView {
 }
 
 #[component]
-fn FeaturesTable(loaded: Loaded) -> impl IntoView {
+fn FeaturesTable(loaded: TableData) -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     let table = Table::new(session, loaded);
     let Table { browse, order, .. } = table;

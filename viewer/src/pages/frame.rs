@@ -21,7 +21,7 @@ use crate::{
         context_switch::next_context, label::provide_labels, layout_editor::answer_editor,
         token_card::TokenCard,
     },
-    state::{Opened, Session},
+    state::{OpenBundle, Session},
 };
 
 /// Opens the bundle and shows the page that the address names.
@@ -212,7 +212,7 @@ enum Kind {
 #[component]
 fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
-    provide_context(Opened(bundle.clone()));
+    provide_context(OpenBundle(bundle.clone()));
     // What was found in another bundle.
     session.walk.set(None);
     tell("saevis-bundle", &annotated(&bundle).into());

@@ -29,7 +29,7 @@ use crate::{
         token_chip::{Side, token_chip},
         tokens::{TokenRef, token_line},
     },
-    data::{Bundle, Loading, Shown},
+    data::{Bundle, FeatureData, Loading},
     panels::{
         LayoutColumns,
         context_switch::{buffer_of, context_switch},
@@ -42,13 +42,13 @@ use crate::{
 
 /// What the address asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Wanted {
+struct PromptAddress {
     prompt: u32,
     metric: Metric,
     position: Option<u32>,
 }
 
-impl Wanted {
+impl PromptAddress {
     fn link(self) -> String {
         let Self { prompt, metric, position } = self;
         Route::Prompt { prompt, metric, position }.fragment()
@@ -57,13 +57,13 @@ impl Wanted {
 
 /// A prompt and the features that are best at one position of it.
 #[derive(Clone)]
-struct Found {
-    wanted: Wanted,
+struct PromptData {
+    wanted: PromptAddress,
     position: u32,
     prompt: Arc<Prompt>,
     prompts: Arc<PromptIndex>,
     vocab: Arc<Vocab>,
-    columns: Vec<(Score, Shown)>,
+    columns: Vec<(Score, FeatureData)>,
 }
 
 /// The Prompt page.
@@ -75,10 +75,14 @@ pub fn PromptPage() -> impl IntoView {
         return view! { <p class="note">"This bundle has no prompts: give `compute run` one or more with --prompt TEXT."</p> }
             .into_any();
     }
-    let wanted = Memo::new(move |before: Option<&Wanted>| match session.route.get() {
-        Route::Prompt { prompt, metric, position } => Wanted { prompt, metric, position },
+    let wanted = Memo::new(move |before: Option<&PromptAddress>| match session.route.get() {
+        Route::Prompt { prompt, metric, position } => PromptAddress { prompt, metric, position },
         // On the way to another page: nothing changes here any more.
-        _ => before.copied().unwrap_or(Wanted { prompt: 0, metric: Metric::ActQuantile, position: None }),
+        _ => before.copied().unwrap_or(PromptAddress {
+            prompt: 0,
+            metric: Metric::ActQuantile,
+            position: None,
+        }),
     });
     let found = Loading::new(move || {
         let buffer = buffer_of(&session.layouts.shown(Use::Prompt, &bundle));
@@ -88,7 +92,7 @@ pub fn PromptPage() -> impl IntoView {
         session.close_card();
         let Some(Ok(Answer::Found(found))) = found.get() else { return };
         document().set_title(&format!("Prompt {} · sae-vis", found.wanted.prompt + 1));
-        let Wanted { prompt, metric, .. } = found.wanted;
+        let PromptAddress { prompt, metric, .. } = found.wanted;
         session.painted(format!("prompt/{prompt}/{}/{}", metric.name(), found.position));
     });
     let body = move || match found.get() {
@@ -108,14 +112,14 @@ pub fn PromptPage() -> impl IntoView {
 #[derive(Clone)]
 enum Answer {
     /// The prompt.
-    Found(Found),
+    Found(PromptData),
     /// The bundle has others.
-    NoSuch(Wanted, Arc<PromptIndex>),
+    NoSuch(PromptAddress, Arc<PromptIndex>),
 }
 
 async fn find(
     bundle: Arc<Bundle>,
-    wanted: Wanted,
+    wanted: PromptAddress,
     reading: Reading,
     buffer: Option<(u32, u32)>,
 ) -> Result<Answer, DataError> {
@@ -137,11 +141,11 @@ async fn find(
     for score in scores {
         columns.push((score, Arc::clone(&bundle).feature(score.feature, reading, buffer).await?));
     }
-    Ok(Answer::Found(Found { wanted, position, prompt, prompts, vocab, columns }))
+    Ok(Answer::Found(PromptData { wanted, position, prompt, prompts, vocab, columns }))
 }
 
 /// Says which prompts there are.
-fn no_such(wanted: Wanted, prompts: &PromptIndex) -> impl IntoView + use<> {
+fn no_such(wanted: PromptAddress, prompts: &PromptIndex) -> impl IntoView + use<> {
     let n = prompts.texts.len();
     let noun = if n == 1 { "prompt" } else { "prompts" };
     view! {
@@ -153,10 +157,10 @@ fn no_such(wanted: Wanted, prompts: &PromptIndex) -> impl IntoView + use<> {
 }
 
 /// The prompts by their first words.
-fn prompt_choices(prompts: &PromptIndex, wanted: Wanted) -> impl IntoView + use<> {
+fn prompt_choices(prompts: &PromptIndex, wanted: PromptAddress) -> impl IntoView + use<> {
     let choices = prompts.texts.iter().enumerate().map(|(n, text)| {
         let n = n as u32;
-        let link = Wanted { prompt: n, position: None, ..wanted }.link();
+        let link = PromptAddress { prompt: n, position: None, ..wanted }.link();
         let here = (n == wanted.prompt).then_some("true");
         view! { <a class="choice" href=link aria-current=here title=text.clone()>{format!("{}  {}", n + 1, first_words(text))}</a> }
     });
@@ -164,9 +168,9 @@ fn prompt_choices(prompts: &PromptIndex, wanted: Wanted) -> impl IntoView + use<
 }
 
 #[component]
-fn PromptBody(found: Found) -> impl IntoView {
+fn PromptBody(found: PromptData) -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
-    let Wanted { metric, prompt, .. } = found.wanted;
+    let PromptAddress { metric, prompt, .. } = found.wanted;
     let columns = if found.columns.is_empty() {
         nothing_here(&found).into_any()
     } else {
@@ -179,7 +183,7 @@ fn PromptBody(found: Found) -> impl IntoView {
     };
     let position = Some(found.position);
     let metrics = Metric::ALL
-        .map(|m| choice(m.title().to_owned(), Wanted { prompt, metric: m, position }, m == metric))
+        .map(|m| choice(m.title().to_owned(), PromptAddress { prompt, metric: m, position }, m == metric))
         .collect_view();
     let bundle = use_bundle();
     let layout = move || session.layouts.shown(Use::Prompt, &bundle);
@@ -197,7 +201,7 @@ fn PromptBody(found: Found) -> impl IntoView {
 }
 
 /// The best features as a list that leads to their columns.
-fn best(found: &Found) -> impl IntoView + use<> {
+fn best(found: &PromptData) -> impl IntoView + use<> {
     let rows = found.columns.iter().map(|(score, shown)| {
         let feature = score.feature;
         let tokens = shown.feature().logits_table.iter().flat_map(|table| table.top.iter().take(3));
@@ -227,18 +231,18 @@ fn jump_to(feature: u32) {
     debug_assert!(matches!(focused, Some(Ok(()))), "a column has a link");
 }
 
-fn choice(text: String, wanted: Wanted, here: bool) -> impl IntoView {
+fn choice(text: String, wanted: PromptAddress, here: bool) -> impl IntoView {
     view! { <a class="choice" href=wanted.link() aria-current=here.then_some("true")>{text}</a> }
 }
 
 /// The prompt's tokens, each a link to its position.
 #[component]
-fn PromptTokens(found: Found) -> impl IntoView {
+fn PromptTokens(found: PromptData) -> impl IntoView {
     let token_ids = &found.prompt.token_ids;
     let tokens = token_ids.iter().zip(found.vocab.texts(token_ids)).enumerate().map(|(i, (&id, text))| {
         let i = i as u32;
         let empty = found.prompt.scores_at(found.wanted.metric, i as usize).is_empty();
-        let link = Wanted { position: Some(i), ..found.wanted }.link();
+        let link = PromptAddress { position: Some(i), ..found.wanted }.link();
         let here = (i == found.position).then_some("true");
         // The rest of a character that stands at its first token is named by its bytes.
         let name = text.is_empty().then(|| found.vocab.text(id));
@@ -248,8 +252,8 @@ fn PromptTokens(found: Found) -> impl IntoView {
 }
 
 /// Says that no feature has a score here, and where the nearest one has.
-fn nothing_here(found: &Found) -> impl IntoView + use<> {
-    let Wanted { metric, .. } = found.wanted;
+fn nothing_here(found: &PromptData) -> impl IntoView + use<> {
+    let PromptAddress { metric, .. } = found.wanted;
     let n = found.prompt.token_ids.len() as u32;
     let something = |p: &u32| !found.prompt.scores_at(metric, *p as usize).is_empty();
     let nearest = (0..n).filter(something).min_by_key(|p| p.abs_diff(found.position));
@@ -260,7 +264,7 @@ fn nothing_here(found: &Found) -> impl IntoView + use<> {
     };
     let link = nearest.map(|p| {
         let text = found.vocab.text(found.prompt.token_ids.get(p as usize).copied().unwrap_or_default());
-        let link = Wanted { position: Some(p), ..found.wanted }.link();
+        let link = PromptAddress { position: Some(p), ..found.wanted }.link();
         view! { <a href=link>{format!("The nearest position with one is {p}, “{text}”.")}</a> }
     });
     view! { <p class="note" data-empty>{format!("No {} here: {why}. ", metric.title().to_lowercase())}{link}</p> }
@@ -268,7 +272,7 @@ fn nothing_here(found: &Found) -> impl IntoView + use<> {
 
 /// One feature: score, the prompt under it, and the layout's components.
 #[component]
-fn PromptColumn(found: Found, i: usize) -> impl IntoView {
+fn PromptColumn(found: PromptData, i: usize) -> impl IntoView {
     let Some((score, shown)) = found.columns.get(i).cloned() else { return ().into_any() };
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     let tokens = found.prompt.tokens(score.feature).unwrap_or_default();

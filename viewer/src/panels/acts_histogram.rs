@@ -5,7 +5,7 @@ use page_logic::format::{count, share};
 
 use crate::{
     components::histogram::{HistogramPlot, Tone},
-    data::Shown,
+    data::FeatureData,
     panels::{histogram_controls::log_switch, term},
     state::{Marks, Session},
 };
@@ -14,7 +14,7 @@ use crate::{
 #[component]
 pub fn ActsHistogram(
     /// The feature.
-    shown: Shown,
+    shown: FeatureData,
     /// Values to mark.
     marks: Marks,
 ) -> impl IntoView {

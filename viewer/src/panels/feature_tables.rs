@@ -9,7 +9,7 @@ use shared::{feature::Correlated, layout::FeatureTablesOptions};
 
 use crate::{
     components::table::{Cell, NumberTable},
-    data::{Bundle, Shown},
+    data::{Bundle, FeatureData},
     panels::label::label,
 };
 
@@ -19,7 +19,7 @@ const CORRELATED: [&str; 3] = ["Index", "Pearson Corr.", "Cosine Sim."];
 #[component]
 pub fn FeatureTables(
     /// The feature.
-    shown: Shown,
+    shown: FeatureData,
     /// Which tables, how many rows.
     options: FeatureTablesOptions,
 ) -> impl IntoView {

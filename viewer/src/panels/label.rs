@@ -16,14 +16,14 @@ use crate::{
 
 /// The bundle's labels, as context for everything below the page's frame; absent where it has none.
 #[derive(Clone, Copy)]
-struct Coming(Loading<Arc<Labels>>);
+struct LabelsLoading(Loading<Arc<Labels>>);
 
 /// Lets everything below show the labels of `bundle`.
 pub fn provide_labels(session: Session, bundle: Arc<Bundle>) {
     if !bundle.manifest.has_layer(&LABELS) {
         return;
     }
-    provide_context(Coming(Loading::new(move || {
+    provide_context(LabelsLoading(Loading::new(move || {
         let labels = session.begun.get().then(|| bundle.labels());
         async move {
             match labels {
@@ -36,7 +36,7 @@ pub fn provide_labels(session: Session, bundle: Arc<Bundle>) {
 
 /// Where the label of `feature` stands, the reader's own before the bundle's; none where neither has any.
 pub fn label(feature: u32) -> Option<AnyView> {
-    let labels = use_context::<Coming>();
+    let labels = use_context::<LabelsLoading>();
     if labels.is_none()
         && !use_context::<Session>()?.annotations.with(|a| a.iter().any(|(_, a)| !a.label.is_empty()))
     {
@@ -47,7 +47,7 @@ pub fn label(feature: u32) -> Option<AnyView> {
         let label = session.annotations.with(|a| a.of(feature).map(|a| a.label.clone()));
         label.filter(|label| !label.is_empty())
     });
-    let text = move || match (own.get(), labels.map(|Coming(labels)| labels.get())) {
+    let text = move || match (own.get(), labels.map(|LabelsLoading(labels)| labels.get())) {
         (Some(own), _) => Some(own),
         (None, Some(Some(Ok(labels)))) => labels.of(feature),
         (None, Some(Some(Err(e)))) => Some(e.to_string()),
@@ -59,6 +59,6 @@ pub fn label(feature: u32) -> Option<AnyView> {
 
 /// Gives the label of `feature` in the bundle, where it has come.
 pub fn label_text(feature: u32) -> impl Fn() -> Option<String> {
-    let labels = use_context::<Coming>();
+    let labels = use_context::<LabelsLoading>();
     move || labels?.0.get()?.ok()?.of(feature)
 }

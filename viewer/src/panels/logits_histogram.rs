@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::{
     components::histogram::{HistogramPlot, Tone},
-    data::Shown,
+    data::FeatureData,
     panels::{histogram_controls::log_switch, not_stored},
     state::{Marks, Session},
 };
@@ -13,7 +13,7 @@ use crate::{
 #[component]
 pub fn LogitsHistogram(
     /// The feature.
-    shown: Shown,
+    shown: FeatureData,
     /// Values to mark.
     marks: Marks,
 ) -> impl IntoView {

@@ -10,7 +10,7 @@ use web_sys::{Element, EventTarget, FocusEvent, PointerEvent};
 use crate::{
     components::handler::handler,
     components::token_chip::{Side, token_chip},
-    data::Shown,
+    data::FeatureData,
     panels::not_stored,
     state::Marks,
 };
@@ -19,7 +19,7 @@ use crate::{
 #[component]
 pub fn LogitsTable(
     /// The feature.
-    shown: Shown,
+    shown: FeatureData,
     /// Number of rows.
     options: LogitsTableOptions,
     /// Values to mark.

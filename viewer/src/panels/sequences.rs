@@ -20,7 +20,7 @@ use crate::{
         handler::handler,
         tokens::{TokenRef, example_list},
     },
-    data::Shown,
+    data::FeatureData,
     panels::{not_stored, token_events::TokenEvents, whole_row::WholeRows},
     state::{Hover, Marks, NextEffect, Session},
 };
@@ -32,7 +32,7 @@ const MAX_ALIGNED: u32 = 32;
 #[component]
 pub fn Sequences(
     /// The feature.
-    shown: Shown,
+    shown: FeatureData,
     /// Which groups, how many examples, how much context.
     options: SequencesOptions,
     /// Values to mark.
@@ -84,7 +84,7 @@ fn n_shown(options: &SequencesOptions, group: &Group) -> u32 {
 }
 
 fn group_view(
-    shown: &Shown,
+    shown: &FeatureData,
     (g, group): (usize, &Group),
     examples: Vec<Example>,
     options: &SequencesOptions,
@@ -119,7 +119,7 @@ fn group_view(
 }
 
 /// The title of a group, and the line under it.
-fn heading(shown: &Shown, group: &Group, examples: &[Example]) -> (String, String) {
+fn heading(shown: &FeatureData, group: &Group, examples: &[Example]) -> (String, String) {
     let stats = shown.feature().stats;
     let size = shown.max_act();
     let act = |value: f64| decimals::text(value, size);
@@ -162,7 +162,13 @@ fn heading(shown: &Shown, group: &Group, examples: &[Example]) -> (String, Strin
 }
 
 /// The line of an example with `buffer` tokens around its bold one: from the stored window, or from the whole row.
-fn line(shown: &Shown, sequences: &Data, example: Example, buffer: Option<(u32, u32)>, scale: Scale) -> Line {
+fn line(
+    shown: &FeatureData,
+    sequences: &Data,
+    example: Example,
+    buffer: Option<(u32, u32)>,
+    scale: Scale,
+) -> Line {
     let (row, position) = (example.row, example.position);
     let (act, n_equal) = (decimals::text(example.act, shown.max_act()), example.count);
     let wider = is_wider(buffer, sequences.buffer);
@@ -193,7 +199,12 @@ fn within(mut tokens: Vec<TokenView>, position: u32, buffer: Option<(u32, u32)>)
 
 /// Listens for the tokens of one feature.
 #[component]
-fn TokenArea(shown: Shown, options: SequencesOptions, marks: Marks, children: Children) -> impl IntoView {
+fn TokenArea(
+    shown: FeatureData,
+    options: SequencesOptions,
+    marks: Marks,
+    children: Children,
+) -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     let show = move |token: &TokenRef| {
         let Some(sequences) = &shown.feature().sequences else { return };

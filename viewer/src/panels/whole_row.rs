@@ -14,7 +14,7 @@ use web_sys::{Element, EventTarget, HtmlElement};
 
 use crate::{
     components::{error_note::ErrorNote, next_frame::next_frame, tokens::token_line},
-    data::{Loading, Shown},
+    data::{FeatureData, Loading},
 };
 
 /// Scrolls a box of text so that its bold token is in the middle: a row may be longer than the box.
@@ -29,7 +29,7 @@ fn show_bold(text: &HtmlElement) {
 #[component]
 fn WholeRow(
     /// The feature.
-    shown: Shown,
+    shown: FeatureData,
     /// Row of the corpus.
     row: u32,
     /// Position of the bold token.
@@ -71,12 +71,12 @@ fn WholeRow(
 #[derive(Clone, Copy)]
 pub struct WholeRows {
     open: StoredValue<Vec<(Element, UnmountHandle<AnyViewState>)>, LocalStorage>,
-    of: StoredValue<(Shown, Scale), LocalStorage>,
+    of: StoredValue<(FeatureData, Scale), LocalStorage>,
 }
 
 impl WholeRows {
     /// None is open yet.
-    pub fn new(shown: &Shown, scale: Scale) -> Self {
+    pub fn new(shown: &FeatureData, scale: Scale) -> Self {
         Self { open: StoredValue::new_local(Vec::new()), of: StoredValue::new_local((shown.clone(), scale)) }
     }
 

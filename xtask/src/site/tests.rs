@@ -1,7 +1,7 @@
 //! Sites as a folder, and under a sub-path in Chromium.
 
 use super::*;
-use harness::{browser::Browser, serve::Served};
+use harness::{browser::Browser, serve::Server};
 use serde_json::json;
 
 #[test]
@@ -62,7 +62,7 @@ fn a_site_of_two_bundles_works_under_a_sub_path() {
     let bundles = [demo(temp.path(), "first"), demo(temp.path(), "se cond")];
     write(&Project::here().dist(), &bundles, &host.join("owner/project")).unwrap();
     fs::write(host.join("404.html"), "<p>There isn't a GitHub Pages site here.").unwrap();
-    let served = Served::start(&host, 0).unwrap();
+    let served = Server::start(&host, 0).unwrap();
     let browser = Browser::start().unwrap();
     browser.open(&format!("{}owner/project/", served.url())).unwrap();
     assert!(browser.text("main").unwrap().contains("2048 features"));

@@ -15,7 +15,7 @@ use std::path::Path;
 pub use config::{Architecture, DictionaryClass, ExcludedTokens, Fold, Normalize, SaeConfig, SaeFormat};
 pub use error::SaeError;
 pub use files::{Matrix, Names, SaeFiles, Threshold};
-pub use registry::{Lookup, Registered, RegisteredSae, Registry, Release};
+pub use registry::{Lookup, RegisteredSae, Registry, RegistryEntry, Release};
 
 impl SaeFiles {
     /// Opens a file or folder; without a format, the one that its files are recognised as. No weights are read.

@@ -67,7 +67,7 @@ pub struct RegisteredSae {
 
 /// An SAE and its release.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Registered<'a> {
+pub struct RegistryEntry<'a> {
     /// The release.
     pub release: &'a Release,
     /// The SAE.
@@ -78,7 +78,7 @@ pub struct Registered<'a> {
 #[derive(Debug, PartialEq)]
 pub enum Lookup<'a> {
     /// An SAE.
-    Sae(Registered<'a>),
+    Sae(RegistryEntry<'a>),
     /// A release, and no SAE or none of it.
     Release(&'a Release),
     /// Nothing in the list.
@@ -129,10 +129,10 @@ impl Registry {
     }
 
     /// All SAEs.
-    pub fn saes(&self) -> impl Iterator<Item = Registered<'_>> {
+    pub fn saes(&self) -> impl Iterator<Item = RegistryEntry<'_>> {
         self.releases
             .iter()
-            .flat_map(|release| release.saes.iter().map(move |sae| Registered { release, sae }))
+            .flat_map(|release| release.saes.iter().map(move |sae| RegistryEntry { release, sae }))
     }
 
     /// What `release/id` names, or `release:id` as paths in repositories are written.
@@ -142,22 +142,22 @@ impl Registry {
             return Lookup::Unknown;
         };
         let sae = release.saes.iter().find(|sae| sae.id == id);
-        sae.map_or(Lookup::Release(release), |sae| Lookup::Sae(Registered { release, sae }))
+        sae.map_or(Lookup::Release(release), |sae| Lookup::Sae(RegistryEntry { release, sae }))
     }
 
     /// The SAE at `owner/name:path` on the hub.
-    pub fn at(&self, hub_name: &str) -> Option<Registered<'_>> {
+    pub fn at(&self, hub_name: &str) -> Option<RegistryEntry<'_>> {
         let (repository, path) = hub_name.split_once(':')?;
         let path = path.trim_end_matches('/');
         self.saes().find(|found| found.release.repository == repository && found.sae.path == path)
     }
 
     /// SAEs whose release, id, repository, model or hook point contain every one of these words, in any case.
-    pub fn search<'a>(&'a self, words: &[String]) -> Vec<Registered<'a>> {
+    pub fn search<'a>(&'a self, words: &[String]) -> Vec<RegistryEntry<'a>> {
         let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
-        let has = |found: &Registered<'a>| {
+        let has = |found: &RegistryEntry<'a>| {
             let hook = found.hook().unwrap_or_default();
-            let Registered { release, sae } = found;
+            let RegistryEntry { release, sae } = found;
             let text = [&found.name(), &release.repository, &sae.path, &release.model, &hook]
                 .map(|text| text.to_lowercase())
                 .join("\n");
@@ -208,7 +208,7 @@ impl Release {
     }
 }
 
-impl Registered<'_> {
+impl RegistryEntry<'_> {
     /// `release/id`.
     pub fn name(&self) -> String {
         format!("{}/{}", self.release.name, self.sae.id)
@@ -229,8 +229,8 @@ impl Registered<'_> {
             let hook = id.rsplit_once('_').filter(|(_, end)| width(end)).map_or(id, |(hook, _)| hook);
             return Some(format!("blocks.{hook}"));
         }
-        let place = format!("/{}/{}", release.repository, sae.path);
-        let origin = Origin::of(Path::new(&place));
+        let path = format!("/{}/{}", release.repository, sae.path);
+        let origin = Origin::of(Path::new(&path));
         let layer = |site: &str| Some(format!("blocks.{}.{site}", last_number(&sae.id)?));
         match release.loader.as_str() {
             "gemma_2" | "gemma_2_transcoder" | "gemma_3" => gemma_scope::hook_of(&origin),
@@ -281,7 +281,7 @@ fn last_number(id: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn sae(name: &str) -> Registered<'static> {
+    fn sae(name: &str) -> RegistryEntry<'static> {
         match Registry::shipped().look_up(name) {
             Lookup::Sae(found) => found,
             other => panic!("{name}: {other:?}"),

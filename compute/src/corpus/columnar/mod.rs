@@ -12,9 +12,9 @@ use arrow_schema::Schema;
 
 use super::{
     CorpusError,
-    foreign::caught,
     record::{self, Item, Shape},
 };
+use crate::panics::caught;
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 256;

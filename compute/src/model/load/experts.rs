@@ -84,7 +84,7 @@ impl GptOssMap {
             let bytes = checkpoint.bytes(&format!("{name}_blocks"), axes, &shape)?;
             let (axes, shape) = ("[n_experts, d_out, d_in / 32]", [n, *d_out, n_blocks]);
             let scales = checkpoint.bytes(&format!("{name}_scales"), axes, &shape)?;
-            Unpacked { bytes, scales, like: bias.shallow_clone() }
+            PackedExperts { bytes, scales, like: bias.shallow_clone() }
         } else {
             let weight = checkpoint.tensor(name, "[n_experts, d_in, d_out]", &[n, *d_in, *d_out])?;
             return (0..n)
@@ -107,7 +107,7 @@ const E2M1: [f32; 16] =
 const E8M0_BIAS: f64 = 127.0;
 
 /// Two e2m1 numbers a byte, the first in its low half, and an e8m0 scale for every 32.
-struct Unpacked {
+struct PackedExperts {
     /// `[n_experts, d_out, d_in / 32, 16]`, u8.
     bytes: Tensor,
     /// `[n_experts, d_out, d_in / 32]`, u8.
@@ -116,7 +116,7 @@ struct Unpacked {
     like: Tensor,
 }
 
-impl Unpacked {
+impl PackedExperts {
     /// One expert's map, `[d_out, d_in]`.
     fn expert(&self, n: i64) -> Result<Tensor, ModelError> {
         let device = self.like.device();

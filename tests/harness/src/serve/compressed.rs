@@ -13,10 +13,10 @@ use flate2::{Compression, write::GzEncoder};
 
 /// Gzipped files, by path.
 #[derive(Debug, Default)]
-pub(super) struct Compressed(Mutex<HashMap<PathBuf, Kept>>);
+pub(super) struct Compressed(Mutex<HashMap<PathBuf, GzippedFile>>);
 
 #[derive(Debug)]
-struct Kept {
+struct GzippedFile {
     /// When the file was last changed.
     modified: SystemTime,
     bytes: Arc<[u8]>,
@@ -35,7 +35,7 @@ impl Compressed {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(&plain)?;
         let bytes: Arc<[u8]> = gzip.finish()?.into();
-        kept.insert(path.to_owned(), Kept { modified, bytes: Arc::clone(&bytes) });
+        kept.insert(path.to_owned(), GzippedFile { modified, bytes: Arc::clone(&bytes) });
         Ok(bytes)
     }
 }

@@ -3,11 +3,11 @@
 use super::*;
 
 /// A folder with a page, a file to cut ranges from, and a secret beside it.
-fn site() -> (tempfile::TempDir, Served) {
+fn site() -> (tempfile::TempDir, Server) {
     site_with(LIMITS)
 }
 
-fn site_with(limits: Limits) -> (tempfile::TempDir, Served) {
+fn site_with(limits: Limits) -> (tempfile::TempDir, Server) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("site");
     std::fs::create_dir_all(root.join("bundle")).unwrap();
@@ -15,17 +15,17 @@ fn site_with(limits: Limits) -> (tempfile::TempDir, Served) {
     std::fs::write(root.join("app.wasm"), vec![0_u8; 100_000]).unwrap();
     std::fs::write(root.join("bundle/data.bin"), "0123456789").unwrap();
     std::fs::write(folder.path().join("secret.txt"), "secret").unwrap();
-    let served = Served::start_with(&root, 0, limits).unwrap();
+    let served = Server::start_with(&root, 0, limits).unwrap();
     (folder, served)
 }
 
 /// Sends a raw request and gives back the answer's head and body.
-fn ask(served: &Served, method: &str, target: &str, headers: &str) -> (String, Vec<u8>) {
+fn ask(served: &Server, method: &str, target: &str, headers: &str) -> (String, Vec<u8>) {
     ask_host(served, &served.address.to_string(), method, target, headers)
 }
 
 /// The same, where the client takes the server for `host`.
-fn ask_host(served: &Served, host: &str, method: &str, target: &str, headers: &str) -> (String, Vec<u8>) {
+fn ask_host(served: &Server, host: &str, method: &str, target: &str, headers: &str) -> (String, Vec<u8>) {
     let mut socket = TcpStream::connect(served.address).unwrap();
     write!(socket, "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n")
         .unwrap();
@@ -202,12 +202,12 @@ fn a_client_that_never_finishes_its_request_is_let_go() {
 #[test]
 fn a_taken_port_gives_the_next() {
     let (folder, first) = site();
-    let second = Served::start(&folder.path().join("site"), first.address.port()).unwrap();
+    let second = Server::start(&folder.path().join("site"), first.address.port()).unwrap();
     assert!(second.address.port() > first.address.port());
 }
 
 #[test]
 fn a_missing_folder_is_an_error_that_names_it() {
-    let error = Served::start(Path::new("no/such/folder"), 0).unwrap_err();
+    let error = Server::start(Path::new("no/such/folder"), 0).unwrap_err();
     assert_eq!(error.to_string(), "nothing to serve (no/such/folder)");
 }

@@ -13,7 +13,7 @@ const KEY: &str = "sae-vis.columns";
 
 /// A column besides the index, which is always there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum TableColumn {
     /// One that the table can be sorted by.
     Sorted(Column),
     /// Tokens at which the feature is most active.
@@ -22,7 +22,7 @@ pub enum Shown {
     Logits,
 }
 
-impl Shown {
+impl TableColumn {
     const ALL: [Self; 9] = [
         Self::Sorted(Column::Label),
         Self::Sorted(Column::Stat(Stat::Density)),
@@ -72,7 +72,7 @@ impl Shown {
 /// The chosen columns.
 #[derive(Clone, Copy)]
 pub struct Columns {
-    shown: RwSignal<Vec<Shown>>,
+    shown: RwSignal<Vec<TableColumn>>,
     has_labels: bool,
 }
 
@@ -80,41 +80,41 @@ impl Columns {
     /// Those that the browser kept; all of them at first.
     pub fn kept(has_labels: bool) -> Self {
         let names = kept(KEY);
-        let is_kept = |shown: &Shown| {
+        let is_kept = |shown: &TableColumn| {
             names.as_ref().is_none_or(|names| names.split(',').any(|name| name == shown.name()))
         };
-        Self { shown: RwSignal::new(Shown::ALL.into_iter().filter(is_kept).collect()), has_labels }
+        Self { shown: RwSignal::new(TableColumn::ALL.into_iter().filter(is_kept).collect()), has_labels }
     }
 
     /// The columns in order.
-    pub fn get(self) -> Vec<Shown> {
+    pub fn get(self) -> Vec<TableColumn> {
         self.shown.get().into_iter().filter(|shown| self.is_possible(*shown)).collect()
     }
 
     /// Whether the reader chose them: the page then leaves none out on a narrow screen.
     pub fn are_chosen(self) -> bool {
-        self.shown.with(|shown| shown.len() < Shown::ALL.len())
+        self.shown.with(|shown| shown.len() < TableColumn::ALL.len())
     }
 
-    fn is_possible(self, shown: Shown) -> bool {
-        shown != Shown::Sorted(Column::Label) || self.has_labels
+    fn is_possible(self, shown: TableColumn) -> bool {
+        shown != TableColumn::Sorted(Column::Label) || self.has_labels
     }
 
-    fn toggle(self, column: Shown) {
+    fn toggle(self, column: TableColumn) {
         self.shown.update(|shown| {
             let had = shown.contains(&column);
-            *shown = Shown::ALL
+            *shown = TableColumn::ALL
                 .into_iter()
                 .filter(|c| if *c == column { !had } else { shown.contains(c) })
                 .collect();
         });
         let names: Vec<&str> = self.shown.with_untracked(|shown| shown.iter().map(|s| s.name()).collect());
-        keep(KEY, (names.len() < Shown::ALL.len()).then(|| names.join(",")).as_deref());
+        keep(KEY, (names.len() < TableColumn::ALL.len()).then(|| names.join(",")).as_deref());
     }
 
     /// Widths for CSS, and the least that all need together.
     pub fn style(self) -> String {
-        let widths: Vec<(u32, bool)> = self.get().into_iter().map(Shown::width).collect();
+        let widths: Vec<(u32, bool)> = self.get().into_iter().map(TableColumn::width).collect();
         let width = |&(px, grows): &(u32, bool)| {
             if grows { format!("minmax({px}px, 1fr)") } else { format!("{px}px") }
         };
@@ -127,7 +127,7 @@ impl Columns {
 /// The menu that chooses them.
 pub fn menu(table: Table) -> AnyView {
     let columns = table.columns;
-    let choice = move |column: Shown| {
+    let choice = move |column: TableColumn| {
         let toggle = handler(move |_: web_sys::Event| columns.toggle(column));
         let checked = columns.shown.with_untracked(|shown| shown.contains(&column));
         view! {
@@ -136,7 +136,7 @@ pub fn menu(table: Table) -> AnyView {
             </label>
         }
     };
-    let choices = Shown::ALL.into_iter().filter(|c| columns.is_possible(*c)).map(choice).collect_view();
+    let choices = TableColumn::ALL.into_iter().filter(|c| columns.is_possible(*c)).map(choice).collect_view();
     view! {
         <button type="button" class="button" popovertarget="columns-menu" data-columns>"Columns"</button>
         <div id="columns-menu" class="menu" popover="auto" role="group" aria-label="Columns">{choices}</div>

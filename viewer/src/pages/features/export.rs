@@ -6,7 +6,7 @@ use page_logic::{
     json::{quoted, quoted_bytes},
 };
 
-use super::{Loaded, Table};
+use super::{Table, TableData};
 use crate::{
     components::{hand::hand, handler::handler},
     state::Session,
@@ -88,7 +88,7 @@ fn text(table: Table, format: Format) -> String {
 }
 
 /// A row's cells as JSON; empty = none.
-fn cells(l: &Loaded, session: Session, i: usize) -> [String; 11] {
+fn cells(l: &TableData, session: Session, i: usize) -> [String; 11] {
     let feature = l.index.features[i];
     let stat = |stat: Stat| {
         let value = stat.of(&l.index, i);

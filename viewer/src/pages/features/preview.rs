@@ -12,7 +12,7 @@ use wasm_bindgen::JsCast as _;
 
 use crate::{
     components::tokens::token_line,
-    data::{Bundle, Loading, Shown},
+    data::{Bundle, FeatureData, Loading},
     state::use_bundle,
 };
 
@@ -68,14 +68,14 @@ impl Preview {
     }
 }
 
-async fn find(bundle: Arc<Bundle>, feature: Option<u32>) -> Result<Option<Shown>, DataError> {
+async fn find(bundle: Arc<Bundle>, feature: Option<u32>) -> Result<Option<FeatureData>, DataError> {
     match feature {
         Some(feature) => bundle.feature(feature, Reading::default(), Some((0, 0))).await.map(Some),
         None => Ok(None),
     }
 }
 
-fn example(shown: &Shown) -> Option<Line> {
+fn example(shown: &FeatureData) -> Option<Line> {
     let sequences = shown.feature().sequences.as_ref()?;
     let example = sequences.examples(0, 1).pop()?;
     let scale = Scale::of(shown.feature().stats.max_size(), &sequences.row_acts);

@@ -12,7 +12,7 @@ use page_logic::{
 use shared::decimals;
 use wasm_bindgen::JsCast as _;
 
-use super::{Loaded, Table, columns::Shown, filters::filters, preview::Preview};
+use super::{Table, TableData, columns::TableColumn, filters::filters, preview::Preview};
 use crate::components::{
     handler::handler,
     token_chip::{Side, token_chip},
@@ -130,9 +130,9 @@ fn head(table: Table) -> AnyView {
         }
         .into_any()
     };
-    let cell = |shown: Shown| match shown {
-        Shown::Sorted(column) => sorted(column, shown.class()),
-        Shown::Top | Shown::Logits => {
+    let cell = |shown: TableColumn| match shown {
+        TableColumn::Sorted(column) => sorted(column, shown.class()),
+        TableColumn::Top | TableColumn::Logits => {
             let class = format!("tokens-cell {}", shown.class());
             view! { <div role="columnheader" class=class>{shown.title()}</div> }.into_any()
         }
@@ -149,9 +149,9 @@ fn head(table: Table) -> AnyView {
 /// What all rows share.
 struct Cells<'a> {
     table: Table,
-    loaded: &'a Loaded,
+    loaded: &'a TableData,
     hits: &'a Hits,
-    columns: &'a [Shown],
+    columns: &'a [TableColumn],
     last: Option<u32>,
 }
 
@@ -171,15 +171,15 @@ fn row(cells: &Cells<'_>, i: usize, at: usize, current: bool) -> impl IntoView +
     }
 }
 
-fn cell(cells: &Cells<'_>, shown: Shown, i: usize) -> AnyView {
+fn cell(cells: &Cells<'_>, shown: TableColumn, i: usize) -> AnyView {
     let index = &cells.loaded.index;
     let dead = index.density[i] <= 0.0;
     let text = |text: String| if dead { "–".to_owned() } else { text };
     let value = match shown {
-        Shown::Sorted(Column::Label) => return label(cells, shown, i),
-        Shown::Top => return tokens(cells, shown, &index.active_tokens[i], Side::None),
-        Shown::Logits => return tokens(cells, shown, &index.logit_tokens[i], Side::Positive),
-        Shown::Sorted(Column::Stat(stat)) => match stat {
+        TableColumn::Sorted(Column::Label) => return label(cells, shown, i),
+        TableColumn::Top => return tokens(cells, shown, &index.active_tokens[i], Side::None),
+        TableColumn::Logits => return tokens(cells, shown, &index.logit_tokens[i], Side::Positive),
+        TableColumn::Sorted(Column::Stat(stat)) => match stat {
             Stat::Density if dead => "dead".to_owned(),
             Stat::Density => share(index.density[i].into()),
             Stat::Max => text(decimals::text(index.max[i].into(), index.max[i].into())),
@@ -190,7 +190,7 @@ fn cell(cells: &Cells<'_>, shown: Shown, i: usize) -> AnyView {
     view! { <div role="cell" class=format!("number {}", shown.class())>{value}</div> }.into_any()
 }
 
-fn tokens(cells: &Cells<'_>, shown: Shown, ids: &[u32], side: Side) -> AnyView {
+fn tokens(cells: &Cells<'_>, shown: TableColumn, ids: &[u32], side: Side) -> AnyView {
     let chip = |&id: &u32| {
         let hit = cells.hits.has_token(id);
         view! { <span class="hit-frame" class:hit=hit>{token_chip(&cells.loaded.vocab, id, side, 0.35)}</span> }
@@ -201,7 +201,7 @@ fn tokens(cells: &Cells<'_>, shown: Shown, ids: &[u32], side: Side) -> AnyView {
     view! { <div role="cell" class=format!("tokens-cell {}", shown.class())>{chips}</div> }.into_any()
 }
 
-fn label(cells: &Cells<'_>, shown: Shown, i: usize) -> AnyView {
+fn label(cells: &Cells<'_>, shown: TableColumn, i: usize) -> AnyView {
     let feature = cells.loaded.index.features[i];
     let own = cells.table.session.annotations.with(|marks| marks.of(feature).map(|mark| mark.label.clone()));
     let own = own.filter(|label| !label.is_empty());
