@@ -9,83 +9,23 @@ use std::io::{self, Write};
 use crate::{
     checksum::CRC32,
     error::{Invalid, ensure},
+    zip::{self, Directory, END, ENTRY, Entry, LOCAL, STORED},
 };
 
-/// A reader begins with this many bytes at the end, which hold the directory of any but the largest bundles.
-pub const TAIL_BYTES: u64 = 64 * 1024;
-const END: u32 = 0x0605_4b50;
-const END_BYTES: usize = 22;
-const ENTRY: u32 = 0x0201_4b50;
-const ENTRY_BYTES: usize = 46;
-const LOCAL: u32 = 0x0403_4b50;
-/// Length of the header before each file's name.
-pub const LOCAL_BYTES: u64 = 30;
-
-/// A file in the archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Path inside the bundle.
-    pub path: String,
-    /// Where its header begins.
-    pub header: u64,
-    /// Length of the file.
-    pub bytes: u64,
-}
-
-/// Where the directory lies, `(start, length)`, by the last bytes of an archive of `total` bytes.
-pub fn directory(tail: &[u8], total: u64) -> Result<(u64, u64), Invalid> {
-    let last = tail.len().checked_sub(END_BYTES);
-    let end = last.and_then(|last| (0..=last).rev().find(|&at| u32_at(tail, at) == Some(END)));
-    let end = end.ok_or_else(|| Invalid("it is no .saevis file: the end of a ZIP is missing".into()))?;
-    let field = |at| u32_at(tail, end + at).map(u64::from);
-    let (Some(bytes), Some(start)) = (field(12), field(16)) else {
-        return Err(Invalid("the end of the ZIP is cut off".into()));
-    };
-    let fits = start.checked_add(bytes).is_some_and(|e| e <= total);
-    ensure(fits, || format!("the ZIP's directory lies outside the file of {total} bytes: is it cut off?"))?;
-    Ok((start, bytes))
+/// Where the directory lies, by the last bytes of an archive of `total` bytes.
+pub fn directory(tail: &[u8], total: u64) -> Result<Directory, Invalid> {
+    zip::directory(tail, total).map_err(|Invalid(reason)| Invalid(format!("it is no .saevis file: {reason}")))
 }
 
 /// The files that a directory lists, of an archive of `total` bytes.
-pub fn entries(mut directory: &[u8], total: u64) -> Result<Vec<Entry>, Invalid> {
-    let mut entries = Vec::new();
-    while !directory.is_empty() {
-        let cut = || Invalid("the ZIP's directory is cut off".into());
-        ensure(u32_at(directory, 0) == Some(ENTRY), || "the ZIP's directory is damaged".into())?;
-        let u16_or = |at| u16_at(directory, at).ok_or_else(cut);
-        let u32_or = |at| u32_at(directory, at).map(u64::from).ok_or_else(cut);
-        let (method, stored, bytes) = (u16_or(10)?, u32_or(20)?, u32_or(24)?);
-        let (name, extra, comment) = (u16_or(28)?, u16_or(30)?, u16_or(32)?);
-        let header = u32_or(42)?;
-        let name = directory.get(ENTRY_BYTES..ENTRY_BYTES + usize::from(name)).ok_or_else(cut)?;
-        let path = String::from_utf8_lossy(name).into_owned();
-        ensure(method == 0 && stored == bytes, || {
-            format!("{path} is compressed, expected stored: make the file with `compute export`")
+pub fn entries(directory: &[u8], total: u64) -> Result<Vec<Entry>, Invalid> {
+    let entries = zip::entries(directory, total)?;
+    for entry in &entries {
+        ensure(entry.method == STORED && entry.packed == entry.bytes && !entry.is_encrypted, || {
+            format!("{} is compressed, expected stored: make the file with `compute export`", entry.path)
         })?;
-        let inside = header + LOCAL_BYTES + bytes <= total;
-        ensure(inside, || format!("{path} lies outside the file of {total} bytes"))?;
-        let rest = ENTRY_BYTES + name.len() + usize::from(extra) + usize::from(comment);
-        directory = directory.get(rest..).ok_or_else(cut)?;
-        entries.push(Entry { path, header, bytes });
     }
     Ok(entries)
-}
-
-/// Where a file's bytes begin, by the header before them.
-pub fn data_start(entry: &Entry, header: &[u8]) -> Result<u64, Invalid> {
-    let lengths = (u16_at(header, 26), u16_at(header, 28));
-    let (Some(LOCAL), (Some(name), Some(extra))) = (u32_at(header, 0), lengths) else {
-        return Err(Invalid(format!("the header of {} is damaged", entry.path)));
-    };
-    Ok(entry.header + LOCAL_BYTES + u64::from(name) + u64::from(extra))
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// Writes an archive, file by file.

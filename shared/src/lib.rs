@@ -33,5 +33,6 @@ pub mod shared_folder;
 mod v2;
 pub mod vocab;
 pub mod wire;
+pub mod zip;
 
 pub use error::BundleError;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use shared::{
-    archive::{Entry, LOCAL_BYTES, TAIL_BYTES, data_start, directory, entries},
+    archive::{directory, entries},
     bundle::{Checked, decode},
     error::BundleError,
     explanations::Explanations,
@@ -18,6 +18,7 @@ use shared::{
     paths,
     roles::RoleStats,
     vocab::Vocab,
+    zip::{Entry, LOCAL_BYTES, TAIL_BYTES, data_start},
 };
 
 use super::owned::{MAX_MANIFEST_BYTES, manifest_bytes};
@@ -180,8 +181,8 @@ fn archive_entries(path: &Path) -> Result<Vec<Entry>> {
     };
     let tail_start = total.saturating_sub(TAIL_BYTES);
     let tail = read(tail_start, total - tail_start).with_context(at)?;
-    let (start, len) = directory(&tail, total).map_err(wrong)?;
-    entries(&read(start, len).with_context(at)?, total).map_err(wrong)
+    let directory = directory(&tail, total).map_err(wrong)?;
+    entries(&read(directory.start, directory.bytes).with_context(at)?, total).map_err(wrong)
 }
 
 /// Opens the archive at the first byte of its file `path`, and gives that file's length.

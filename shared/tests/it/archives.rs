@@ -1,6 +1,9 @@
 //! One-file bundles: what is written is read, by another program too, and what is damaged is refused.
 
-use shared::archive::{ArchiveWriter, Entry, data_start, directory, entries};
+use shared::{
+    archive::{ArchiveWriter, directory, entries},
+    zip::{Directory, Entry, data_start},
+};
 
 const FILES: [(&str, &[u8]); 3] =
     [("manifest.json", b"{}"), ("features/0000.bin", b"\x1f\x8b block"), ("features/empty.bin", b"")];
@@ -15,7 +18,7 @@ fn archive() -> Vec<u8> {
 
 fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, String> {
     let total = bytes.len() as u64;
-    let (start, len) = directory(bytes, total).map_err(|e| e.to_string())?;
+    let Directory { start, bytes: len } = directory(bytes, total).map_err(|e| e.to_string())?;
     let found = entries(&bytes[start as usize..(start + len) as usize], total).map_err(|e| e.to_string())?;
     let file = |entry: &Entry| {
         let at = data_start(entry, bytes.get(entry.header as usize..).unwrap_or_default())
@@ -65,7 +68,7 @@ fn changed_bytes_never_panic() {
 #[test]
 fn a_compressed_entry_says_how_to_make_the_file() {
     let mut bytes = archive();
-    let (start, _) = directory(&bytes, bytes.len() as u64).unwrap();
+    let Directory { start, .. } = directory(&bytes, bytes.len() as u64).unwrap();
     bytes[start as usize + 10] = 8;
     assert_eq!(
         read(&bytes).unwrap_err(),

@@ -7,9 +7,9 @@ use leptos::prelude::window;
 use page_logic::{address::Address, error::DataError};
 use send_wrapper::SendWrapper;
 use shared::{
-    BundleError,
-    archive::{self, Entry, LOCAL_BYTES, TAIL_BYTES},
+    BundleError, archive,
     error::Invalid,
+    zip::{self, Directory, Entry, LOCAL_BYTES, TAIL_BYTES},
 };
 use wasm_bindgen::{JsCast as _, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -142,7 +142,7 @@ impl Archive {
                 (bytes, total)
             }
         };
-        let (start, len) = archive::directory(&tail, total).map_err(self.invalid())?;
+        let Directory { start, bytes: len } = archive::directory(&tail, total).map_err(self.invalid())?;
         let directory = match start.checked_sub(total - tail.len() as u64) {
             Some(at) => tail[at as usize..(at + len) as usize].to_vec(),
             None => self.range(start, start + len).await?,
@@ -160,7 +160,7 @@ impl Archive {
         // Its header and name stand before it; that nothing else does is checked, and then read again.
         let guess = entry.header + LOCAL_BYTES + path.len() as u64;
         let mut bytes = self.range(entry.header, guess + entry.bytes).await?;
-        let start = archive::data_start(&entry, &bytes).map_err(self.invalid())?;
+        let start = zip::data_start(&entry, &bytes).map_err(self.invalid())?;
         if start == guess {
             return Ok(bytes.split_off((guess - entry.header) as usize));
         }
