@@ -57,7 +57,7 @@ pub fn directory(tail: &[u8], total: u64) -> Result<Directory, Invalid> {
     let mut ends = last.into_iter().flat_map(|last| (0..=last).rev());
     let is_end = |&at: &usize| {
         let comment = number(tail, at + 20, 2).unwrap_or_default();
-        number(tail, at, 4) == Some(END.into()) && comment == (tail.len() - at - END_BYTES) as u64
+        number(tail, at, 4) == Some(u64::from(END)) && comment == (tail.len() - at - END_BYTES) as u64
     };
     let end = ends.find(is_end).ok_or_else(|| Invalid("the end of a ZIP is missing".into()))?;
     let cut = || Invalid("the end of the ZIP is cut off".into());
@@ -67,7 +67,7 @@ pub fn directory(tail: &[u8], total: u64) -> Result<Directory, Invalid> {
         let locator = end.checked_sub(LOCATOR_64_BYTES).ok_or_else(cut)?;
         let at = field(locator + 8, 8)?.checked_sub(total.saturating_sub(tail.len() as u64));
         let at = at.filter(|at| *at < locator as u64).ok_or_else(cut)? as usize;
-        let found = field(locator, 4)? == LOCATOR_64.into() && field(at, 4)? == END_64.into();
+        let found = field(locator, 4)? == u64::from(LOCATOR_64) && field(at, 4)? == u64::from(END_64);
         ensure(found, || "the end of the ZIP is damaged".into())?;
         (bytes, start) = (field(at + 40, 8)?, field(at + 48, 8)?);
     }
@@ -81,7 +81,9 @@ pub fn entries(mut directory: &[u8], total: u64) -> Result<Vec<Entry>, Invalid> 
     let mut entries = Vec::new();
     while !directory.is_empty() {
         let cut = || Invalid("the ZIP's directory is cut off".into());
-        ensure(number(directory, 0, 4) == Some(ENTRY.into()), || "the ZIP's directory is damaged".into())?;
+        ensure(number(directory, 0, 4) == Some(u64::from(ENTRY)), || {
+            "the ZIP's directory is damaged".into()
+        })?;
         let field = |at, n| number(directory, at, n).ok_or_else(cut);
         let (flags, method) = (field(8, 2)?, field(10, 2)? as u16);
         let (mut packed, mut bytes, mut header) = (field(20, 4)?, field(24, 4)?, field(42, 4)?);
@@ -120,7 +122,7 @@ fn large_sizes(mut fields: &[u8], sizes: [&mut u64; 3]) -> Result<(), Invalid> {
 pub fn data_start(entry: &Entry, header: &[u8]) -> Result<u64, Invalid> {
     let lengths = (number(header, 26, 2), number(header, 28, 2));
     match (number(header, 0, 4), lengths) {
-        (Some(signature), (Some(name), Some(extra))) if signature == LOCAL.into() => {
+        (Some(signature), (Some(name), Some(extra))) if signature == u64::from(LOCAL) => {
             Ok(entry.header + LOCAL_BYTES + name + extra)
         }
         _ => Err(Invalid(format!("the header of {:?} is damaged", entry.path))),

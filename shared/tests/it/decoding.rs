@@ -19,6 +19,7 @@ use shared::{
     prompt::Prompt,
     quantiles::Quantiles,
     sequence::{Effects, Group, GroupKind, RowActs, Sequences},
+    shared_folder::SharedFolder,
     wire::{Reader, Wire},
 };
 
