@@ -81,6 +81,9 @@ mod tests {
     #[test]
     fn libtorch_is_quoted_without_its_stack() {
         let error = anyhow::Error::from(TchError::Torch("out of memory\nException raised from".into()));
-        assert_eq!(in_one_line(&error.context("could not run")), "could not run: out of memory");
+        assert_eq!(
+            in_one_line(&error.context("could not run")),
+            "could not run: Internal torch error: out of memory"
+        );
     }
 }
