@@ -212,6 +212,8 @@ fn stars_labels_and_ratings_are_kept_filtered_by_and_exported() {
         )
         .unwrap();
     browser.type_keys(ESCAPE).unwrap();
+    // Answered once all changes before are kept.
+    browser.eval::<Value>("saeVisStore.get('annotations', saeVisAnnotations.sae)").unwrap();
     // There again after a reload, and found.
     browser.open("about:blank").unwrap();
     browser.open(&format!("{}#/?q=starred%20%26%20rating%3E%3D4%20%26%20list%3Dodd", served.url())).unwrap();
@@ -220,6 +222,29 @@ fn stars_labels_and_ratings_are_kept_filtered_by_and_exported() {
         .wait("one feature", "document.querySelector('[data-found]').textContent === '1 of 2,048 features'")
         .unwrap();
     assert_eq!(browser.text("[data-rows] [data-label='7']").unwrap(), "a label of mine");
+    browser.finish().unwrap();
+}
+
+#[test]
+fn a_star_given_before_the_kept_ones_are_read_loses_none() {
+    let (_served, browser) = open("#/feature/7").unwrap();
+    wait_for(&browser, "feature/7").unwrap();
+    let kept = "(async () => {
+        const { change, sae } = saeVisAnnotations;
+        await change(7, { starred: true });
+        const get = saeVisStore.get;
+        let read;
+        saeVisStore.get = async (...where) => {
+            await new Promise((done) => { read = done; });
+            return get(...where);
+        };
+        dispatchEvent(new CustomEvent('saevis-bundle', { detail: sae }));
+        const changed = change(30, { starred: true });
+        read();
+        await changed;
+        return [...(await get('annotations', sae)).keys()];
+    })()";
+    assert_eq!(browser.eval::<Vec<u32>>(kept).unwrap(), [7, 30]);
     browser.finish().unwrap();
 }
 
