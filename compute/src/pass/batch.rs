@@ -1,6 +1,6 @@
 //! One batch: forward, encode, and what is kept of it.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tch::{Device, Kind, Tensor};
 
 use super::subject::{Subject, Tap, TappedSae};
@@ -89,7 +89,11 @@ impl Batch {
         let mut taps = Vec::with_capacity(all_acts.len());
         for (tap, hook_acts) in subject.taps.iter().zip(all_acts) {
             let of_sae = |tapped| SaeBatch::compute(tapped, &hook_acts, &tokens, needs.sums_on, first);
-            taps.push(tap.saes.iter().map(of_sae).collect::<Result<_>>()?);
+            let saes: TapBatch = tap.saes.iter().map(of_sae).collect::<Result<_>>()?;
+            for (tapped, batch) in tap.saes.iter().zip(&saes) {
+                check_finite(tap, tapped, &batch.acts, (first, tokens.size()[1] as usize))?;
+            }
+            taps.push(saes);
         }
         let resid = match needs.resid {
             Some(n_on_device) => BatchResid::new(&resid, first_resid, n_on_device)?,
@@ -110,6 +114,25 @@ fn first_not_finite(all: &[Tensor], first: i64) -> Result<Tensor> {
         positions.f_masked_fill(&finite, i64::MAX)?.f_min()
     };
     Ok(Tensor::f_stack(&all.iter().map(first_of).collect::<Result<Vec<_>, _>>()?, 0)?)
+}
+
+/// Fails where an activation is no finite number, which no statistic survives.
+///
+/// - `acts`: of the corpus positions from `first` on, in rows of `seq_len`
+fn check_finite(
+    tap: &Tap,
+    tapped: &TappedSae,
+    acts: &ByPosition,
+    (first, seq_len): (usize, usize),
+) -> Result<()> {
+    let Some((position, feature)) = acts.first_not_finite() else { return Ok(()) };
+    let feature = tapped.sae.features().map_or(feature.into(), |chosen| chosen[feature as usize]);
+    let (row, pos) = ((first + position) / seq_len, (first + position) % seq_len);
+    bail!(
+        "the activation of feature {feature} at {} is not a finite number (row {row}, position {pos}): the SAE's weights \
+         are too large for what it reads; was it trained on this model and hook point?",
+        tap.hook
+    );
 }
 
 impl SaeBatch {
@@ -179,7 +202,7 @@ fn active(
 fn extend_on_device(active: &mut ByPosition, acts: &Tensor) -> Result<()> {
     let n = acts.size()[0] as usize;
     let flat = acts.f_flatten(0, 1)?; // [n * n_features]
-    let found = flat.f_abs()?.f_gt(0.0)?.f_nonzero()?.f_squeeze_dim(1)?; // [n_active]
+    let found = flat.f_ne(0.0)?.f_nonzero()?.f_squeeze_dim(1)?; // [n_active]
     let acts = to_host(&flat.f_index_select(0, &found)?)?;
     // Indices into an array of `DENSE_BYTES_ON_DEVICE` need no more than 32 bits, which are half as much to copy.
     let found = Vec::<i32>::try_from(found.f_to_kind(Kind::Int)?.f_to(Device::Cpu)?)?;

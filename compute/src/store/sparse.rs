@@ -68,6 +68,12 @@ impl ByPosition {
         }
     }
 
+    /// The first activation that is not a finite number: its position among those here, and its feature.
+    pub fn first_not_finite(&self) -> Option<(usize, u32)> {
+        let at = self.entries.iter().position(|entry| !entry.act.is_finite())?;
+        Some((self.ends.partition_point(|end| *end <= at), self.entries[at].feature))
+    }
+
     /// Takes the activations of `all` instead of those held, in the memory of those held.
     ///
     /// - `first`: the position of the corpus that is the first here; `n` positions in all
@@ -142,7 +148,7 @@ fn starts(keys: impl Iterator<Item = usize>, n: usize) -> Vec<usize> {
     starts
 }
 
-/// Appends the entries of one position that are not 0.
+/// Appends the entries of one position that are not 0, those that are no numbers among them.
 fn keep_active(acts: &[f32], entries: &mut Vec<Active>) {
     for (group, lanes) in acts.chunks(LANES).enumerate() {
         // Comparing bits rather than floats lets the compiler test all lanes at once.
@@ -151,7 +157,7 @@ fn keep_active(acts: &[f32], entries: &mut Vec<Active>) {
             continue;
         }
         for (lane, &act) in lanes.iter().enumerate() {
-            if act.abs() > 0.0 {
+            if act != 0.0 {
                 entries.push(Active { feature: (group * LANES + lane) as u32, act });
             }
         }

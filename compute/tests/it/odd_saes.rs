@@ -133,6 +133,19 @@ fn constant_features_of_any_size_are_shown_as_they_are() {
     assert_readable(&odd[6..]);
 }
 
+#[test]
+fn an_activation_that_overflows_is_told_and_not_a_dead_feature() {
+    let temp = tempfile::tempdir().unwrap();
+    let (sae, out) = (temp.path().join("sae"), temp.path().join("bundle"));
+    write_sae(&sae, |numbers| {
+        numbers.w_enc.iter_mut().skip(3).step_by(N_FEATURES as usize).for_each(|v| *v = 3e38);
+    });
+    let said = stderr(&run_sae(&sae, &out, 0).output().unwrap());
+    assert!(said.starts_with("compute: the activation of feature 3 at blocks."), "{said}");
+    assert!(said.contains("is not a finite number (row "), "{said}");
+    assert!(!out.exists());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
