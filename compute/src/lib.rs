@@ -12,11 +12,13 @@
 //! 5. writes blocks, index, corpus, labels ([`labels`]) and manifest ([`bundle`]).
 //!
 //! Rooms import only those below them, never in a circle (`tests/rooms.rs` reads the imports): [`backend`] and
-//! [`weights`] know nothing of the others, [`run`] composes them, and only [`cli`] knows [`run`].
+//! [`weights`] know nothing of the others, [`run`] composes them, and only [`cli`] and [`cluster`], which does
+//! the same in parts, know [`run`].
 
 pub mod backend;
 pub mod bundle;
 pub mod cli;
+pub mod cluster;
 pub mod corpus;
 pub mod effects;
 pub mod examples;
@@ -34,6 +36,7 @@ pub mod progress;
 pub mod prompts;
 pub mod run;
 pub mod sae;
+pub mod sections;
 pub mod stats;
 pub mod store;
 pub mod terminal;

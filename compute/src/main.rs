@@ -30,6 +30,12 @@ fn main() {
 fn done(command: &Command) -> i32 {
     let done = oom::guard(|| match command {
         Command::Run(args) => args.run(),
+        Command::Plan(args) => args.run(),
+        Command::Shard(args) => args.shard(),
+        Command::Merge(args) => args.merge(),
+        Command::Finish(args) => args.run(),
+        Command::Status(args) => args.run(),
+        Command::Cluster(command) => command.run(),
         Command::Check(args) => args.run(),
         Command::Inspect(args) => args.run(),
         Command::Dump(command) => command.run(),

@@ -4,7 +4,7 @@
 //! automatic interpretation. It comes from outside: nothing in the bundle follows from it, a feature need not have one,
 //! and a bundle without labels has no such file. They are the layer `labels`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Invalid, ensure},
@@ -17,7 +17,7 @@ use crate::{
 pub const MAX_LABEL_BYTES: usize = 4096;
 
 /// The labels of a bundle's features.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Labels {
     /// Features that have a label, ascending.
     pub features: Vec<u32>,

@@ -1,5 +1,6 @@
 //! Number types of the forward pass and of the SAEs, and TF32, which is a setting of the process.
 
+use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
 
 use anyhow::{Context, Result, ensure};
@@ -8,7 +9,7 @@ use libloading::os::unix::{Library, Symbol};
 use tch::{Device, Kind};
 
 /// Number type of the forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Dtype {
     /// 32-bit floats.
     F32,
@@ -19,7 +20,7 @@ pub enum Dtype {
 }
 
 /// Number type in which SAEs encode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum SaeDtype {
     /// 32-bit floats.
     F32,

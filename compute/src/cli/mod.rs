@@ -1,6 +1,7 @@
 //! The command line: one file a command, with its arguments and what it does.
 
 mod check;
+mod cluster;
 mod dump;
 mod export;
 mod inspect;
@@ -12,6 +13,7 @@ mod saes;
 use clap::{Parser, Subcommand};
 
 pub use check::CheckArgs;
+pub use cluster::{ClusterCommand, FinishArgs, PartArgs, PlanArgs, StatusArgs};
 pub use dump::DumpCommand;
 pub use export::ExportArgs;
 pub use inspect::InspectArgs;
@@ -34,6 +36,19 @@ pub struct Cli {
 pub enum Command {
     /// Compute a bundle.
     Run(Box<RunArgs>),
+    /// Plan a run in parts, which processes compute on their own: on a cluster, or to be killed and go on.
+    Plan(Box<PlanArgs>),
+    /// Compute a part of a plan's corpus.
+    Shard(PartArgs),
+    /// Compute a part of a plan's features, once all shards are done.
+    Merge(PartArgs),
+    /// Write a plan's bundle, once all merges are done.
+    Finish(FinishArgs),
+    /// Print which parts of a plan are done.
+    Status(StatusArgs),
+    /// Run a plan's parts on a cluster.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Say whether an SAE fits a model's activations, before a long run.
     Check(Box<CheckArgs>),
     /// Print what a bundle holds, with tokens as text.

@@ -24,6 +24,7 @@ mod files;
 mod json;
 mod kind;
 mod lines;
+mod on_disk;
 mod open;
 mod reading;
 mod record;
@@ -36,6 +37,7 @@ mod token_array;
 mod tokenizer;
 mod vocab;
 
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 pub use error::CorpusError;
@@ -53,7 +55,7 @@ const MAX_POSITIONS: usize = u32::MAX as usize;
 pub const MAX_DOCUMENT: u64 = 64 << 20;
 
 /// How a corpus is read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Options {
     /// The column that is read, where the reader names one.
     pub column: Option<String>,

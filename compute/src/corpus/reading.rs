@@ -1,9 +1,11 @@
 //! What was read of a corpus and what was not, for the reader and the manifest.
 
+use serde::{Deserialize, Serialize};
+
 use super::{CorpusError, end_of, record::Item};
 
 /// Rows of one fate, with the first of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     /// How many.
     pub n: u64,
@@ -12,7 +14,7 @@ pub struct Count {
 }
 
 /// What was read of a corpus.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reading {
     /// Rows that hold nothing that can be read, and were passed over.
     pub skipped: Count,

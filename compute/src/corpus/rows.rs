@@ -1,5 +1,6 @@
 //! Rows of tokens, as TransformerLens's `tokenize_and_concatenate` makes them.
 
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use rand::{Rng as _, SeedableRng, seq::SliceRandom};
@@ -10,7 +11,7 @@ use tch::Tensor;
 use super::{Reading, chat::TEMPLATE};
 
 /// How documents become rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
     /// Tokens in a row; token arrays have their own, which it must equal.
     pub seq_len: usize,
@@ -27,15 +28,15 @@ pub struct Rule {
 /// Rows of equal length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rows {
-    seq_len: usize,
-    token_ids: Vec<u32>,
-    n_read: usize,
-    documents: Vec<u32>,
-    n_documents: u32,
-    files: Vec<(String, u32)>,
+    pub(super) seq_len: usize,
+    pub(super) token_ids: Vec<u32>,
+    pub(super) n_read: usize,
+    pub(super) documents: Vec<u32>,
+    pub(super) n_documents: u32,
+    pub(super) files: Vec<(String, u32)>,
     /// Role of each token, where there are conversations.
-    roles: Vec<u8>,
-    reading: Reading,
+    pub(super) roles: Vec<u8>,
+    pub(super) reading: Reading,
 }
 
 /// Role of plain text among conversations.

@@ -7,13 +7,15 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     CorpusError, CorpusKind,
     split::{Choice, default_files, split_of},
 };
 
 /// A corpus: its files in order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Source {
     /// The name that it is known by.
     pub name: String,
@@ -26,7 +28,7 @@ pub struct Source {
 }
 
 /// A file of a corpus.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CorpusFile {
     /// Its path, as it is shown.
     pub name: String,
@@ -35,8 +37,9 @@ pub struct CorpusFile {
     location: Location,
 }
 
-/// Where a file is.
-#[derive(Debug, Clone)]
+/// Where a file is. In a plan, where it lies once it is fetched.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "PathBuf", from = "PathBuf")]
 enum Location {
     Disk(PathBuf),
     Elsewhere(Arc<dyn Fetch>),
@@ -46,6 +49,24 @@ enum Location {
 pub trait Fetch: Debug + Send + Sync {
     /// Puts it on the disk, where it is not there yet.
     fn fetch(&self) -> Result<PathBuf, String>;
+
+    /// Where it lies then.
+    fn path(&self) -> PathBuf;
+}
+
+impl From<Location> for PathBuf {
+    fn from(location: Location) -> Self {
+        match location {
+            Location::Disk(path) => path,
+            Location::Elsewhere(file) => file.path(),
+        }
+    }
+}
+
+impl From<PathBuf> for Location {
+    fn from(path: PathBuf) -> Self {
+        Self::Disk(path)
+    }
 }
 
 /// Files beside data that are none.

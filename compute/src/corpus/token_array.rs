@@ -1,5 +1,6 @@
 //! Corpora that are tokenized already, one row a row: a two-dimensional integer array, or lists of one length.
 
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 use checkpoints::Dtype;
@@ -19,7 +20,7 @@ const PIECE_IDS: i64 = 1 << 20;
 const JUDGED_ROWS: usize = 1024;
 
 /// How a corpus becomes rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Form {
     /// Documents, joined and cut.
     Documents,

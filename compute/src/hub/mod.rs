@@ -25,6 +25,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use checkpoints::model::aliases;
 use checkpoints::sae::{Lookup, Registry, RegistryEntry};
+use serde::{Deserialize, Serialize};
 
 pub use crate::corpus::end_of;
 use crate::corpus::{CorpusFile, Source, is_data, split};
@@ -46,14 +47,36 @@ pub enum ArtifactKind {
 }
 
 /// Something on disk, with the name that it is known by.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Artifact {
     /// Its name on the hub, or the end of its path.
     pub name: String,
     /// File or folder.
     pub path: PathBuf,
     /// The entry of the list of published SAEs by which it was named.
+    #[serde(with = "registry_name")]
     pub registered: Option<RegistryEntry<'static>>,
+}
+
+/// An entry of the shipped list as its name, `release/id`.
+mod registry_name {
+    use checkpoints::sae::{Lookup, Registry, RegistryEntry};
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de::Error as _};
+
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub fn serialize<S: Serializer>(entry: &Option<RegistryEntry<'_>>, to: S) -> Result<S::Ok, S::Error> {
+        entry.as_ref().map(RegistryEntry::name).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<RegistryEntry<'static>>, D::Error> {
+        let Some(name) = Option::<String>::deserialize(from)? else { return Ok(None) };
+        match Registry::shipped().look_up(&name) {
+            Lookup::Sae(entry) => Ok(Some(entry)),
+            _ => Err(D::Error::custom(format!("{name} is not in the list of published SAEs"))),
+        }
+    }
 }
 
 impl<'a> From<&'a Artifact> for Location<'a> {

@@ -134,6 +134,10 @@ struct Remote {
 impl Fetch for Remote {
     fn fetch(&self) -> Result<PathBuf, String> {
         self.repository.get_all(std::slice::from_ref(&self.file)).map_err(|e| format!("{e:#}"))?;
-        Ok(self.repository.path(&self.file))
+        Ok(self.path())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.repository.path(&self.file)
     }
 }

@@ -21,6 +21,7 @@ mod formats;
 mod json;
 mod table;
 
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashSet},
     fmt,
@@ -79,7 +80,7 @@ pub enum LabelError {
 }
 
 /// Labels for a bundle, and what became of the others in the file. Prints as a sentence about them.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct FeatureLabels {
     /// Those of the bundle's features.
     pub labels: Labels,

@@ -5,6 +5,7 @@
 //! `d_model`, and folding value biases takes from values and mixed values the value bias (a pattern's row
 //! sums to one).
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::Model;
@@ -13,7 +14,7 @@ use checkpoints::model::ModelConfig;
 use checkpoints::model::{HookPoint, Site};
 
 /// Which of TransformerLens's foldings the activations are to show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// Subtract from residual-stream activations their mean over `d_model`; LayerNorm models only.
     pub center_writing_weights: bool,

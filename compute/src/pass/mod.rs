@@ -9,6 +9,7 @@
 
 mod batch;
 mod gather;
+mod on_disk;
 mod recompute;
 mod subject;
 

@@ -3,6 +3,7 @@
 mod layouts;
 mod options;
 
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -23,7 +24,7 @@ pub use layouts::read_layout;
 pub use options::{InputOptions, MachineOptions, RunOptions};
 
 /// Model, SAE and text, validated: their files' headers fit together.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Input {
     /// The model's folder.
     pub model: Artifact,
@@ -60,7 +61,7 @@ pub struct Input {
 }
 
 /// A run, validated.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// What is read.
     pub input: Input,

@@ -1,5 +1,6 @@
 //! What to compute, as typed on the command line: the options of every command that reads a model and SAEs.
 
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
@@ -82,7 +83,7 @@ pub struct InputOptions {
 }
 
 /// Where to compute, and in which number types.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub struct MachineOptions {
     /// Where to compute: auto, cpu, or cuda:N
     #[arg(long, default_value = "auto")]

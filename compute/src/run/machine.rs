@@ -29,6 +29,11 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The kind of the device: `cpu` or `cuda`.
+    pub fn device_name(&self) -> &'static str {
+        if self.device == Device::Cpu { "cpu" } else { "cuda" }
+    }
+
     /// Opens the device that `input` names.
     pub fn open(input: &Input) -> Result<Self> {
         let options = &input.machine;

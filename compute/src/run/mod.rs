@@ -8,7 +8,7 @@ pub mod load;
 mod machine;
 mod prepare;
 mod provenance;
-mod summary;
+pub mod summary;
 mod tables;
 
 use std::{ops::Range, thread};
@@ -18,6 +18,7 @@ use shared::{
     feature::Feature,
     manifest::{Health, Manifest},
     prompt::Prompt,
+    roles::RoleStats,
 };
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     prompts, sae, stats,
     store::ResidSource,
 };
+pub use budget::text;
 pub use features::Decoder;
 use features::Sources;
 pub use machine::Machine;
@@ -91,8 +93,7 @@ fn compute<'scope>(
         background.then(move |w| w.features(features))
     })?;
     background.then(BundleWriter::end_of_features)?;
-    if !corpus.rows.roles().is_empty() {
-        let stats = stats::roles::by_role(&shown(&output)?.acts, corpus.rows.roles())?;
+    if let Some(stats) = role_stats(corpus, &output)? {
         background.then(move |w| w.role_stats(&stats))?;
     }
 
@@ -184,6 +185,15 @@ pub fn features(
     let sources = Sources { plan, rows: &corpus.rows, acts, neurons, acts_b, resid };
     let decoder = Decoder::of(subject)?;
     sources.features(subject.model.head(), &decoder, features, progress, hand_on)
+}
+
+/// How features fare by role, where the corpus holds conversations.
+pub fn role_stats(corpus: &Corpus, output: &PassOutput) -> Result<Option<RoleStats>> {
+    let roles = corpus.rows.roles();
+    if roles.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(stats::roles::by_role(&shown(output)?.acts, roles)?))
 }
 
 /// Computes the prompts; `after_prompt` is told the number of prompts done.

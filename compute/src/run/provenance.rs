@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use shared::manifest::{
     DataFile, DatasetInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo, SchemaVersion,
 };
-use tch::{Device, Kind};
+use tch::Kind;
 
 use super::Machine;
 use crate::{
@@ -64,7 +64,7 @@ pub fn manifest(
             sha256: Some(rows.sha256()),
         },
         run: Some(RunInfo {
-            device: if machine.device == Device::Cpu { "cpu" } else { "cuda" }.to_owned(),
+            device: machine.device_name().to_owned(),
             dtype: machine.precision.name().to_owned(),
             sae_dtype: Some(if machine.sae_kind == Kind::BFloat16 { "bf16" } else { "f32" }.to_owned()),
             effects: Some(if plan.effects { "direct" } else { "none" }.to_owned()),

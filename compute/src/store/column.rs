@@ -10,9 +10,17 @@ use std::{
     os::unix::fs::FileExt,
 };
 
+use anyhow::{Context as _, Result};
 use bytemuck::Pod;
 
-use crate::backend::MemoryBudget;
+use super::IN_A_FILE;
+use crate::{
+    backend::MemoryBudget,
+    sections::{FileArray, SectionWriter},
+};
+
+/// Bytes that are copied at once from one file to another.
+const AT_ONCE: usize = 4 << 20;
 
 /// A long array that is appended to and read in ranges.
 #[derive(Debug)]
@@ -27,13 +35,33 @@ pub struct Column<T> {
 #[derive(Debug)]
 enum Extent<T> {
     Memory(Vec<T>),
+    /// A temporary file, which grows.
     File(File),
+    /// What another process left.
+    Array(FileArray),
 }
 
 impl<T: Pod> Column<T> {
     /// An empty column.
     pub fn new(budget: &MemoryBudget) -> Self {
         Self { budget: budget.clone(), extents: Vec::new(), ends: Vec::new() }
+    }
+
+    /// The values of an array in a file, which stay there.
+    pub fn in_file(array: FileArray, budget: &MemoryBudget) -> Self {
+        let n = (array.bytes / size_of::<T>() as u64) as usize;
+        Self { budget: budget.clone(), extents: vec![Extent::Array(array)], ends: vec![n] }
+    }
+
+    /// Writes the values as the array `name`.
+    pub fn write(&self, name: &str, to: &mut SectionWriter) -> Result<()> {
+        let at_once = AT_ONCE / size_of::<T>();
+        let part = |start| {
+            let mut values = Vec::new();
+            self.read(start..self.len().min(start + at_once), &mut values).context(IN_A_FILE)?;
+            Ok(values)
+        };
+        to.write(name, (0..self.len()).step_by(at_once).map(part))
     }
 
     /// Number of values.
@@ -83,16 +111,20 @@ impl<T: Pod> Column<T> {
             let inside = range.start.max(start) - start..range.end.min(self.ends[i]) - start;
             match extent {
                 Extent::Memory(values) => to.extend_from_slice(&values[inside]),
-                Extent::File(file) => {
-                    let held = to.len();
-                    to.resize(held + inside.len(), T::zeroed());
-                    let offset = (inside.start * size_of::<T>()) as u64;
-                    file.read_exact_at(bytemuck::cast_slice_mut(&mut to[held..]), offset)?;
-                }
+                Extent::File(file) => read_at(file, 0, inside, to)?,
+                Extent::Array(array) => read_at(&array.file, array.start, inside, to)?,
             }
         }
         Ok(())
     }
+}
+
+/// Appends the values of `range` in the array that begins at `start` in the file.
+fn read_at<T: Pod>(file: &File, start: u64, range: Range<usize>, to: &mut Vec<T>) -> io::Result<()> {
+    let held = to.len();
+    to.resize(held + range.len(), T::zeroed());
+    let offset = start + (range.start * size_of::<T>()) as u64;
+    file.read_exact_at(bytemuck::cast_slice_mut(&mut to[held..]), offset)
 }
 
 #[cfg(test)]
@@ -119,7 +151,7 @@ mod tests {
             prop_assert_eq!(column.len(), all.len());
             let in_memory = |extent: &Extent<u32>| match extent {
                 Extent::Memory(values) => 4 * values.capacity(),
-                Extent::File(_) => 0,
+                Extent::File(_) | Extent::Array(_) => 0,
             };
             let held: usize = column.extents.iter().map(in_memory).sum();
             prop_assert!(held <= allowed && (allowed < 4 * all.len() || held == 4 * all.len()));

@@ -11,8 +11,11 @@
 //! Source: the indexed sums of Demmel and Nguyen, Parallel Reproducible Summation (2015), with two bins of 28 bits, which
 //! an f32 fits into.
 
+use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use tch::{Device, Kind, TchError, Tensor};
+
+use crate::sections::{SectionReader, SectionWriter};
 
 /// Bits of a bin.
 const BITS: i32 = 28;
@@ -58,6 +61,32 @@ impl ExactSums {
     pub fn new(n_rows: usize, width: usize) -> Self {
         let zeros = vec![0.0; n_rows * width];
         Self { width, bins: vec![LOWEST; n_rows], coarse: zeros.clone(), fine: zeros }
+    }
+
+    /// Writes all of it as arrays whose names begin with `name`.
+    pub fn write(&self, name: &str, to: &mut SectionWriter) -> Result<()> {
+        to.write_all(&format!("{name}.width"), &[self.width as u64])?;
+        to.write_all(&format!("{name}.bins"), &self.bins)?;
+        to.write_all(&format!("{name}.coarse"), &self.coarse)?;
+        to.write_all(&format!("{name}.fine"), &self.fine)
+    }
+
+    /// What was written.
+    pub fn open(name: &str, from: &SectionReader) -> Result<Self> {
+        let width = from.read::<u64>(&format!("{name}.width"))?.first().copied().unwrap_or_default() as usize;
+        let bins: Vec<i32> = from.read(&format!("{name}.bins"))?;
+        let this = Self {
+            width,
+            bins,
+            coarse: from.read(&format!("{name}.coarse"))?,
+            fine: from.read(&format!("{name}.fine"))?,
+        };
+        let n = this.bins.len().checked_mul(width);
+        ensure!(
+            n == Some(this.coarse.len()) && n == Some(this.fine.len()),
+            "the sums contradict one another"
+        );
+        Ok(this)
     }
 
     /// Columns.

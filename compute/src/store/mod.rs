@@ -14,8 +14,8 @@ mod sparse;
 pub use column::Column;
 pub use exact_sums::{ExactSums, ExactTensor};
 pub use neuron_sums::{BatchNeurons, NeuronAccumulator, NeuronSums, PRODUCT_BYTES, ProductSums, sums_fit};
-pub use resid::{BatchResid, ResidSource, Residuals};
-pub use segments::{SEGMENT_BYTES, SEGMENT_ENTRIES, Store};
+pub use resid::{BatchResid, ResidMeta, ResidSource, Residuals};
+pub use segments::{SEGMENT_BYTES, SEGMENT_ENTRIES, Store, StoreMeta};
 pub use sparse::{Active, ByFeature, ByPosition};
 
 /// What failed where a column cannot be written.

@@ -14,7 +14,10 @@ use super::{
     exact_sums::{ExactSums, ExactTensor},
     sparse::ByFeature,
 };
-use crate::backend::Floats;
+use crate::{
+    backend::Floats,
+    sections::{SectionReader, SectionWriter},
+};
 
 /// Sums of neurons, and of neurons times features.
 #[derive(Debug, Clone, Default)]
@@ -176,6 +179,18 @@ impl NeuronSums {
                 });
             },
         );
+    }
+
+    /// Writes all of it as arrays whose names begin with `name`.
+    pub fn write(&self, name: &str, to: &mut SectionWriter) -> Result<()> {
+        self.neurons.write(&format!("{name}.neurons"), to)?;
+        self.products.write(&format!("{name}.products"), to)
+    }
+
+    /// What was written.
+    pub fn open(name: &str, from: &SectionReader) -> Result<Self> {
+        let sums = |part| ExactSums::open(&format!("{name}.{part}"), from);
+        Ok(Self { neurons: sums("neurons")?, products: sums("products")? })
     }
 
     /// Adds the sums of other positions.

@@ -5,10 +5,14 @@
 //! on the CPU, are in a [`Column`].
 
 use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::{IN_A_FILE, column::Column};
-use crate::backend::{MemoryBudget, to_host};
+use crate::{
+    backend::{MemoryBudget, to_host},
+    sections::{SectionReader, SectionWriter},
+};
 
 /// Gives the last residuals that effects start from.
 pub trait ResidSource: Sync {
@@ -27,6 +31,15 @@ pub struct Residuals {
     /// Of the others.
     on_host: Column<f32>,
     n_positions: usize,
+}
+
+/// What the array of residuals means.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ResidMeta {
+    d_model: usize,
+    first: usize,
+    n_positions: usize,
+    n_near: usize,
 }
 
 #[expect(unsafe_code, reason = "a promise that the compiler cannot check")]
@@ -53,6 +66,30 @@ impl Residuals {
     ) -> Result<Self, TchError> {
         let on_device = Tensor::f_empty([n_on_device as i64, d_model as i64], (Kind::Float, device))?;
         Ok(Self { d_model, first, on_device, on_host: Column::new(budget), n_positions: 0 })
+    }
+
+    /// Writes all of it as the array `name`.
+    pub fn write(&self, name: &str, to: &mut SectionWriter) -> Result<ResidMeta> {
+        let filled = self.n_positions.min(self.n_on_device()) as i64;
+        to.write_all(&format!("{name}.near"), &to_host(&self.on_device.f_narrow(0, 0, filled)?)?)?;
+        self.on_host.write(&format!("{name}.far"), to)?;
+        Ok(ResidMeta {
+            d_model: self.d_model,
+            first: self.first,
+            n_positions: self.n_positions,
+            n_near: filled as usize,
+        })
+    }
+
+    /// What was written; most of it stays in the file.
+    pub fn open(name: &str, meta: &ResidMeta, from: &SectionReader, budget: &MemoryBudget) -> Result<Self> {
+        let ResidMeta { d_model, first, n_positions, n_near } = *meta;
+        let near: Vec<f32> = from.read(&format!("{name}.near"))?;
+        let on_host: Column<f32> = Column::in_file(from.array(&format!("{name}.far"))?, budget);
+        let fits = near.len() == n_near * d_model && near.len() + on_host.len() == n_positions * d_model;
+        ensure!(fits, "the last residuals contradict one another");
+        let on_device = Tensor::f_from_slice(&near)?.f_view([n_near as i64, d_model as i64])?;
+        Ok(Self { d_model, first, on_device, on_host, n_positions })
     }
 
     /// Number of positions whose residuals stay on the device.

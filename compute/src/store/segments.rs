@@ -7,10 +7,15 @@
 
 use std::{io, ops::Range};
 
+use anyhow::{Result, ensure};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{column::Column, sparse::ByFeature};
-use crate::backend::MemoryBudget;
+use crate::{
+    backend::MemoryBudget,
+    sections::{SectionReader, SectionWriter},
+};
 
 /// Entries, of all stores of a tap together, at which a segment is closed.
 pub const SEGMENT_ENTRIES: usize = 1 << 20;
@@ -35,8 +40,17 @@ pub struct Store {
     pending: Vec<ByFeature>,
 }
 
+/// What the arrays of a store mean.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StoreMeta {
+    n_features: usize,
+    first_position: usize,
+    n_positions: usize,
+    segments: Vec<Segment>,
+}
+
 /// A range of positions.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Segment {
     first_position: usize,
     n_positions: usize,
@@ -99,6 +113,43 @@ impl Store {
         self.positions.append(other.positions);
         self.acts.append(other.acts);
         self.n_active.iter_mut().zip(other.n_active).for_each(|(all, other)| *all += other);
+    }
+
+    /// Writes all of it as arrays whose names begin with `name`; all segments are closed.
+    pub fn write(&self, name: &str, to: &mut SectionWriter) -> Result<StoreMeta> {
+        self.ends.write(&format!("{name}.ends"), to)?;
+        self.positions.write(&format!("{name}.positions"), to)?;
+        self.acts.write(&format!("{name}.acts"), to)?;
+        let n_active: Vec<u64> = self.n_active.iter().map(|n| *n as u64).collect();
+        to.write_all(&format!("{name}.n_active"), &n_active)?;
+        Ok(StoreMeta {
+            n_features: self.n_features,
+            first_position: self.first_position,
+            n_positions: self.n_positions,
+            segments: self.segments.clone(),
+        })
+    }
+
+    /// What was written; its arrays stay in the file.
+    pub fn open(name: &str, meta: StoreMeta, from: &SectionReader, budget: &MemoryBudget) -> Result<Self> {
+        let StoreMeta { n_features, first_position, n_positions, segments } = meta;
+        let n_active: Vec<u64> = from.read(&format!("{name}.n_active"))?;
+        let this = Self {
+            n_features,
+            first_position,
+            n_positions,
+            segments,
+            ends: Column::in_file(from.array(&format!("{name}.ends"))?, budget),
+            positions: Column::in_file(from.array(&format!("{name}.positions"))?, budget),
+            acts: Column::in_file(from.array(&format!("{name}.acts"))?, budget),
+            n_active: n_active.into_iter().map(|n| n as usize).collect(),
+            pending: Vec::new(),
+        };
+        let fits = this.ends.len() == n_features * this.segments.len()
+            && this.positions.len() == this.acts.len()
+            && this.n_active.len() == n_features;
+        ensure!(fits, "the arrays of active features contradict one another");
+        Ok(this)
     }
 
     /// Number of features.

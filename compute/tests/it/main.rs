@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod cluster;
 mod corpora;
 mod dump;
 mod effects;
@@ -24,6 +25,7 @@ mod rooms;
 mod sae_cases;
 mod sae_formats;
 mod saes_match_sae_lens;
+mod slurm;
 mod speed;
 mod stages;
 #[cfg(target_os = "linux")]

@@ -79,6 +79,13 @@ pub fn run_sae(sae: &Path, out: &Path, seed: u64) -> Command {
     command
 }
 
+/// `command` with the model, the SAE and the tokens that [`run`] has, in eight batches.
+pub fn reading(command: &mut Command) -> &mut Command {
+    command.args(["--device", "cpu", "--model"]).arg(written::fixture("models/gpt2"));
+    command.arg("--sae").arg(inputs().join("sae")).arg("--data").arg(inputs().join("tokens.safetensors"));
+    command.args(["--batch-rows", "3"])
+}
+
 /// What a command printed on standard error.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()

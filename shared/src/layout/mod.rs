@@ -98,7 +98,7 @@ pub struct LogitsTableOptions {
 }
 
 /// Options of the sequences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SequencesOptions {
     /// Tokens shown before and after the bold one; `null` = the whole row.
@@ -128,7 +128,7 @@ pub struct SequencesOptions {
 }
 
 /// What becomes of windows that do not fit into their row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Edges {
     /// They are cut at the row's ends.
@@ -139,7 +139,7 @@ pub enum Edges {
 }
 
 /// Which windows of a group count as one example.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fold {
     /// Those of the same tokens, around the same bold one.
@@ -152,7 +152,7 @@ pub enum Fold {
 }
 
 /// How the groups of sequences are laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StackMode {
     /// All groups below one another.

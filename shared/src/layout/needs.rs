@@ -2,9 +2,10 @@
 
 use super::SequencesOptions;
 use crate::sequence::GroupKind;
+use serde::{Deserialize, Serialize};
 
 /// The data that layouts show: what `compute` gathers and a bundle holds. Zero or `None` = nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Needs {
     /// Rows of the neuron alignment table.
     pub neuron_alignment: u32,

@@ -1,12 +1,13 @@
 //! Where a model can be read: TransformerLens's names, and the paths of transformers' modules as aliases.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use super::module_path::ModulePath;
 use super::{ConfigError, Ffn, ModelConfig};
 
 /// Where in the model, or in a block, an activation is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Site {
     /// `hook_embed`: the token embedding, scaled where the family scales it.
     Embed,
@@ -101,7 +102,7 @@ impl Site {
 }
 
 /// A site in a block, as in `blocks.6.hook_resid_pre`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HookPoint {
     /// The block, from 0; 0 where the site is not in a block.
     pub layer: i64,

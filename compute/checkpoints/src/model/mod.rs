@@ -17,6 +17,7 @@ mod module_path;
 mod names;
 mod rope;
 
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
@@ -30,7 +31,7 @@ pub use names::{Experts, MlpNames, Names, Qkv};
 pub use rope::{Rope, RopePairs, RopeScaling};
 
 /// How a norm centres and scales.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NormKind {
     /// LayerNorm: less the mean, over the standard deviation.
     Layer,
@@ -48,7 +49,7 @@ impl NormKind {
 }
 
 /// An activation function of the MLP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
     /// max(x, 0).
     Relu,
@@ -65,7 +66,7 @@ pub enum Activation {
 }
 
 /// Where a block normalises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NormOrder {
     /// What attention and MLP read.
     Before,
@@ -88,7 +89,7 @@ impl NormOrder {
 }
 
 /// Whether attention and MLP read the same residual stream and are added together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parallel {
     /// The MLP reads what attention has added to.
     No,
@@ -99,7 +100,7 @@ pub enum Parallel {
 }
 
 /// Which linear maps have biases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Biases {
     /// Queries, keys and values.
@@ -118,7 +119,7 @@ impl Biases {
 }
 
 /// Norms of queries and keys, before they rotate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QkNorm {
     /// None.
     None,
@@ -129,7 +130,7 @@ pub enum QkNorm {
 }
 
 /// A layer's attention.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttentionConfig {
     /// Scores are multiplied by this.
     pub scale: f64,
@@ -146,7 +147,7 @@ pub struct AttentionConfig {
 }
 
 /// What follows attention in a layer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Ffn {
     /// Nothing: an attention-only model.
     None,
@@ -157,7 +158,7 @@ pub enum Ffn {
 }
 
 /// A dense MLP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MlpConfig {
     /// Neurons.
     pub d_mlp: i64,
@@ -168,7 +169,7 @@ pub struct MlpConfig {
 }
 
 /// A mixture of experts.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MoeConfig {
     /// Experts in the layer.
     pub n_experts: i64,
@@ -183,7 +184,7 @@ pub struct MoeConfig {
 }
 
 /// How two branches become neurons.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Gate {
     /// act(gate) * up.
     Plain(Activation),
@@ -197,7 +198,7 @@ pub enum Gate {
 }
 
 /// How experts are chosen and weighed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Router {
     /// Softmax over all experts, then the largest; `renormalise` makes them sum to 1.
     SoftmaxFirst {
@@ -209,7 +210,7 @@ pub enum Router {
 }
 
 /// One layer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerConfig {
     /// Its attention.
     pub attention: AttentionConfig,
@@ -218,14 +219,14 @@ pub struct LayerConfig {
 }
 
 /// How learned positions are added to the token's embedding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LearnedPositions {
     /// Rows of the table before the first position's (OPT: 2).
     pub offset: i64,
 }
 
 /// Everything about a model but its weights.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelConfig {
     /// Which row of the table of families reads its checkpoint.
     pub family: Family,

@@ -10,6 +10,7 @@
 //!
 //! All that are there are read together: two that disagree are refused, and so is a setting that is unknown.
 
+use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 use serde_json::Value;
@@ -18,7 +19,7 @@ use super::error::ConfigError;
 use super::fields::Fields;
 
 /// Rotations of queries and keys.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rope {
     /// How many of a head's dimensions rotate; even.
     pub n_dims: i64,
@@ -31,7 +32,7 @@ pub struct Rope {
 }
 
 /// Which two dimensions of a head turn together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RopePairs {
     /// The first half with the second: i and i + n_dims / 2.
     Halves,
@@ -40,7 +41,7 @@ pub enum RopePairs {
 }
 
 /// How rotary frequencies were stretched.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum RopeScaling {
     /// Not at all.
     None,

@@ -1,12 +1,13 @@
 //! What an SAE is, as its files say it, without its weights.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 use super::error::SaeError;
 
 /// A layout of files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SaeFormat {
     /// SAELens folders, old and new.
     SaeLens,
@@ -94,7 +95,7 @@ impl FromStr for SaeFormat {
 }
 
 /// A class of the dictionary_learning library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DictionaryClass {
     /// ReLU; the library scales its decoder rows to norm 1 when it loads one.
     AutoEncoder,
@@ -148,7 +149,7 @@ impl DictionaryClass {
 }
 
 /// How features are chosen.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Architecture {
     /// ReLU.
     Standard,
@@ -197,7 +198,7 @@ impl Architecture {
 }
 
 /// What is done to activations before the encoder, and undone after the decoder.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Normalize {
     /// Nothing.
     None,
@@ -225,7 +226,7 @@ impl Normalize {
 }
 
 /// Factors that the weights are multiplied by when they are read, so that a decoder row is in the units of the hook point.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fold {
     /// Of the encoder's matrix.
     pub w_enc: f64,
@@ -248,7 +249,7 @@ impl Fold {
 }
 
 /// Tokens at which an SAE was not trained.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ExcludedTokens {
     /// All special tokens of the tokenizer.
     Special,
@@ -257,7 +258,7 @@ pub enum ExcludedTokens {
 }
 
 /// Everything about an SAE but its weights.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, as files state them")]
 pub struct SaeConfig {
     /// The layout of its files.

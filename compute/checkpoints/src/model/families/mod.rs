@@ -12,9 +12,10 @@ use super::{
     AttentionConfig, Biases, ConfigError, Ffn, Fields, LayerConfig, MAX_LAYERS, ModelConfig, NormKind,
     NormOrder, Parallel, QkNorm, Rope, rope::RopeDefaults,
 };
+use serde::{Deserialize, Serialize};
 
 /// A family of checkpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Family {
     /// GPT-2.
     Gpt2,

@@ -1,0 +1,270 @@
+//! A plan on the disk.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    backend::MemoryBudget,
+    corpus::{Rows, Tokenizer},
+    output::{OutputFile, make_folders},
+    pass::PassOutput,
+    plan::Plan,
+    prompts,
+    run::{self, Corpus, Machine, text},
+    sections::Mark,
+    store::PRODUCT_BYTES,
+};
+
+/// Tokens in a batch where the command line says nothing: what a run on a CPU takes.
+const BATCH_TOKENS: usize = 2048;
+/// Sums of neurons that the pieces of one shard take on the disk, at most: each piece has its own.
+const SUMS_BYTES: usize = 1 << 30;
+/// Pieces of a shard, at most.
+const MAX_PIECES: usize = 8;
+
+/// How a plan is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parts {
+    /// Ranges of batches.
+    pub n_shards: usize,
+    /// Ranges of features.
+    pub n_merges: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PlanFile {
+    /// The program that made it; another one may compute other bits.
+    tool: String,
+    /// The folder in which paths of the plan that are not absolute begin.
+    folder: PathBuf,
+    parts: Parts,
+    /// Pieces of each shard, which are kept one by one.
+    n_pieces: usize,
+    /// Rows of the corpus.
+    n_rows: usize,
+    plan: Plan,
+}
+
+/// A plan in its folder, with what its parts have left there.
+#[derive(Debug)]
+pub struct PlanFolder {
+    folder: PathBuf,
+    hash: String,
+    file: PlanFile,
+}
+
+fn tool() -> String {
+    format!("sae-vis compute {}", env!("CARGO_PKG_VERSION"))
+}
+
+impl PlanFolder {
+    /// Cuts the corpus into tokens, the work into parts, and writes both to a new folder at `folder`. No device is opened
+    /// and no weight is read.
+    pub fn create(folder: &Path, mut plan: Plan, parts: Parts) -> Result<Self> {
+        ensure!(parts.n_shards > 0, "--shards is 0, expected at least 1");
+        ensure!(parts.n_merges > 0, "--merges is 0, expected at least 1");
+        let path = folder.join("plan.json");
+        ensure!(
+            !path.exists(),
+            "there is a plan already: remove it, or choose another --plan ({})",
+            path.display()
+        );
+        let rows = run::prepare(&plan)?.rows;
+        let batch_rows =
+            plan.input.machine.batch_rows.unwrap_or(BATCH_TOKENS / plan.input.rule.seq_len).max(1);
+        plan.input.machine.batch_rows = Some(batch_rows);
+        let n_batches = rows.n_rows().div_ceil(batch_rows);
+        ensure!(
+            parts.n_shards <= n_batches,
+            "--shards is {}, expected at most {n_batches}: the corpus has so many batches of {batch_rows} rows",
+            parts.n_shards
+        );
+        ensure!(
+            parts.n_merges <= plan.features.len(),
+            "--merges is {}, expected at most {}: so many features are computed",
+            parts.n_merges,
+            plan.features.len()
+        );
+        let sums = PRODUCT_BYTES * plan.features.len() * plan.input.sae_config.d_in as usize;
+        let n_pieces = (SUMS_BYTES / sums.max(1)).clamp(1, MAX_PIECES);
+        let file = PlanFile {
+            tool: tool(),
+            folder: env::current_dir().context("could not tell the current folder")?,
+            parts,
+            n_pieces,
+            n_rows: rows.n_rows(),
+            plan,
+        };
+        let json = serde_json::to_vec_pretty(&file)?;
+        let this = Self { folder: folder.to_owned(), hash: hash(&json), file };
+        make_folders(folder).with_context(|| format!("could not make the folder ({})", folder.display()))?;
+        rows.write(&this.folder.join("rows"), this.mark("rows", "0"))?;
+        // Last: a folder with a plan is whole.
+        let mut file = OutputFile::replacing(path.clone())?;
+        file.write_all(&json).with_context(|| format!("could not write ({})", path.display()))?;
+        file.finish()?;
+        Ok(this)
+    }
+
+    /// Opens the plan in `folder`, and goes to the folder in which its paths begin.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("plan.json");
+        let reading =
+            || format!("could not read the plan: make one with `compute plan` ({})", path.display());
+        let json = fs::read(&path).with_context(reading)?;
+        let folder = fs::canonicalize(folder).with_context(reading)?;
+        let file: PlanFile = serde_json::from_slice(&json).with_context(reading)?;
+        ensure!(
+            file.tool == tool(),
+            "the plan was made by {}, this is {}: use one program for all parts ({})",
+            file.tool,
+            tool(),
+            path.display()
+        );
+        env::set_current_dir(&file.folder)
+            .with_context(|| format!("could not go to the plan's folder ({})", file.folder.display()))?;
+        Ok(Self { folder, hash: hash(&json), file })
+    }
+
+    /// What the plan will take, for people: parts, and bytes on the disk.
+    pub fn about(&self) -> Result<String> {
+        let (plan, mut out) = (self.plan(), String::new());
+        let (seq_len, parts) = (plan.input.rule.seq_len, self.parts());
+        let batch_rows = plan.input.machine.batch_rows.unwrap_or(1);
+        writeln!(out, "plan      {} ({})", &self.hash[..12], self.folder.display())?;
+        writeln!(out, "corpus    {} rows of {seq_len} tokens", self.n_rows())?;
+        let n_batches = self.n_batches();
+        writeln!(out, "shards    {}, of {n_batches} batches of {batch_rows} rows", parts.n_shards)?;
+        writeln!(out, "merges    {}, of {} features", parts.n_merges, plan.features.len())?;
+        let kept = plan.effects && plan.needs.sequences.is_some() && !plan.recompute_resid;
+        let resid = if kept { 4 * plan.input.model_config.d_model as usize } else { 0 };
+        let sums = PRODUCT_BYTES * plan.features.len() * plan.input.sae_config.d_in as usize;
+        let n_pieces: usize = (0..parts.n_shards).map(|shard| self.pieces(shard).len()).sum();
+        let sums = if plan.needs.correlated_neurons > 0 { sums * n_pieces } else { 0 };
+        let n_active = plan.input.sae_config.stated_l0.map_or(String::new(), |l0| {
+            format!(", {} at the L0 that its publisher states", text((8e6 * l0) as usize))
+        });
+        writeln!(
+            out,
+            "disk      a million tokens take {} of last residuals and 8 MB for each feature active at a position{n_active}; \
+             sums take {}",
+            text(1_000_000 * resid),
+            text(sums)
+        )?;
+        writeln!(out, "next      compute shard --plan {} --index 0", self.folder.display())?;
+        Ok(out)
+    }
+
+    /// What is planned.
+    pub fn plan(&self) -> &Plan {
+        &self.file.plan
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// How it is cut.
+    pub fn parts(&self) -> Parts {
+        self.file.parts
+    }
+
+    /// Rows of the corpus.
+    pub fn n_rows(&self) -> usize {
+        self.file.n_rows
+    }
+
+    fn n_batches(&self) -> usize {
+        self.file.n_rows.div_ceil(self.plan().input.machine.batch_rows.unwrap_or(1))
+    }
+
+    /// The batches of a shard, piece by piece.
+    pub fn pieces(&self, shard: usize) -> Vec<Range<usize>> {
+        let batches = share(self.n_batches(), self.file.parts.n_shards, shard);
+        let n = self.file.n_pieces.min(batches.len());
+        (0..n)
+            .map(|i| share(batches.len(), n, i))
+            .map(|r| batches.start + r.start..batches.start + r.end)
+            .collect()
+    }
+
+    /// Indices of the chosen features that a merge computes.
+    pub fn features(&self, merge: usize) -> Range<usize> {
+        share(self.plan().features.len(), self.file.parts.n_merges, merge)
+    }
+
+    /// Path of what a piece of a shard leaves.
+    pub fn piece_path(&self, shard: usize, piece: usize) -> PathBuf {
+        self.folder.join("shards").join(format!("{shard:05}-{piece}"))
+    }
+
+    /// Path of how well the SAE fits, which the first shard measures.
+    pub fn health_path(&self) -> PathBuf {
+        self.folder.join("shards").join("health")
+    }
+
+    /// Path of the features that a merge leaves.
+    pub fn merge_path(&self, merge: usize) -> PathBuf {
+        self.folder.join("merges").join(format!("{merge:05}"))
+    }
+
+    /// What the file `name` of `kind` is marked with.
+    pub fn mark(&self, kind: &str, name: &str) -> Mark {
+        Mark { kind: kind.to_owned(), name: name.to_owned(), plan: self.hash.clone() }
+    }
+
+    /// The mark of a piece, computed on a kind of device: others compute other bits.
+    pub fn piece_mark(&self, shard: usize, piece: usize, machine: &Machine) -> Mark {
+        self.mark("shard", &format!("{shard}, piece {piece}, on {}", machine.device_name()))
+    }
+
+    /// The rows, with what belongs to them.
+    pub fn corpus(&self) -> Result<Corpus> {
+        let rows = Rows::open(&self.folder.join("rows"), &self.mark("rows", "0"))?;
+        let tokenizer = Tokenizer::of_model(&self.plan().input.tokenizer)?;
+        let prompts = prompts::tokenize(self.plan(), tokenizer.as_ref())?;
+        Ok(Corpus { tokenizer, rows, prompts })
+    }
+
+    /// What all shards left, joined.
+    pub fn pass_output(&self, machine: &Machine) -> Result<PassOutput> {
+        let budget = MemoryBudget::new(0);
+        let mut all: Option<PassOutput> = None;
+        for shard in 0..self.file.parts.n_shards {
+            for piece in 0..self.pieces(shard).len() {
+                let path = self.piece_path(shard, piece);
+                ensure!(
+                    path.exists(),
+                    "shard {shard} is not done: run `compute shard --index {shard}` ({})",
+                    path.display()
+                );
+                let output = PassOutput::open(&path, &self.piece_mark(shard, piece, machine), &budget)?;
+                match &mut all {
+                    Some(all) => all.append(output)?,
+                    None => all = Some(output),
+                }
+            }
+        }
+        all.context("the plan has no shards")
+    }
+}
+
+/// Part `i` of `0..n` cut into `n_parts` that differ by one at most.
+fn share(n: usize, n_parts: usize, i: usize) -> Range<usize> {
+    n * i / n_parts..n * (i + 1) / n_parts
+}
+
+fn hash(json: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(json))
+}

@@ -1,0 +1,77 @@
+//! A range of features: all that one's page shows, from what all shards left.
+
+use anyhow::{Context as _, Result, ensure};
+use shared::{
+    feature::Feature,
+    wire::{Reader, Wire as _},
+};
+
+use super::PlanFolder;
+use crate::{
+    output::{make_folders, parent},
+    progress::Progress,
+    run::{self, Machine, load},
+    sections::{Mark, SectionReader, SectionWriter},
+};
+
+/// Computes a merge's features unless they are there; says whether there was anything to do.
+pub fn compute(folder: &PlanFolder, merge: usize, progress: &mut Progress) -> Result<bool> {
+    let n_merges = folder.parts().n_merges;
+    ensure!(merge < n_merges, "no merge {merge}: the plan has 0 to {}", n_merges - 1);
+    let (plan, path) = (folder.plan(), folder.merge_path(merge));
+    let machine = Machine::open(&plan.input)?;
+    let mark = mark(folder, merge, &machine);
+    if path.exists() && SectionReader::open(&path, &mark).is_ok() {
+        return Ok(false);
+    }
+    make_folders(parent(&path)).with_context(|| format!("could not make ({})", parent(&path).display()))?;
+    let _no_grad = tch::no_grad_guard();
+    progress.begin("load", 0, "");
+    let output = folder.pass_output(&machine)?;
+    let corpus = folder.corpus()?;
+    let mut subject = load::subject(plan, &machine)?;
+    load::choose_features(plan, &machine, &mut subject)?;
+    load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
+    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+    let keep = |features: Vec<Feature>| {
+        for feature in features {
+            feature.write(&mut bytes);
+            ends.push(bytes.len() as u64);
+        }
+        Ok(())
+    };
+    run::features(plan, &corpus, &subject, &output, folder.features(merge), progress, keep)?;
+    progress.begin("write", 0, "");
+    let mut file = SectionWriter::create(&path)?;
+    file.write_all("features", &bytes)?;
+    file.write_all("ends", &ends)?;
+    file.finish(mark, &())?;
+    progress.end();
+    Ok(true)
+}
+
+/// The features that a merge left, ascending.
+pub(super) fn read(folder: &PlanFolder, merge: usize, machine: &Machine) -> Result<Vec<Feature>> {
+    let path = folder.merge_path(merge);
+    ensure!(
+        path.exists(),
+        "merge {merge} is not done: run `compute merge --index {merge}` ({})",
+        path.display()
+    );
+    let file = SectionReader::open(&path, &mark(folder, merge, machine))?;
+    let (bytes, ends): (Vec<u8>, Vec<u64>) = (file.read("features")?, file.read("ends")?);
+    let wrong = || format!("the features contradict one another: run the merge again ({})", path.display());
+    ensure!(ends.len() == folder.features(merge).len(), wrong());
+    let mut start = 0;
+    let mut features = Vec::with_capacity(ends.len());
+    for end in ends {
+        let one = bytes.get(start..end as usize).with_context(wrong)?;
+        features.push(Feature::read(&mut Reader::new(one)).with_context(wrong)?);
+        start = end as usize;
+    }
+    Ok(features)
+}
+
+fn mark(folder: &PlanFolder, merge: usize, machine: &Machine) -> Mark {
+    folder.mark("merge", &format!("{merge} on {}", machine.device_name()))
+}
