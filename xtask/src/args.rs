@@ -20,6 +20,8 @@ pub enum Command {
     /// Everything that must hold: format, lints, docs, unit, end-to-end and browser tests.
     #[command(alias = "ci")]
     Test,
+    /// Run a plan's parts by Slurm itself, started here as a cluster of one node.
+    Slurm,
     /// Write the page and a bundle into a folder, ready for any static host.
     Site(SiteArgs),
     /// Photograph the demo's pages into www/screenshots.

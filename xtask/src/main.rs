@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Demo(args) => demo::run(&project, &args),
         Command::Test => test::run(&project),
+        Command::Slurm => test::slurm(&project),
         Command::Site(args) => site::run(&project, &args),
         Command::Screenshots => screenshots::run(&project),
         Command::Bench(args) => bench::run(&project, &args),

@@ -49,6 +49,15 @@ pub fn typos(project: &Project) -> Result<Command> {
     Ok(Command::new(program))
 }
 
+/// Slurm's daemons, where they can be had.
+pub fn for_slurm() -> Result<()> {
+    if ["slurmctld", "slurmd", "sbatch", "munged"].iter().any(|name| on_path(name).is_none()) {
+        println!("installing Debian's Slurm (about 15 MB, some ten seconds)");
+        apt::install(&["slurmctld", "slurmd", "slurm-client", "munge"])?;
+    }
+    Ok(())
+}
+
 /// libtorch's Rust binding compiles one C++ file.
 fn cpp_compiler() -> Result<()> {
     if std::env::var_os("CXX").is_none()

@@ -43,6 +43,7 @@ pub fn run(project: &Project) -> Result<()> {
     steps.run("unit tests", "of every crate, with the examples in the documentation", || {
         cargo_step(&[&["test", "--quiet", "--release"], &UNITS[..]].concat())
     })?;
+    steps.run("cluster", "a plan run by Slurm, started here", || slurm_or_say_so(project))?;
     steps.run("oracle", "numbers of other software", || tests_of_tests(&["--lib", "--test", "oracle"]))?;
     steps.run("programs", "compute as a program", || tests_of_tests(&["--test", "cli"]))?;
     steps.run("pages", "the page in Chromium", || tests_of_tests(&["--test", "browser"]))?;
@@ -52,6 +53,22 @@ pub fn run(project: &Project) -> Result<()> {
     steps.summary();
     println!("\neverything holds");
     Ok(())
+}
+
+/// Runs a plan by Slurm, started here.
+pub fn slurm(project: &Project) -> Result<()> {
+    setup::for_slurm()?;
+    let test = ["--package", "compute", "--test", "it", "slurm::", "--", "--ignored"];
+    steps::run(&mut cargo(project, [&["test", "--quiet", "--release"], &test[..]].concat()))
+}
+
+/// The same, where Slurm can be installed.
+fn slurm_or_say_so(project: &Project) -> Result<()> {
+    if let Err(error) = setup::for_slurm() {
+        println!("LEFT OUT: no plan was run by Slurm, whose daemons cannot be had here: {error:#}");
+        return Ok(());
+    }
+    slurm(project)
 }
 
 /// What the programs below check, where they are installed: to compile them takes longer than many a change. CI has them.
