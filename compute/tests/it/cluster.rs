@@ -205,7 +205,7 @@ impl Step {
     fn undo(self, folder: &Path) {
         let remove = |name: &str| fs::remove_file(folder.join(name)).unwrap_or_default();
         match self {
-            Self::Plan => fs::remove_dir_all(folder).unwrap_or_default(),
+            Self::Plan => drop(fs::remove_dir_all(folder)),
             Self::Shard(i) => {
                 remove(&format!("shards/0000{i}-0"));
                 if i == 0 {
@@ -251,7 +251,7 @@ fn disturb(one_in: usize) -> usize {
             match ended.status.code() {
                 Some(0) => assert!(!matches!(fault, Fault::Signal(_)), "{told}"),
                 Some(1) => {
-                    assert!(said.starts_with("compute: ") && said.lines().count() == 1, "{told}: {said}")
+                    assert!(said.starts_with("compute: ") && said.lines().count() == 1, "{told}: {said}");
                 }
                 _ => assert!(matches!(fault, Fault::Signal(_)), "{told}: {:?}: {said}", ended.status),
             }
