@@ -193,8 +193,9 @@ fn gemma_scope_of_the_embedding_reads_the_table() {
 #[test]
 fn weights_without_a_config_are_refused_under_any_name() {
     let named = case("weights-without-config/sae_weights.safetensors");
-    refused(&named, &["no config", "cfg.json"]);
-    refused(&case("weights-without-config"), &["no config", "cfg.json"]);
+    let parts = ["no config", "expected the settings", "from where the weights came from", "cfg.json"];
+    refused(&named, &parts);
+    refused(&case("weights-without-config"), &parts);
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("weights.safetensors");
     std::fs::copy(&named, &other).unwrap();

@@ -319,7 +319,7 @@ fn models_that_are_not_read_say_so() {
     let folder = model("gpt2", |config| config["n_embd"] = json!(36));
     assert_says(&load_model(folder.path()), &["has shape [97, 32], expected [d_vocab, d_model] = [97, 36]"]);
     let empty = tempfile::tempdir().unwrap();
-    assert_says(&load_model(empty.path()), &["no config"]);
+    assert_says(&load_model(empty.path()), &["no config.json", "expected a model", "fetch the missing file"]);
     fs::remove_file(folder.path().join("model.safetensors")).unwrap();
     assert_says(&load_model(folder.path()), &["no *.safetensors, pytorch_model.bin or model_final.pth"]);
 }

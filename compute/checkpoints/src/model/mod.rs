@@ -351,6 +351,11 @@ fn no_config(folder: &Path, error: &std::io::Error) -> String {
         Some(name) if error.kind() == std::io::ErrorKind::NotFound => {
             format!("no config.json, but {name}: this looks like an SAE; are --model and --sae swapped?")
         }
-        _ => format!("no config: {error}"),
+        None if error.kind() == std::io::ErrorKind::NotFound => {
+            "no config.json in the folder, expected a model as transformers saves it (config.json, weights, \
+             tokenizer.json): give that folder, or fetch the missing file from where the weights came from"
+                .to_owned()
+        }
+        _ => format!("cannot read the config: {error}"),
     }
 }

@@ -46,10 +46,12 @@ impl Settings {
 
     fn parse(path: &Path, parse: impl Fn(&str) -> Result<Value, String>) -> Result<Self, SaeError> {
         let error = |reason: String| SaeError::Config { reason, path: path.to_owned() };
-        let read = |source| error(format!("no config: {source}"));
+        let read = |source: std::io::Error| error(unreadable(&source));
         let metadata = std::fs::metadata(path).map_err(read)?;
         if !metadata.is_file() {
-            return Err(error("no config: not a file".to_owned()));
+            return Err(error(
+                "the config is not a file, expected one: give the SAE's own folder".to_owned(),
+            ));
         }
         if metadata.len() > MAX_BYTES {
             return Err(error(format!("the config has {} bytes, no config is that long", metadata.len())));
@@ -180,6 +182,16 @@ fn whole(value: &Value) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     let of_float = |float: f64| (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64);
     value.as_i64().or_else(|| value.as_f64().and_then(of_float))
+}
+
+/// Why a config cannot be read, with the next step where it is not there.
+fn unreadable(error: &std::io::Error) -> String {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return "no config, expected the settings that the SAE was saved with: fetch this file from where the weights \
+                came from"
+            .to_owned();
+    }
+    format!("cannot read the config: {error}")
 }
 
 fn kind(value: &Value) -> &'static str {
