@@ -50,8 +50,9 @@ pub fn choose(given: Option<&str>, columns: &[(String, Shape)]) -> Result<usize,
         if names.is_empty() { "no columns".to_owned() } else { names.join(", ") }
     };
     if let Some(name) = given {
-        return position(name)
-            .ok_or_else(|| format!("no column \"{name}\", it has {}: name one with --text-column", has()));
+        return position(name).ok_or_else(|| {
+            format!("has no column \"{name}\", it has {}: name one with --text-column", has())
+        });
     }
     if let Some(found) = NAMES.iter().find_map(|name| position(name)) {
         return Ok(found);
@@ -59,7 +60,7 @@ pub fn choose(given: Option<&str>, columns: &[(String, Shape)]) -> Result<usize,
     let mut lists = (0..columns.len()).filter(|i| columns[*i].1 == Shape::TokenIds);
     match (lists.next(), lists.next()) {
         (Some(only), None) => Ok(only),
-        _ => Err(format!("no column \"text\", it has {}: name one with --text-column", has())),
+        _ => Err(format!("has no column \"text\", it has {}: name one with --text-column", has())),
     }
 }
 
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(of(None, &[("id", other), ("ids", ids)]), Ok(1));
         assert_eq!(of(Some("body"), &[("text", text), ("body", text)]), Ok(1));
         let error = of(None, &[("body", text), ("id", other)]).unwrap_err();
-        assert_eq!(error, "no column \"text\", it has body, id: name one with --text-column");
+        assert_eq!(error, "has no column \"text\", it has body, id: name one with --text-column");
     }
 
     #[test]

@@ -3,7 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use compute::bundle::Bundle;
 use serde_json::json;
+use shared::{
+    feature::{Feature, FeatureBlock},
+    paths,
+    sequence::GroupKind,
+};
 use tch::Tensor;
 
 use crate::written::{randn, safetensors};
@@ -116,5 +122,28 @@ fn a_signed_sae_gives_a_bundle_that_says_so() {
         .args(["inspect", out, "--feature", "1", "--json"])
         .output()
         .unwrap();
-    assert!(seen.status.success(), "{}", String::from_utf8_lossy(&seen.stderr));
+    assert!(text(&seen).contains("BOTTOM"));
+    let block: FeatureBlock = Bundle::open(&bundle).unwrap().file(&paths::block(0)).unwrap();
+    assert_eq!(block.features.len(), 4);
+    block.features.iter().for_each(assert_two_sided);
+}
+
+/// Its histogram reaches from its smallest activation to its largest; its groups share its active positions by sign.
+fn assert_two_sided(feature: &Feature) {
+    let stats = &feature.stats;
+    assert!(stats.min < 0.0 && stats.max > 0.0, "{stats:?}");
+    let histogram = feature.acts_histogram.as_ref().unwrap();
+    assert_eq!((histogram.min, histogram.max), (stats.min, stats.max));
+    assert_eq!(Some(histogram.counts.iter().sum()), stats.n_active);
+    let sequences = feature.sequences.as_ref().unwrap();
+    let find = |kind| sequences.groups.iter().position(|group| group.kind == kind).unwrap();
+    let (top, bottom) = (find(GroupKind::Top), find(GroupKind::Bottom));
+    let positions = |group: usize| sequences.groups[group].n_positions.unwrap();
+    assert_eq!(Some(positions(top) + positions(bottom)), stats.n_active);
+    let of_first = |group, fold: fn(f64, f64) -> f64| {
+        let example = sequences.group_examples(group).remove(0);
+        example.tokens.iter().map(|token| token.act).fold(0.0, fold)
+    };
+    assert!((of_first(bottom, f64::min) - f64::from(stats.min)).abs() < 1e-3);
+    assert!((of_first(top, f64::max) - f64::from(stats.max)).abs() < 1e-3);
 }
