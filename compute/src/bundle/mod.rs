@@ -2,7 +2,7 @@
 //!
 //! A run hands what it computed to a [`BackgroundWriter`], whose [`BundleWriter`] encodes and writes it into an
 //! [`OutputFolder`]; `publish` puts the finished folder in its place. [`Bundle`] reads what was written, [`archive`] and
-//! [`html`] make one file of it, [`Relabelling`] changes its labels.
+//! [`html`] make one file of it, [`Relabelling`] changes its labels, [`add_prompts`] its prompts.
 
 pub mod archive;
 mod background;
@@ -10,6 +10,7 @@ mod blocks;
 mod folder;
 pub mod html;
 mod owned;
+mod prompts;
 mod publish;
 mod reader;
 mod relabel;
@@ -21,6 +22,7 @@ use anyhow::Result;
 
 pub use background::BackgroundWriter;
 pub use folder::{OutputFolder, check as check_output};
+pub use prompts::add_prompts;
 pub use reader::{Bundle, read_manifest};
 pub use relabel::Relabelling;
 pub use writer::{BundleWriter, rows_per_chunk};

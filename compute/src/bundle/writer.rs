@@ -1,8 +1,12 @@
 //! Encodes what a run computed, and writes it as the files of a bundle.
 
-use std::{fs::File, io::Write, path::Path};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use shared::{
     bundle::encode,
     corpus::CorpusChunk,
@@ -20,6 +24,7 @@ use shared::{
 use super::{
     OutputFolder,
     blocks::{Blocks, EncodedFile},
+    reader::open_inside,
 };
 use crate::output::{make_folders, parent};
 
@@ -92,6 +97,28 @@ impl BundleWriter {
         self.add(paths::PROMPTS, &PromptIndex { texts })?;
         let mut numbered = prompts.iter().enumerate();
         numbered.try_for_each(|(i, prompt)| self.add(&paths::prompt(i), prompt))
+    }
+
+    /// Takes a file of the bundle in `folder` as it is, without copying it where the file system can.
+    pub fn keep(&mut self, folder: &Path, info: &FileInfo) -> Result<()> {
+        let (_, n_bytes) = open_inside(folder, &info.path)?;
+        ensure!(
+            n_bytes == info.bytes,
+            "a file of the bundle has {n_bytes} bytes, expected {} ({})",
+            info.bytes,
+            info.path
+        );
+        let (from, to) = (folder.join(&info.path), self.folder.folder().join(&info.path));
+        let link = || {
+            make_folders(parent(&to))?;
+            fs::hard_link(&from, &to).or_else(|_| {
+                fs::copy(&from, &to)?;
+                File::open(&to)?.sync_all()
+            })
+        };
+        link().with_context(|| format!("could not write the bundle ({})", to.display()))?;
+        self.files.push(info.clone());
+        Ok(())
     }
 
     /// Writes the labels of features.

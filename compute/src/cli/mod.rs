@@ -7,6 +7,7 @@ mod export;
 mod inspect;
 mod label;
 mod layout;
+mod prompt;
 mod run;
 mod saes;
 
@@ -19,6 +20,7 @@ pub use export::ExportArgs;
 pub use inspect::InspectArgs;
 pub use label::LabelArgs;
 pub use layout::{LayoutArgs, LayoutCommand};
+pub use prompt::PromptArgs;
 pub use run::RunArgs;
 pub use saes::SaesArgs;
 
@@ -58,6 +60,8 @@ pub enum Command {
     Dump(DumpCommand),
     /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself.
     Export(ExportArgs),
+    /// Add prompts to a bundle, without its corpus.
+    Prompt(PromptArgs),
     /// Put labels of features into a bundle, in place of those that it has; nothing is computed.
     Label(LabelArgs),
     /// Explain, check and print layouts.

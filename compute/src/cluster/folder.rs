@@ -19,7 +19,6 @@ use crate::{
     output::{OutputFile, make_folders},
     pass::PassOutput,
     plan::Plan,
-    prompts,
     run::{self, Corpus, Machine, text},
     sections::Mark,
     store::PRODUCT_BYTES,
@@ -233,7 +232,7 @@ impl PlanFolder {
     pub fn corpus(&self) -> Result<Corpus> {
         let rows = Rows::open(&self.folder.join("rows"), &self.mark("rows", "0"))?;
         let tokenizer = Tokenizer::of_model(&self.plan().input.tokenizer)?;
-        let prompts = prompts::tokenize(self.plan(), tokenizer.as_ref())?;
+        let prompts = run::tokenize_prompts(self.plan(), tokenizer.as_ref())?;
         Ok(Corpus { tokenizer, rows, prompts })
     }
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use shared::{
     decimals::Decimals,
+    layout::SequencesOptions,
     prompt::{Metric, MetricScores, Prompt, PromptFeature, Score},
     quantiles::Quantiles,
 };
@@ -13,10 +14,8 @@ use crate::{
     corpus::{Rows, Tokenizer},
     effects::{self, Backend, Directions},
     examples::{ExampleRows, ExampleWindows, Window},
+    model::ModelConfig,
     pass::{Pass, Subject},
-    plan::Plan,
-    stats::moments,
-    store::Store,
 };
 
 /// Features kept for each metric and position: what sae_vis shows.
@@ -24,17 +23,34 @@ const N_BEST: usize = 10;
 /// Decimals of activations and loss effects, as sae_vis prints them.
 const DECIMALS: u8 = 3;
 
-/// Tokenizes the prompts of `plan`, before any long work: refuses one that is empty, longer than the model's context, or
-/// that holds a token which the model lacks.
-pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u32>>> {
-    let config = &plan.input.model_config;
+/// What a prompt is computed of and for.
+#[derive(Debug, Clone, Copy)]
+pub struct PromptSettings<'a> {
+    /// The chosen features, ascending.
+    pub features: &'a [u32],
+    /// Whether effects are computed.
+    pub effects: bool,
+    /// What is shown of tokens; `None` for the least.
+    pub sequences: Option<SequencesOptions>,
+}
+
+/// Tokenizes prompts, before any long work: refuses one that is empty, longer than the model's context, or that holds a
+/// token which the model lacks.
+///
+/// - `bos`: token that begins every row, if any
+pub fn tokenize(
+    texts: &[String],
+    config: &ModelConfig,
+    bos: Option<u32>,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<Vec<Vec<u32>>> {
     let (n_ctx, d_vocab) = (config.n_ctx as usize, config.d_vocab as usize);
     let encode = |text: &String| -> Result<Vec<u32>> {
         let tokenizer = tokenizer.context("prompts need a tokenizer: put tokenizer.json beside the model")?;
         let ids = tokenizer.encode(text)?;
         ensure!(!ids.is_empty(), "a --prompt is empty");
         // A prompt may be written with its beginning-of-sequence token.
-        let bos = plan.input.rule.bos.filter(|bos| ids.first() != Some(bos));
+        let bos = bos.filter(|bos| ids.first() != Some(bos));
         let ids: Vec<u32> = bos.into_iter().chain(ids).collect();
         let shown = || beginning(text);
         ensure!(
@@ -53,7 +69,7 @@ pub fn tokenize(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u3
         }
         Ok(ids)
     };
-    plan.prompts.iter().map(encode).collect()
+    texts.iter().map(encode).collect()
 }
 
 /// The beginning of a prompt, quoted, to name it by.
@@ -66,24 +82,24 @@ fn beginning(text: &str) -> String {
 /// Computes one prompt.
 ///
 /// - `directions`: of the chosen features in the residual stream, `[n, d_model]`
-/// - `corpus`: the features' activations there, for quantiles
+/// - `quantiles`: of a chosen feature's activations in the corpus, by its index, as the bundle stores them
 pub fn compute(
     (text, token_ids): (&str, &[u32]),
-    plan: &Plan,
+    settings: PromptSettings<'_>,
     subject: &Subject,
     directions: &Tensor,
-    corpus: &Store,
+    mut quantiles: impl FnMut(usize) -> Result<Quantiles>,
 ) -> Result<Prompt> {
     let rows = Rows::from_array(token_ids.to_vec(), token_ids.len(), None);
     let unlimited = MemoryBudget::unlimited(); // a prompt is short
-    let pass = Pass { resid: plan.effects, neuron_sums: false, ..Pass::whole(&rows, 1) };
+    let pass = Pass { resid: settings.effects, neuron_sums: false, ..Pass::whole(&rows, 1) };
     let output = pass.run(subject, &unlimited, |_| ())?;
     let shown = output.taps.first().and_then(|tap| tap.first()).context("no SAE is loaded")?;
-    let by_feature = shown.acts.features(0..plan.features.len())?;
-    let active: Vec<usize> = (0..plan.features.len()).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
+    let n_features = settings.features.len();
+    let by_feature = shown.acts.features(0..n_features)?;
+    let active: Vec<usize> = (0..n_features).filter(|&i| !by_feature.of(i).0.is_empty()).collect();
 
-    let options =
-        shared::layout::SequencesOptions { compute_buffer: true, ..plan.needs.sequences.unwrap_or_default() };
+    let options = SequencesOptions { compute_buffer: true, ..settings.sequences.unwrap_or_default() };
     let window = Window { row: 0, position: 0, start: 0, end: token_ids.len() as u32 };
     let whole = ExampleWindows { windows: vec![window], ..ExampleWindows::default() };
     let mut ablations = Vec::new();
@@ -95,7 +111,7 @@ pub fn compute(
             &whole,
             &options,
             &rows,
-            plan.effects,
+            settings.effects,
             &mut ablations,
         ));
     }
@@ -114,10 +130,9 @@ pub fn compute(
     let mut ranked = Ranking::new(token_ids.len());
     let mut features = Vec::with_capacity(active.len());
     for (k, &i) in active.iter().enumerate() {
-        let feature = plan.features[i];
+        let feature = settings.features[i];
         let (positions, acts) = by_feature.of(i);
-        let in_corpus = corpus.features(i..i + 1)?;
-        let quantiles = moments::quantiles(in_corpus.of(0).1, corpus.n_positions());
+        let quantiles = quantiles(i)?.values();
         for (&position, &act) in positions.iter().zip(acts) {
             ranked.push(Metric::ActSize, position, feature, f64::from(act), DECIMALS);
             let (quantile, precision) = Quantiles::locate(&quantiles, f64::from(act.abs()));

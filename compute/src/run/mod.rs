@@ -7,7 +7,7 @@ mod features;
 pub mod load;
 mod machine;
 mod prepare;
-mod provenance;
+pub mod provenance;
 pub mod summary;
 mod tables;
 
@@ -18,6 +18,7 @@ use shared::{
     feature::Feature,
     manifest::{Health, Manifest},
     prompt::Prompt,
+    quantiles::Quantiles,
     roles::RoleStats,
 };
 
@@ -27,14 +28,15 @@ use crate::{
     pass::{Pass, PassOutput, RecomputedResid, SaeOutput, Subject},
     plan::Plan,
     progress::Progress,
-    prompts, sae, stats,
+    prompts::{self, PromptSettings},
+    sae, stats,
     store::ResidSource,
 };
 pub use budget::text;
 pub use features::Decoder;
 use features::Sources;
 pub use machine::Machine;
-pub use prepare::{Corpus, prepare, prepare_beside, rows_beside};
+pub use prepare::{Corpus, prepare, prepare_beside, rows_beside, tokenize_prompts};
 
 /// Computes the bundle that is planned.
 pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
@@ -206,9 +208,15 @@ pub fn prompts(
 ) -> Result<Vec<Prompt>> {
     let acts = &shown(output)?.acts;
     let directions = Decoder::of(subject)?.resid;
+    let settings =
+        PromptSettings { features: &plan.features, effects: plan.effects, sequences: plan.needs.sequences };
+    let quantiles = |i: usize| {
+        let in_corpus = acts.features(i..i + 1)?;
+        Ok(Quantiles::of(&stats::moments::quantiles(in_corpus.of(0).1, acts.n_positions())))
+    };
     let mut all = Vec::with_capacity(corpus.prompts.len());
     for (text, token_ids) in plan.prompts.iter().zip(&corpus.prompts) {
-        all.push(prompts::compute((text, token_ids), plan, subject, &directions, acts)?);
+        all.push(prompts::compute((text, token_ids), settings, subject, &directions, quantiles)?);
         after_prompt(all.len());
         interrupt::check()?;
     }

@@ -28,9 +28,15 @@ pub fn prepare(plan: &Plan) -> Result<Corpus> {
 /// The same on a thread of its own, while `meanwhile` is done on this one. Prompts are checked before both.
 pub fn prepare_beside<T>(plan: &Plan, meanwhile: impl FnOnce() -> Result<T>) -> Result<(Corpus, T)> {
     let tokenizer = Tokenizer::of_model(&plan.input.tokenizer)?;
-    let prompts = prompts::tokenize(plan, tokenizer.as_ref())?;
+    let prompts = tokenize_prompts(plan, tokenizer.as_ref())?;
     let (rows, done) = rows_beside(&plan.input, tokenizer.as_ref(), meanwhile)?;
     Ok((Corpus { tokenizer, rows, prompts }, done))
+}
+
+/// Tokenizes the plan's prompts.
+pub fn tokenize_prompts(plan: &Plan, tokenizer: Option<&Tokenizer>) -> Result<Vec<Vec<u32>>> {
+    let Input { model_config, rule, .. } = &plan.input;
+    prompts::tokenize(&plan.prompts, model_config, rule.bos, tokenizer)
 }
 
 /// Reads the rows on a thread of its own, while `meanwhile` is done on this one.

@@ -100,7 +100,7 @@ fn sae_info(plan: &Plan, sae: &Artifact, config: &SaeConfig) -> Result<SaeInfo> 
 }
 
 /// SHA-256 of a weight file, or of all weight files of a folder in the order of their names.
-fn sha256(path: &Path) -> Result<String> {
+pub fn sha256(path: &Path) -> Result<String> {
     const WEIGHTS: [&str; 5] = ["safetensors", "pth", "pt", "npz", "bin"];
     let reading = || format!("could not read the weights ({})", path.display());
     let mut files = vec![path.to_owned()];

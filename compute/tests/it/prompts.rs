@@ -55,6 +55,59 @@ fn a_written_beginning_of_sequence_is_not_doubled() {
     assert_eq!(prompts[0], prompts[1]);
 }
 
+/// All files of a folder, by path.
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    crate::tiny::files(folder)
+}
+
+fn add(bundle: &Path, sae: &str, extra: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+    command.args(["prompt", "-q", "--device", "cpu"]).arg(bundle).arg("--model").arg(demo("model"));
+    command.arg("--sae").arg(demo(sae)).args(extra).output().unwrap()
+}
+
+#[test]
+fn prompts_that_are_added_have_the_bytes_of_those_that_the_run_had() {
+    let temp = tempfile::tempdir().unwrap();
+    let make = |name: &str, prompts: &[&str]| {
+        let out = temp.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_compute"));
+        command.args(["run", "-q", "--device", "cpu", "--sequences", "20", "--features", "0..90,700"]);
+        command.arg("--model").arg(demo("model")).arg("--sae").arg(demo("sae-mlp-a"));
+        command.arg("--data").arg(demo("tokens.npy")).arg("--out").arg(&out);
+        command.arg("--labels").arg(demo("labels.json"));
+        for prompt in prompts {
+            command.args(["--prompt", prompt]);
+        }
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        out
+    };
+    let texts = ["def f(x):", "class A(B):", "import os\nimport sys"];
+    let whole = make("whole", &texts);
+    for had in 0..2 {
+        let bundle = make(&format!("had-{had}"), &texts[..had]);
+        fs::write(bundle.join("notes.txt"), "mine").unwrap();
+        let file = temp.path().join("more.json");
+        fs::write(&file, serde_json::to_string(&texts[had..]).unwrap()).unwrap();
+        // The first is there already, or given twice.
+        let done =
+            add(&bundle, "sae-mlp-a", &["--prompt", texts[0], "--prompts-file", file.to_str().unwrap()]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(fs::read_to_string(bundle.join("notes.txt")).unwrap(), "mine");
+        fs::remove_file(bundle.join("notes.txt")).unwrap();
+        assert!(files(&bundle) == files(&whole), "{had} prompts before");
+    }
+    for (sae, extra, why) in [
+        ("sae-mlp-b", &["--prompt", "x"][..], "not the SAE that the bundle was computed from"),
+        ("sae-mlp-a", &[], "no prompt: add --prompt TEXT"),
+        ("sae-mlp-a", &["--prompt", ""], "a --prompt is empty"),
+    ] {
+        let said = String::from_utf8_lossy(&add(&whole, sae, extra).stderr).into_owned();
+        assert!(said.contains(why) && said.lines().count() == 1, "{said}");
+    }
+}
+
 #[test]
 fn wrong_prompts_are_refused_before_any_pass_and_by_name() {
     let folder = tempfile::tempdir().unwrap();

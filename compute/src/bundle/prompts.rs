@@ -1,0 +1,44 @@
+//! Puts prompts into a bundle that is there: a new one takes its place whose other files are the same.
+
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+use shared::{
+    manifest::{MAJOR, MINOR, SchemaVersion},
+    paths,
+    prompt::Prompt,
+};
+
+use super::{Bundle, BundleWriter, reader::check_own};
+use crate::output::{Lock, lock_folder};
+
+/// Adds `prompts` after those that the bundle in `folder` has.
+pub fn add_prompts(folder: &Path, prompts: Vec<Prompt>) -> Result<()> {
+    let mut writer = BundleWriter::new(folder)?;
+    let Lock::Here(_lock) = lock_folder(folder)? else {
+        bail!("another `compute` changes this bundle: wait for it ({})", folder.display())
+    };
+    let bundle = Bundle::open(folder)?;
+    let mut manifest = bundle.manifest.clone();
+    let SchemaVersion { major, minor } = manifest.schema;
+    ensure!(
+        (major, minor) == (MAJOR, MINOR),
+        "prompts are added to bundles of schema {MAJOR}.{MINOR} only, this one has {major}.{minor}: run `compute` again ({})",
+        folder.display()
+    );
+    manifest.files.iter().try_for_each(check_own)?;
+    let old = (0..manifest.n_prompts as usize).map(|i| bundle.file(&paths::prompt(i)));
+    let mut all: Vec<Prompt> = old.collect::<Result<_>>()?;
+    let is_old = |path: &str| path == paths::PROMPTS || (0..all.len()).any(|i| path == paths::prompt(i));
+    // In the order in which a run with all of them writes them.
+    let first = manifest.files.iter().position(|file| is_old(&file.path)).unwrap_or(manifest.files.len());
+    let others: Vec<_> = manifest.files.iter().filter(|file| !is_old(&file.path)).cloned().collect();
+    let (before, after) = others.split_at(first.min(others.len()));
+    before.iter().try_for_each(|info| writer.keep(folder, info))?;
+    all.extend(prompts);
+    writer.prompts(&all)?;
+    after.iter().try_for_each(|info| writer.keep(folder, info))?;
+    manifest.n_prompts = all.len() as u32;
+    manifest.files = writer.files().to_vec();
+    writer.finish(&manifest)
+}
