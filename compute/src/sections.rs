@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_every_changed_byte_and_what_is_anothers_is_refused() {
+    fn every_prefix_every_changed_byte_and_the_file_of_another_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("0");
         let bytes = written(&path);

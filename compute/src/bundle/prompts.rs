@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use shared::{
     manifest::{MAJOR, MINOR, SchemaVersion},
     paths,
@@ -10,14 +10,10 @@ use shared::{
 };
 
 use super::{Bundle, BundleWriter, reader::check_own};
-use crate::output::{Lock, lock_folder};
 
 /// Adds `prompts` after those that the bundle in `folder` has.
 pub fn add_prompts(folder: &Path, prompts: Vec<Prompt>) -> Result<()> {
     let mut writer = BundleWriter::new(folder)?;
-    let Lock::Here(_lock) = lock_folder(folder)? else {
-        bail!("another `compute` changes this bundle: wait for it ({})", folder.display())
-    };
     let bundle = Bundle::open(folder)?;
     let mut manifest = bundle.manifest.clone();
     let SchemaVersion { major, minor } = manifest.schema;
