@@ -194,14 +194,14 @@ impl<'a> Session<'a> {
     }
 
     /// A feature's quantiles; features come in ascending order, so that each block is read once.
-    fn quantiles(&self, feature: u32, block: &mut Option<(usize, FeatureBlock)>) -> Result<Quantiles> {
+    fn quantiles(&self, feature: u32, block: &mut Option<(usize, FeatureBlock)>) -> Result<Vec<f64>> {
         let i = self.bundle.manifest.block_of(feature)?;
         if block.as_ref().is_none_or(|(held, _)| *held != i) {
             *block = Some((i, self.bundle.file(&paths::block(i))?));
         }
         let features = block.as_ref().map_or(&[][..], |(_, block)| &block.features);
         let found = features.binary_search_by_key(&feature, |held| held.feature).ok();
-        let quantiles = found.and_then(|at| features[at].quantiles.clone());
+        let quantiles = found.and_then(|at| features[at].quantiles.as_ref().map(Quantiles::values));
         quantiles.with_context(|| format!("the bundle has no quantiles of feature {feature}"))
     }
 }

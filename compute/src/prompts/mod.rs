@@ -82,13 +82,13 @@ fn beginning(text: &str) -> String {
 /// Computes one prompt.
 ///
 /// - `directions`: of the chosen features in the residual stream, `[n, d_model]`
-/// - `quantiles`: of a chosen feature's activations in the corpus, by its index, as the bundle stores them
+/// - `quantiles`: of a chosen feature's activations in the corpus, by its index, at all points of the grid
 pub fn compute(
     (text, token_ids): (&str, &[u32]),
     settings: PromptSettings<'_>,
     subject: &Subject,
     directions: &Tensor,
-    mut quantiles: impl FnMut(usize) -> Result<Quantiles>,
+    mut quantiles: impl FnMut(usize) -> Result<Vec<f64>>,
 ) -> Result<Prompt> {
     let rows = Rows::from_array(token_ids.to_vec(), token_ids.len(), None);
     let unlimited = MemoryBudget::unlimited(); // a prompt is short
@@ -132,7 +132,7 @@ pub fn compute(
     for (k, &i) in active.iter().enumerate() {
         let feature = settings.features[i];
         let (positions, acts) = by_feature.of(i);
-        let quantiles = quantiles(i)?.values();
+        let quantiles = quantiles(i)?;
         for (&position, &act) in positions.iter().zip(acts) {
             ranked.push(Metric::ActSize, position, feature, f64::from(act), DECIMALS);
             let (quantile, precision) = Quantiles::locate(&quantiles, f64::from(act.abs()));

@@ -18,7 +18,6 @@ use shared::{
     feature::Feature,
     manifest::{Health, Manifest},
     prompt::Prompt,
-    quantiles::Quantiles,
     roles::RoleStats,
 };
 
@@ -212,7 +211,7 @@ pub fn prompts(
         PromptSettings { features: &plan.features, effects: plan.effects, sequences: plan.needs.sequences };
     let quantiles = |i: usize| {
         let in_corpus = acts.features(i..i + 1)?;
-        Ok(Quantiles::of(&stats::moments::quantiles(in_corpus.of(0).1, acts.n_positions())))
+        Ok(stats::moments::quantiles(in_corpus.of(0).1, acts.n_positions()))
     };
     let mut all = Vec::with_capacity(corpus.prompts.len());
     for (text, token_ids) in plan.prompts.iter().zip(&corpus.prompts) {
