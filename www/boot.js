@@ -22,6 +22,9 @@ for (const [css, file] of Object.entries(LATER)) {
   addEventListener("click", load, { capture: true });
 }
 
+// `compute serve` answers prompts, and says so on the root element.
+if ("live" in document.documentElement.dataset) await import("./ask.js");
+
 const status = document.getElementById("boot");
 try {
   const { js, wasm } = document.querySelector("script[data-wasm]").dataset;

@@ -12,8 +12,8 @@
 //! 5. writes blocks, index, corpus, labels ([`labels`]) and manifest ([`bundle`]).
 //!
 //! Rooms import only those below them, never in a circle (`tests/rooms.rs` reads the imports): [`backend`] and
-//! [`weights`] know nothing of the others, [`run`] composes them, and only [`cli`] and [`cluster`], which does
-//! the same in parts, know [`run`].
+//! [`weights`] know nothing of the others, [`run`] composes them, and only [`cli`], [`cluster`], which does the same in
+//! parts, and [`session`], which computes prompts that a bundle lacks, know [`run`]. [`serve`] answers the page with it.
 
 pub mod backend;
 pub mod bundle;
@@ -37,6 +37,8 @@ pub mod prompts;
 pub mod run;
 pub mod sae;
 pub mod sections;
+pub mod serve;
+pub mod session;
 pub mod stats;
 pub mod store;
 pub mod terminal;

@@ -139,13 +139,13 @@ pub struct FileArray {
 impl SectionReader {
     /// Opens the file at `path`, which must be `mark`'s; every byte of it is checked.
     pub fn open(path: &Path, mark: &Mark) -> Result<Self> {
-        let this = Self::open_unchecked(path, mark)?;
+        let this = Self::open_footer(path, mark)?;
         this.check().with_context(|| format!("run its {} again ({})", mark.kind, path.display()))?;
         Ok(this)
     }
 
     /// Opens the file at `path`, which must be `mark`'s and as long as it says; the arrays' bytes are not read.
-    pub fn open_unchecked(path: &Path, mark: &Mark) -> Result<Self> {
+    fn open_footer(path: &Path, mark: &Mark) -> Result<Self> {
         let again = || format!("run its {} again ({})", mark.kind, path.display());
         let reading = || format!("could not read ({})", path.display());
         let file = File::open(path).with_context(reading)?;

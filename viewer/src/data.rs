@@ -277,7 +277,7 @@ impl Bundle {
 type Decode = fn(&Manifest, &str, &[u8]) -> Result<Rc<dyn Any>, BundleError>;
 
 /// Runs work whose result nobody waits for.
-#[expect(clippy::disallowed_methods, reason = "the one place: its callers say why no error is lost")]
+#[expect(clippy::disallowed_methods, reason = "nowhere else: its callers say why no error is lost")]
 pub fn in_background(work: impl Future<Output = ()> + 'static) {
     leptos::task::spawn_local(work);
 }

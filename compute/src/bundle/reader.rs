@@ -16,6 +16,7 @@ use shared::{
     layers::{EXPLANATIONS, LABELS, ROLE_STATS},
     manifest::{FileInfo, Manifest},
     paths,
+    prompt::Prompt,
     roles::RoleStats,
     vocab::Vocab,
     zip::{Entry, LOCAL_BYTES, TAIL_BYTES, data_start},
@@ -90,12 +91,22 @@ impl Bundle {
         stored.then(|| self.file(&ROLE_STATS.path())).transpose()
     }
 
-    /// Reads and checks the file at `path` inside the bundle.
-    pub fn file<T: Checked>(&self, path: &str) -> Result<T> {
+    /// Texts of its prompts.
+    pub fn prompt_texts(&self) -> Result<Vec<String>> {
+        let text = |i| Ok(self.file::<Prompt>(&paths::prompt(i))?.text);
+        (0..self.manifest.n_prompts as usize).map(text).collect()
+    }
+
+    /// The bytes of a file that the manifest lists, as they are stored.
+    pub fn bytes(&self, path: &str) -> Result<Vec<u8>> {
         let info = self.manifest.file(path)?;
         check_own(info)?;
-        let bytes = self.source.bytes(path, Some(info.bytes))?;
-        Ok(decode(&self.manifest, path, &bytes)?)
+        self.source.bytes(path, Some(info.bytes))
+    }
+
+    /// Reads and checks the file at `path` inside the bundle.
+    pub fn file<T: Checked>(&self, path: &str) -> Result<T> {
+        Ok(decode(&self.manifest, path, &self.bytes(path)?)?)
     }
 }
 

@@ -185,7 +185,9 @@ fn open(args: &DumpModel) -> Result<(Model, Tensor, Option<Tf32>)> {
         tokens.size()
     );
     let precision = Precision::new(args.dtype, device)?;
-    let model = Model::load(&hub::find(&args.model, ArtifactKind::Model)?.path, device, precision.kind)?;
+    let model = hub::find(&args.model, ArtifactKind::Model)?;
+    model.fetch_weights()?;
+    let model = Model::load(&model.path, device, precision.kind)?;
     let (n, n_ctx) = (model.config().d_vocab, model.config().n_ctx);
     let (low, high) = (tokens.min().int64_value(&[]), tokens.max().int64_value(&[]));
     ensure!(low >= 0 && high < n, "token ids go from {low} to {high}, the model has 0 to {} ({at})", n - 1);

@@ -10,6 +10,7 @@ mod layout;
 mod prompt;
 mod run;
 mod saes;
+mod serve;
 
 use clap::{Parser, Subcommand};
 
@@ -23,6 +24,7 @@ pub use layout::{LayoutArgs, LayoutCommand};
 pub use prompt::PromptArgs;
 pub use run::RunArgs;
 pub use saes::SaesArgs;
+pub use serve::ServeArgs;
 
 /// Reads a language model, sparse autoencoders and a corpus; writes a bundle that the viewer opens.
 #[derive(Debug, Parser)]
@@ -62,6 +64,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Add prompts to a bundle, without its corpus.
     Prompt(PromptArgs),
+    /// Serve a bundle's page on this machine; with its model and SAE the page answers prompts.
+    Serve(Box<ServeArgs>),
     /// Put labels of features into a bundle, in place of those that it has; nothing is computed.
     Label(LabelArgs),
     /// Explain, check and print layouts.

@@ -68,7 +68,7 @@ fn tool() -> String {
 
 impl PlanFolder {
     /// Cuts the corpus into tokens, the work into parts, and writes both to a new folder at `folder`. No device is opened
-    /// and no weight is read.
+    /// and no weight is read; weights are fetched from the hub, which the parts' machines may not reach.
     pub fn create(folder: &Path, mut plan: Plan, parts: Parts) -> Result<Self> {
         ensure!(parts.n_shards > 0, "--shards is 0, expected at least 1");
         ensure!(parts.n_merges > 0, "--merges is 0, expected at least 1");
@@ -79,6 +79,8 @@ impl PlanFolder {
             path.display()
         );
         let rows = run::prepare(&plan)?.rows;
+        plan.input.model.fetch_weights()?;
+        plan.input.model.weights_on_hub = None;
         let batch_rows =
             plan.input.machine.batch_rows.unwrap_or(BATCH_TOKENS / plan.input.rule.seq_len).max(1);
         plan.input.machine.batch_rows = Some(batch_rows);

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`PlanFolder::create`] | model's config, SAE's header, the whole corpus | `plan.json`, `rows` |
 //! | [`shard::compute`] `I` | weights, a range of batches | `shards/I-P`: what is active, sums, last residuals; a file a piece |
-//! | [`merge::compute`] `J` | all shards, the head's weights | `merges/J`: a range of features, finished |
+//! | [`merge::compute`] `J` | all shards, weights | `merges/J`: a range of features, finished |
 //! | [`finish::compute`] | merges, and for prompts the weights | the bundle |
 //!
 //! Nothing is averaged: totals are exact sums, quantiles and the strongest examples are of all positions. A step that was

@@ -1,7 +1,7 @@
 //! A range of batches: forward, encode, keep what is active.
 
 use anyhow::{Context as _, Result, ensure};
-use serde::{Deserialize, Serialize};
+
 use shared::manifest::Health;
 
 use super::PlanFolder;
@@ -12,12 +12,6 @@ use crate::{
     run::{self, Corpus, Machine, load},
     sections::{SectionReader, SectionWriter},
 };
-
-/// What the first shard measures besides.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Measured {
-    pub health: Health,
-}
 
 /// Computes the pieces of a shard that are not there yet; says whether there was anything to do.
 pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Result<bool> {
@@ -68,7 +62,7 @@ pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Re
 fn write_health(folder: &PlanFolder, machine: &Machine, corpus: &Corpus, subject: &Subject) -> Result<()> {
     let health = run::health(machine, corpus, subject)?;
     let file = SectionWriter::create(&folder.health_path())?;
-    file.finish(folder.mark("shard", &health_name(machine)), &Measured { health })
+    file.finish(folder.mark("shard", &health_name(machine)), &health)
 }
 
 fn health_name(machine: &Machine) -> String {
@@ -78,5 +72,5 @@ fn health_name(machine: &Machine) -> String {
 /// What the first shard measured.
 pub(super) fn health(folder: &PlanFolder, machine: &Machine) -> Result<Health> {
     let file = SectionReader::open(&folder.health_path(), &folder.mark("shard", &health_name(machine)))?;
-    Ok(file.meta::<Measured>()?.health)
+    file.meta::<Health>()
 }

@@ -28,7 +28,7 @@ pub struct Request {
     pub modules: Vec<String>,
 }
 
-/// A job's script, and what must have ended well before.
+/// A job's script.
 #[derive(Debug)]
 pub struct Script {
     /// `shard`, `merge` or `finish`.

@@ -31,6 +31,7 @@ pub use crate::corpus::end_of;
 use crate::corpus::{CorpusFile, Source, is_data, split};
 use crate::sae::Location;
 use name::Name;
+use needed::Needed;
 use repository::Repository;
 
 /// What is looked for, and so which files of a repository are needed.
@@ -56,6 +57,25 @@ pub struct Artifact {
     /// The entry of the list of published SAEs by which it was named.
     #[serde(with = "registry_name")]
     pub registered: Option<RegistryEntry<'static>>,
+    /// The repository's name at its commit, where weights are still to be fetched from the hub.
+    pub weights_on_hub: Option<String>,
+}
+
+impl Artifact {
+    fn on_disk(given: &Path, path: PathBuf) -> Self {
+        Self { name: end_of(given), path, registered: None, weights_on_hub: None }
+    }
+
+    /// Fetches the weights that are not in the cache yet.
+    pub fn fetch_weights(&self) -> Result<()> {
+        let Some(name) = self.weights_on_hub.as_ref().and_then(|name| Name::parse(name, ArtifactKind::Model))
+        else {
+            return Ok(());
+        };
+        let repository = Repository::open(&name, ArtifactKind::Model)?;
+        let needed = needed(&repository, &name, ArtifactKind::Model)?;
+        repository.get_all(&needed.weights)
+    }
 }
 
 /// An entry of the shipped list as its name, `release/id`.
@@ -117,15 +137,16 @@ impl ArtifactKind {
     }
 }
 
-/// Finds a model or an SAE on disk, or else on the hub, from where what is missing is fetched.
+/// Finds a model or an SAE on disk, or else on the hub, from where what is missing is fetched: all but a model's weights,
+/// which [`Artifact::fetch_weights`] brings.
 pub fn find(given: &Path, what: ArtifactKind) -> Result<Artifact> {
     let text = given.to_str().unwrap_or_default();
     if given.exists() {
         let path = if what == ArtifactKind::Sae { saes::on_disk(given)? } else { given.to_owned() };
-        return Ok(Artifact { name: end_of(given), path, registered: None });
+        return Ok(Artifact::on_disk(given, path));
     }
     if what == ArtifactKind::Sae && saes::is_layer(given) {
-        return Ok(Artifact { name: end_of(given), path: given.to_owned(), registered: None });
+        return Ok(Artifact::on_disk(given, given.to_owned()));
     }
     if what == ArtifactKind::Sae
         && let Some(registered) = registered(text)?
@@ -140,9 +161,7 @@ pub fn find(given: &Path, what: ArtifactKind) -> Result<Artifact> {
         return find(Path::new(&hub_name), what);
     }
     let name = name_of(given, what)?;
-    let fetched = fetch(&name, what);
-    let path = fetched.with_context(|| not_found(what, text))?;
-    Ok(Artifact { name: name.to_string(), path, registered: None })
+    fetch(&name, what).with_context(|| not_found(what, text))
 }
 
 /// The published SAE that `release/id` names; an error where the release is known and the id is not.
@@ -185,26 +204,33 @@ fn not_found(what: ArtifactKind, text: &str) -> String {
     format!("{}: no such file or folder, and not to be had from the hub ({text})", what.text())
 }
 
-/// Fetches what is needed and not in the cache; gives back the file or folder in the cache.
-fn fetch(name: &Name, what: ArtifactKind) -> Result<PathBuf> {
+/// Fetches what is needed at once and not in the cache; gives back the file or folder in the cache.
+fn fetch(name: &Name, what: ArtifactKind) -> Result<Artifact> {
     let repository = Repository::open(name, what)?;
+    let needed = needed(&repository, name, what)?;
+    repository.get_all(&needed.files)?;
+    let at_commit = || Name { revision: repository.commit().to_owned(), ..name.clone() }.to_string();
+    let weights_are_here = needed.weights.iter().all(|file| repository.path(file).exists());
+    Ok(Artifact {
+        name: name.to_string(),
+        path: repository.path(&needed.at),
+        registered: None,
+        weights_on_hub: (!weights_are_here).then(at_commit),
+    })
+}
+
+fn needed(repository: &Repository, name: &Name, what: ArtifactKind) -> Result<Needed> {
     let files: Vec<String> = repository.names().map(str::to_owned).collect();
     let needed = match what {
         ArtifactKind::Model => needed::model(&files, name.path.as_deref()),
         ArtifactKind::Tokenizer => needed::tokenizer(&files, name.path.as_deref()),
         _ => saes::choose(&files, name.path.as_deref(), &name.to_string())?,
     };
-    let Some(needed) = needed else {
+    needed.with_context(|| {
         let wanted = name.path.as_ref().map(|path| format!("{path} or {path}/"));
-        bail!(
-            "{} has no {}: it has {}",
-            name.repo,
-            wanted.as_deref().unwrap_or(what.wanted()),
-            listed(&files)
-        );
-    };
-    repository.get_all(&needed.files)?;
-    Ok(repository.path(&needed.at))
+        let wanted = wanted.as_deref().unwrap_or(what.wanted());
+        format!("{} has no {wanted}: it has {}", name.repo, listed(&files))
+    })
 }
 
 /// A data set of the hub.

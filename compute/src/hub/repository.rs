@@ -67,6 +67,11 @@ impl Repository {
         Ok(Self { name: name.clone(), commit, cached, files, api })
     }
 
+    /// The commit that the revision stands for.
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
     /// The same, to be kept by each file that may be fetched later.
     pub fn shared(self) -> Arc<Self> {
         Arc::new(self)

@@ -82,7 +82,7 @@ fn saes(files: &[String]) -> BTreeSet<String> {
 pub fn choose(files: &[String], path: Option<&str>, name: &str) -> Result<Option<Needed>> {
     let path = path.unwrap_or_default();
     if files.iter().any(|file| file == path) {
-        return Ok(Some(Needed { files: with_config(path, files), at: path.to_owned() }));
+        return Ok(Some(Needed::at_once(with_config(path, files), path.to_owned())));
     }
     let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
     let all = saes(files);
@@ -93,7 +93,7 @@ pub fn choose(files: &[String], path: Option<&str>, name: &str) -> Result<Option
     match below.as_slice() {
         [] => Ok(of_layer(path, files)),
         [only] if files.contains(*only) => {
-            Ok(Some(Needed { files: with_config(only, files), at: (*only).clone() }))
+            Ok(Some(Needed::at_once(with_config(only, files), (*only).clone())))
         }
         [only] => Ok(Some(of_folder(only, files))),
         several => Err(anyhow!("{}", several_saes(several, &prefix, name))),
@@ -124,14 +124,14 @@ fn of_folder(folder_path: &str, files: &[String]) -> Needed {
         let skipped = !is_weights(file) && !["json", "yaml"].contains(&extension(file));
         (own && !skipped) || **file == inside(folder_path, BELOW)
     };
-    Needed { files: files.iter().filter(is_needed).cloned().collect(), at: folder_path.to_owned() }
+    Needed::at_once(files.iter().filter(is_needed).cloned().collect(), folder_path.to_owned())
 }
 
 /// A cross-layer transcoder's layer by its number, whose encoder and decoder are two files.
 fn of_layer(path: &str, files: &[String]) -> Option<Needed> {
     let (of, layer) = path.rsplit_once('/').unwrap_or(("", path));
     let encoder = inside(of, &format!("W_enc_{layer}.safetensors"));
-    files.contains(&encoder).then(|| Needed { files: with_config(&encoder, files), at: encoder })
+    files.contains(&encoder).then(|| Needed::at_once(with_config(&encoder, files), encoder))
 }
 
 /// A weight file and the configs that may belong to it, of those that there are: without them the file would be encoded as
@@ -211,7 +211,7 @@ mod tests {
 
     #[expect(clippy::unnecessary_wraps, reason = "what it is compared with is a result")]
     fn needed(wanted: &[&str], at: &str) -> Result<Option<Needed>, String> {
-        Ok(Some(Needed { files: files(wanted), at: at.to_owned() }))
+        Ok(Some(Needed::at_once(files(wanted), at.to_owned())))
     }
 
     #[test]

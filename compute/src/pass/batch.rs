@@ -1,6 +1,6 @@
 //! One batch: forward, encode, and what is kept of it.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use tch::{Device, Kind, Tensor};
 
 use super::subject::{Subject, Tap, TappedSae};
@@ -87,11 +87,18 @@ impl Batch {
         let (all_acts, resid) = subject.forward(&tokens, needs.resid.is_some())?;
         let first_not_finite = first_not_finite(&all_acts, first as i64)?;
         let mut taps = Vec::with_capacity(all_acts.len());
-        for (tap, hook_acts) in subject.taps.iter().zip(all_acts) {
+        for (i, (tap, hook_acts)) in subject.taps.iter().zip(all_acts).enumerate() {
             let of_sae = |tapped| SaeBatch::compute(tapped, &hook_acts, &tokens, needs.sums_on, first);
             let saes: TapBatch = tap.saes.iter().map(of_sae).collect::<Result<_>>()?;
             for (tapped, batch) in tap.saes.iter().zip(&saes) {
-                check_finite(tap, tapped, &batch.acts, (first, tokens.size()[1] as usize))?;
+                if let Some(found) = batch.acts.first_not_finite() {
+                    // Whoever gathers the batches says so of the hook point itself, if its activations are the cause.
+                    let hook_is_finite = first_not_finite.f_int64_value(&[i as i64])? == i64::MAX;
+                    ensure!(
+                        !hook_is_finite,
+                        not_finite(tap, tapped, found, (first, tokens.size()[1] as usize))
+                    );
+                }
             }
             taps.push(saes);
         }
@@ -116,23 +123,22 @@ fn first_not_finite(all: &[Tensor], first: i64) -> Result<Tensor> {
     Ok(Tensor::f_stack(&all.iter().map(first_of).collect::<Result<Vec<_>, _>>()?, 0)?)
 }
 
-/// Fails where an activation is no finite number, which no statistic survives.
+/// Says where an activation is no finite number, which no statistic survives.
 ///
-/// - `acts`: of the corpus positions from `first` on, in rows of `seq_len`
-fn check_finite(
+/// - `position`: among the corpus positions from `first` on, in rows of `seq_len`
+fn not_finite(
     tap: &Tap,
     tapped: &TappedSae,
-    acts: &ByPosition,
+    (position, feature): (usize, u32),
     (first, seq_len): (usize, usize),
-) -> Result<()> {
-    let Some((position, feature)) = acts.first_not_finite() else { return Ok(()) };
+) -> String {
     let feature = tapped.sae.features().map_or(feature.into(), |chosen| chosen[feature as usize]);
     let (row, pos) = ((first + position) / seq_len, (first + position) % seq_len);
-    bail!(
+    format!(
         "the activation of feature {feature} at {} is not a finite number (row {row}, position {pos}): the SAE's weights \
          are too large for what it reads; was it trained on this model and hook point?",
         tap.hook
-    );
+    )
 }
 
 impl SaeBatch {

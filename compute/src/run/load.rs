@@ -39,6 +39,7 @@ pub fn with_saes(
     if let Some(found) = sae_b {
         saes.push(tapped(found, false)?);
     }
+    input.model.fetch_weights()?;
     Ok(Subject {
         model: Model::load(&input.model.path, machine.device, machine.precision.kind)?,
         tf32: machine.precision.tf32,

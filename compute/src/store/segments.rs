@@ -1,7 +1,7 @@
 //! The sparse store: which features are active where in the whole corpus.
 //!
 //! Activations come position by position and are used feature by feature. So the store is a row of segments: ranges of
-//! positions, within which entries are in the order of features. One feature's entries lie in one place a segment, all
+//! positions, within which entries are in the order of features. One feature's entries lie together in a segment, all
 //! entries of a range of positions in one segment. Whatever the number of tokens, a few segments are in memory at a time,
 //! and whatever is read is read once, in order. An active entry takes 8 bytes.
 

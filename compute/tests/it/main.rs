@@ -6,6 +6,7 @@
 
 mod cluster;
 mod corpora;
+mod corpora_arrow;
 mod dump;
 mod effects;
 #[cfg(target_os = "linux")]
@@ -13,9 +14,11 @@ mod faults;
 mod health;
 mod hub;
 mod hub_saes;
+mod hub_server;
 mod labels;
 mod model_configs;
 mod model_folders;
+mod model_hooks;
 mod models_match_transformers;
 mod odd_saes;
 mod outputs;

@@ -24,7 +24,7 @@ fn findings(browser: &Browser) -> Vec<String> {
             let nodes = v["nodes"].as_array().unwrap();
             let first: Vec<String> =
                 nodes.iter().take(3).map(|n| format!("{} {}", n["target"], n["failureSummary"])).collect();
-            format!("{} ({}), {} places: {}", v["id"], v["impact"], nodes.len(), first.join(" | "))
+            format!("{} ({}), {} elements: {}", v["id"], v["impact"], nodes.len(), first.join(" | "))
         })
         .collect()
 }

@@ -106,7 +106,7 @@ fn only_what_is_active_leaves_the_gpu() {
         let features = features(&out).unwrap();
         let n_effects =
             |f: &Feature| f.sequences.as_ref().map_or(0, |s| s.row_acts.effects.loss.len()) as u64;
-        // Of an active entry its place and activation; of an effect its two numbers and five tokens each way.
+        // Of an active entry its index and activation; of an effect its two numbers and five tokens each way.
         let bytes = |f: &Feature| 8 * f.stats.n_active.unwrap() + (8 + 10 * 8) * n_effects(f);
         (copied, features.iter().map(bytes).sum::<u64>())
     };

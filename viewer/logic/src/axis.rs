@@ -57,7 +57,7 @@ impl Axis {
         if self.log { power_of_ten(scaled) } else { scaled }
     }
 
-    /// Ticks with their places: powers of ten, or ends and middle.
+    /// Ticks with their coordinates: powers of ten, or ends and middle.
     pub fn ticks(&self) -> Vec<(f64, f64)> {
         let at = |v: f64| (v, (v - self.low) / (self.high - self.low));
         let scaled: Vec<(f64, f64)> = if self.log {

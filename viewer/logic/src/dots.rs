@@ -6,14 +6,14 @@ const DOT: [u8; 3] = [0x73, 0x87, 0xae];
 /// Squares of two CSS pixels, as red, green, blue and opacity of each pixel; where several lie on one another it is as
 /// if they were painted in turn. A browser takes a hundred times longer to draw as many rectangles.
 pub fn picture(
-    places: impl Iterator<Item = (f64, f64)>,
+    points: impl Iterator<Item = (f64, f64)>,
     (width, height): (usize, usize),
     scale: f64,
     n_dots: usize,
 ) -> Vec<u8> {
     let side = (2.0 * scale).round() as usize;
     let mut depth = vec![0u8; width * height];
-    for (x, y) in places {
+    for (x, y) in points {
         let (left, top) = ((x - scale).round().max(0.0) as usize, (y - scale).round().max(0.0) as usize);
         for row in depth.chunks_exact_mut(width.max(1)).skip(top).take(side) {
             for pixel in row.iter_mut().skip(left).take(side) {
@@ -35,8 +35,8 @@ mod tests {
 
     #[test]
     fn dots_are_squares_that_stay_in_the_picture_and_darken_where_they_meet() {
-        let opacity = |places: &[(f64, f64)]| -> Vec<u8> {
-            let rgba = picture(places.iter().copied(), (4, 3), 1.0, places.len());
+        let opacity = |points: &[(f64, f64)]| -> Vec<u8> {
+            let rgba = picture(points.iter().copied(), (4, 3), 1.0, points.len());
             rgba.chunks_exact(4).map(|pixel| pixel[3]).collect()
         };
         let (one, two) = (179, 232); // 70 %, and 70 % of what shines through it

@@ -1,4 +1,4 @@
-//! Geometry of histograms: from values to places, as pure functions.
+//! Geometry of histograms: from values to coordinates, as pure functions.
 
 use shared::histogram::Histogram;
 

@@ -16,7 +16,7 @@ const MIN_SHARE: f64 = 0.01;
 pub struct Bars {
     /// Counts of equal parts of the axis.
     pub counts: Vec<u32>,
-    /// Texts below the axis with their places.
+    /// Texts below the axis with their coordinates.
     pub ticks: Vec<(String, f64)>,
     /// The chosen part.
     pub chosen: Option<(f64, f64)>,
@@ -30,7 +30,7 @@ pub fn brush(bars: Bars, choose: impl Fn(Option<(f64, f64)>) + 'static) -> impl 
     let drag = Rc::new(Cell::new(None::<(f64, f64)>));
     let (begun, moved, ended) = (drag.clone(), drag.clone(), drag);
     let down = move |e: web_sys::PointerEvent| {
-        let Some((svg, share)) = place(&e) else { return };
+        let Some((svg, share)) = share_at(&e) else { return };
         e.prevent_default();
         // Without capture a drag that leaves the plot ends there, which is no loss.
         let captured = svg.set_pointer_capture(e.pointer_id()).is_ok();
@@ -38,12 +38,12 @@ pub fn brush(bars: Bars, choose: impl Fn(Option<(f64, f64)>) + 'static) -> impl 
         begun.set(Some((share, share)));
     };
     let over = move |e: web_sys::PointerEvent| {
-        let (Some((from, _)), Some((svg, to))) = (moved.get(), place(&e)) else { return };
+        let (Some((from, _)), Some((svg, to))) = (moved.get(), share_at(&e)) else { return };
         moved.set(Some((from, to)));
         if let Some(part) = svg.query_selector(".brush-part").ok().flatten() {
             let (x, width) = rect((from.min(to), from.max(to)));
             let drawn = part.set_attribute("x", &x).and_then(|()| part.set_attribute("width", &width));
-            debug_assert!(drawn.is_ok(), "a rectangle has a place");
+            debug_assert!(drawn.is_ok(), "a rectangle has a size");
         }
     };
     let up = move |_: web_sys::PointerEvent| {
@@ -64,7 +64,7 @@ pub fn brush(bars: Bars, choose: impl Fn(Option<(f64, f64)>) + 'static) -> impl 
     }
 }
 
-/// Texts along an axis; `side` is the CSS property that places them.
+/// Texts along an axis; `side` is the CSS property that positions them.
 pub fn ticks(class: &'static str, side: &'static str, ticks: Vec<(String, f64)>) -> impl IntoView {
     let tick =
         |(text, at): (String, f64)| view! { <span style=format!("{side}:{:.2}%", at * 100.0)>{text}</span> };
@@ -72,7 +72,7 @@ pub fn ticks(class: &'static str, side: &'static str, ticks: Vec<(String, f64)>)
 }
 
 /// The plot and the share of its width at which the pointer is.
-fn place(e: &web_sys::PointerEvent) -> Option<(web_sys::Element, f64)> {
+fn share_at(e: &web_sys::PointerEvent) -> Option<(web_sys::Element, f64)> {
     let svg: web_sys::Element = e.current_target()?.dyn_into().ok()?;
     let rect = svg.get_bounding_client_rect();
     let share = (f64::from(e.client_x()) - rect.left()) / rect.width().max(1.0);

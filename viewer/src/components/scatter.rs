@@ -96,12 +96,12 @@ fn draw(canvas: &web_sys::HtmlCanvasElement, dots: &[Dot], pointed: Option<Dot>)
     // Dots on the very edge are whole.
     let margin = 3.0 * scale;
     let (right, up) = (f64::from(width) - 2.0 * margin, f64::from(height) - 2.0 * margin);
-    let place = |d: &Dot| (margin + f64::from(d.x) * right, margin + (1.0 - f64::from(d.y)) * up);
-    let rgba = picture(dots.iter().map(place), (width as usize, height as usize), scale, dots.len());
+    let point = |d: &Dot| (margin + f64::from(d.x) * right, margin + (1.0 - f64::from(d.y)) * up);
+    let rgba = picture(dots.iter().map(point), (width as usize, height as usize), scale, dots.len());
     let image = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&rgba), width, height);
     let drawn = image.and_then(|image| context.put_image_data(&image, 0.0, 0.0));
     debug_assert!(drawn.is_ok() || width * height == 0, "a picture of the canvas's size");
-    if let Some((x, y)) = pointed.as_ref().map(place) {
+    if let Some((x, y)) = pointed.as_ref().map(point) {
         context.set_fill_style_str(POINTED);
         context.fill_rect(x - 3.5 * scale, y - 3.5 * scale, 7.0 * scale, 7.0 * scale);
     }

@@ -127,7 +127,7 @@ fn detail(e: &web_sys::CustomEvent) -> JsValue {
     e.detail()
 }
 
-/// Opens the files that the reader picks or drops.
+/// Opens what the page's scripts bring: files that the reader picks or drops, and prompts that were answered.
 fn take_files(session: Session) {
     let given = window_event_listener(ev::Custom::new("saevis-file"), move |e: web_sys::CustomEvent| {
         let given = js_sys::Array::from(&detail(&e));
@@ -135,7 +135,16 @@ fn take_files(session: Session) {
             session.open_file(file, given.get(1).is_truthy());
         }
     });
-    on_cleanup(move || given.remove());
+    // `compute serve` has added a prompt: the bundle is read anew, and the prompt is shown.
+    let added = window_event_listener(ev::Custom::new("saevis-prompt"), move |e: web_sys::CustomEvent| {
+        let fragment = detail(&e).as_string().unwrap_or_default();
+        session.source.set(Source::of_address());
+        session.go(Route::from_fragment(&fragment));
+    });
+    on_cleanup(move || {
+        given.remove();
+        added.remove();
+    });
     tell("saevis-started", &JsValue::NULL);
 }
 
@@ -312,7 +321,7 @@ fn listen_to_keys(session: Session, bundle: Arc<Bundle>) {
     });
 }
 
-/// Follows the link `by` places from the current one among those in the element that `css` finds, round the end.
+/// Follows the link `by` steps from the current one among those in the element that `css` finds, round the end.
 fn choose(css: &str, by: i32) {
     let Ok(links) = document().query_selector_all(&format!("{css} a")) else { return };
     let link = |i| links.item(i).and_then(|l| l.dyn_into::<web_sys::HtmlElement>().ok());

@@ -72,7 +72,7 @@ pub fn PromptPage() -> impl IntoView {
     let Some(session) = use_context::<Session>() else { return ().into_any() };
     let bundle = use_bundle();
     if bundle.manifest.n_prompts == 0 {
-        return view! { <p class="note">"This bundle has no prompts: give `compute run` one or more with --prompt TEXT."</p> }
+        return view! { <p class="note">"This bundle has no prompts: `compute prompt` adds some, `compute serve` answers those that are typed here."</p> }
             .into_any();
     }
     let wanted = Memo::new(move |before: Option<&PromptAddress>| match session.route.get() {

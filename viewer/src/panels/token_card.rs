@@ -23,7 +23,7 @@ pub fn TokenCard() -> impl IntoView {
         let hover = session.hover.get();
         // Content is drawn in this turn, the next frame is painted after it: measured between the two, the
         // card never shows at its old place.
-        request_animation_frame(move || place(&element, hover.as_ref()));
+        request_animation_frame(move || move_card(&element, hover.as_ref()));
     });
     view! {
         <div
@@ -41,7 +41,7 @@ pub fn TokenCard() -> impl IntoView {
     .into_any()
 }
 
-fn place(element: &web_sys::HtmlElement, hover: Option<&Hover>) {
+fn move_card(element: &web_sys::HtmlElement, hover: Option<&Hover>) {
     let open = element.matches(":popover-open").unwrap_or(false);
     let Some(hover) = hover else {
         if open {

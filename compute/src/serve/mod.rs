@@ -1,0 +1,94 @@
+//! Page and bundle on this machine's loopback, and prompts that are typed into the page.
+//!
+//! Who can use it: programs of this machine that know the address, which holds a random token. Other pages in the same
+//! browser cannot: they do not know the token, and requests that another page or another host name sends are refused. Nothing
+//! is written: prompts stay in memory ([`Overlay`]) until the server ends.
+//!
+//! | request below `/TOKEN/` | answer |
+//! |---|---|
+//! | `GET` of a file of the page | the file; `index.html` says `data-live` where prompts are answered |
+//! | `GET bundle/PATH` | a file that the manifest lists |
+//! | `POST prompts`, the prompt as text | the prompt's number, or in a line why not |
+
+mod app;
+mod live;
+mod overlay;
+mod page;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+pub use live::Live;
+pub use overlay::Overlay;
+pub use page::Page;
+
+/// Connections at once; others wait.
+const MAX_CONNECTIONS: usize = 128;
+/// A connection that has not sent its request's head by then is closed.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// A server that listens, and answers once it is run.
+#[derive(Debug)]
+pub struct Server {
+    runtime: tokio::runtime::Runtime,
+    listener: TcpListener,
+    token: String,
+    app: Router,
+}
+
+impl Server {
+    /// Listens on `port` of the loopback; 0 takes any that is free. A bundle without `live` answers no prompts.
+    pub fn bind(port: u16, page: Page, overlay: Overlay, live: Option<Live>) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("could not start the server")?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listener = runtime
+            .block_on(TcpListener::bind(address))
+            .with_context(|| format!("could not listen on port {port}: choose another with --port"))?;
+        let token: u128 = rand::random();
+        let token = format!("{token:032x}");
+        let app = app::router(&token, page, overlay, live);
+        Ok(Self { runtime, listener, token, app })
+    }
+
+    /// The page's address.
+    pub fn url(&self) -> Result<String> {
+        Ok(format!("http://{}/{}/", self.listener.local_addr()?, self.token))
+    }
+
+    /// Answers until the process ends.
+    pub fn run(self) -> Result<()> {
+        let Self { runtime, listener, app, .. } = self;
+        runtime.block_on(async move {
+            let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+            loop {
+                let permit = Arc::clone(&connections).acquire_owned().await?;
+                // A connection that is gone before it is taken is no reason to end.
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let service = TowerToHyperService::new(app.clone());
+                tokio::spawn(async move {
+                    let connection = hyper::server::conn::http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(HEAD)
+                        .serve_connection(TokioIo::new(stream), service);
+                    // Who broke off is not there to be told.
+                    drop(connection.await);
+                    drop(permit);
+                });
+            }
+        })
+    }
+}
