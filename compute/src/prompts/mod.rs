@@ -48,21 +48,21 @@ pub fn tokenize(
     let encode = |text: &String| -> Result<Vec<u32>> {
         let tokenizer = tokenizer.context("prompts need a tokenizer: put tokenizer.json beside the model")?;
         let ids = tokenizer.encode(text)?;
-        ensure!(!ids.is_empty(), "a --prompt is empty");
+        ensure!(!ids.is_empty(), "the prompt is empty: it needs a token");
         // A prompt may be written with its beginning-of-sequence token.
         let bos = bos.filter(|bos| ids.first() != Some(bos));
         let ids: Vec<u32> = bos.into_iter().chain(ids).collect();
         let shown = || beginning(text);
         ensure!(
             ids.len() <= n_ctx,
-            "--prompt {} has {} tokens, the model's context {n_ctx}",
+            "the prompt {} has {} tokens, the model's context is {n_ctx}",
             shown(),
             ids.len()
         );
         if let Some(id) = ids.iter().find(|id| **id as usize >= d_vocab) {
             let token = tokenizer.token(*id).unwrap_or_default();
             bail!(
-                "--prompt {} holds the token {token:?} with id {id}, the model has ids 0 to {}: is this another model's tokenizer?",
+                "the prompt {} holds the token {token:?} with id {id}, the model has ids 0 to {}: is this another model's tokenizer?",
                 shown(),
                 d_vocab - 1
             );

@@ -27,20 +27,15 @@ struct App {
 /// Everything below `/TOKEN/`; nothing else is there.
 pub fn router(token: &str, page: Page, overlay: Overlay, live: Option<Live>) -> Router {
     let app = Arc::new(App { page, overlay: Mutex::new(overlay), live });
-    let below =
-        Router::new()
-            .route("/", get(|State(app): State<Arc<App>>| async move { file_of_page(&app, "") }))
-            .route(
-                "/{name}",
-                get(|State(app): State<Arc<App>>, Path(name): Path<String>| async move {
-                    file_of_page(&app, &name)
-                }),
-            )
-            .route("/bundle/{*path}", get(file_of_bundle))
-            .route("/prompts", post(prompt))
-            .layer(DefaultBodyLimit::max(MAX_PROMPT))
-            .with_state(app);
-    Router::new().nest(&format!("/{token}"), below).layer(from_fn(guard))
+    let below = |path: &str| format!("/{token}/{path}");
+    Router::new()
+        .route(&below(""), get(|State(app): State<Arc<App>>| async move { file_of_page(&app, "") }))
+        .route(&below("{name}"), get(file_by_name))
+        .route(&below("bundle/{*path}"), get(file_of_bundle))
+        .route(&below("prompts"), post(prompt))
+        .layer(DefaultBodyLimit::max(MAX_PROMPT))
+        .layer(from_fn(guard))
+        .with_state(app)
 }
 
 /// Refuses what another page or another host name sends, and says of each answer how it may be used.
@@ -85,6 +80,10 @@ fn file_of_page(app: &App, name: &str) -> Response {
         Some((kind, bytes)) => ([(header::CONTENT_TYPE, kind)], bytes.to_vec()).into_response(),
         None => said(StatusCode::NOT_FOUND, "no such file"),
     }
+}
+
+async fn file_by_name(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
+    file_of_page(&app, &name)
 }
 
 async fn file_of_bundle(State(app): State<Arc<App>>, Path(path): Path<String>) -> Response {

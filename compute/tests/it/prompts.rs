@@ -107,7 +107,7 @@ fn prompts_are_added_and_all_else_keeps_its_bytes() {
     for (sae, extra, why) in [
         ("sae-mlp-b", &["--prompt", "x"][..], "not the SAE that the bundle was computed from"),
         ("sae-mlp-a", &[], "no prompt: add --prompt TEXT"),
-        ("sae-mlp-a", &["--prompt", ""], "a --prompt is empty"),
+        ("sae-mlp-a", &["--prompt", ""], "the prompt is empty: it needs a token"),
     ] {
         let said = String::from_utf8_lossy(&add(&whole, sae, extra).stderr).into_owned();
         assert!(said.contains(why) && said.lines().count() == 1, "{said}");
@@ -122,11 +122,11 @@ fn wrong_prompts_are_refused_before_any_pass_and_by_name() {
     let d_vocab = model_with_a_token_too_many(&model);
     let out = folder.path().join("bundle");
     let long = "word ".repeat(5000);
-    let lacks = format!("--prompt \"def f [PAD]\" holds the token \"[PAD]\" with id {d_vocab}");
+    let lacks = format!("the prompt \"def f [PAD]\" holds the token \"[PAD]\" with id {d_vocab}");
     for (prompt, said) in [
         ("def f [PAD]", lacks.as_str()),
-        ("", "a --prompt is empty"),
-        (&long, "--prompt \"word word word word word word word word \"… has"),
+        ("", "the prompt is empty: it needs a token"),
+        (&long, "the prompt \"word word word word word word word word \"… has"),
     ] {
         let done = run(&model, &out, &["--prepend-bos", "--prompt", prompt]);
         let stderr = String::from_utf8_lossy(&done.stderr).into_owned();

@@ -193,7 +193,7 @@ fn wrong_input_gives_one_clear_line_and_leaves_nothing() {
         (["--device", "tpu"], "unknown device \"tpu\""),
         (["--dtype", "tf32"], "--dtype tf32 is a number type of GPUs: use f32 on the CPU"),
         (["--out", "/proc/bundle"], "could not write"),
-        (["--prompt", ""], "a --prompt is empty"),
+        (["--prompt", ""], "the prompt is empty: it needs a token"),
     ] {
         refused(&out, &more, expected);
     }
