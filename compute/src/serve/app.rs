@@ -1,15 +1,16 @@
 //! What is answered to each request.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Path, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
-    middleware::{Next, from_fn},
-    response::{IntoResponse, Response},
-    routing::{get, post},
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{self, HeaderValue},
+    http::uri::Authority,
 };
 
 use super::{Live, Overlay, Page, live::Refusal};
@@ -17,115 +18,150 @@ use super::{Live, Overlay, Page, live::Refusal};
 /// Length of a prompt in bytes, at most.
 const MAX_PROMPT: usize = 64 << 10;
 
+type Answer = Response<Full<Bytes>>;
+
+/// A page, a bundle, and what answers prompts.
 #[derive(Debug)]
-struct App {
+pub struct App {
+    token: String,
     page: Page,
     overlay: Mutex<Overlay>,
     live: Option<Live>,
 }
 
-/// Everything below `/TOKEN/`; nothing else is there.
-pub fn router(token: &str, page: Page, overlay: Overlay, live: Option<Live>) -> Router {
-    let app = Arc::new(App { page, overlay: Mutex::new(overlay), live });
-    let below = |path: &str| format!("/{token}/{path}");
-    Router::new()
-        .route(&below(""), get(|State(app): State<Arc<App>>| async move { file_of_page(&app, "") }))
-        .route(&below("{name}"), get(file_by_name))
-        .route(&below("bundle/{*path}"), get(file_of_bundle))
-        .route(&below("prompts"), post(prompt))
-        .layer(DefaultBodyLimit::max(MAX_PROMPT))
-        .layer(from_fn(guard))
-        .with_state(app)
-}
-
-/// Refuses what another page or another host name sends, and says of each answer how it may be used.
-async fn guard(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST);
-    let ours = host.is_some_and(is_loopback) && comes_from(request.headers(), host);
-    let mut response = if ours {
-        next.run(request).await
-    } else {
-        said(StatusCode::FORBIDDEN, "this server answers its own page alone, by the address that it printed")
-    };
-    for (name, value) in [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // The address holds the token.
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+impl App {
+    /// Everything lies below `/TOKEN/`.
+    pub fn new(token: String, page: Page, overlay: Overlay, live: Option<Live>) -> Self {
+        Self { token, page, overlay: Mutex::new(overlay), live }
     }
-    response
-}
 
-/// Whether a host is this machine's own, at whatever port: a tunnel may have another.
-fn is_loopback(host: &HeaderValue) -> bool {
-    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-    authority.is_some_and(|authority| ["127.0.0.1", "localhost", "[::1]"].contains(&authority.host()))
-}
-
-/// Whether the page that sends a request, where the browser names it, is of the same host and port.
-fn comes_from(headers: &HeaderMap, host: Option<&HeaderValue>) -> bool {
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let origin = origin.as_bytes();
-    host.is_some_and(|host| origin.strip_prefix(b"http://") == Some(host.as_bytes()))
-}
-
-fn said(status: StatusCode, text: impl Into<String>) -> Response {
-    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text.into()).into_response()
-}
-
-fn file_of_page(app: &App, name: &str) -> Response {
-    match app.page.file(name) {
-        Some((kind, bytes)) => ([(header::CONTENT_TYPE, kind)], bytes.to_vec()).into_response(),
-        None => said(StatusCode::NOT_FOUND, "no such file"),
+    /// Where everything lies.
+    pub fn token(&self) -> &str {
+        &self.token
     }
-}
 
-async fn file_by_name(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
-    file_of_page(&app, &name)
-}
-
-async fn file_of_bundle(State(app): State<Arc<App>>, Path(path): Path<String>) -> Response {
-    let read = move || {
-        let overlay = app.overlay.lock().unwrap_or_else(PoisonError::into_inner);
-        overlay.bytes(&path)
-    };
-    match tokio::task::spawn_blocking(read).await {
-        Ok(Ok(bytes)) => ([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response(),
-        Ok(Err(error)) => said(StatusCode::NOT_FOUND, format!("{error:#}")),
-        Err(error) => said(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-    }
-}
-
-async fn prompt(State(app): State<Arc<App>>, body: Bytes) -> Response {
-    let Some(live) = &app.live else {
-        return said(
-            StatusCode::NOT_FOUND,
-            "this server answers no prompts: start it with --model and --sae",
-        );
-    };
-    let Ok(text) = String::from_utf8(body.to_vec()) else {
-        return said(StatusCode::BAD_REQUEST, "the prompt is not UTF-8");
-    };
-    let overlay = || app.overlay.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = overlay().number_of(&text);
-    if let Some(number) = known {
-        return said(StatusCode::OK, number.to_string());
-    }
-    let added = match live.compute(text).await {
-        Ok(prompt) => {
-            let mut overlay = overlay();
-            // The same may have been asked twice.
-            overlay.number_of(&prompt.text).map_or_else(|| overlay.add(&prompt), Ok)
+    /// Answers a request. What another page or another host name sends is refused.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+        let mut answer = if is_ours(request.headers()) {
+            self.route(request).await
+        } else {
+            said(
+                StatusCode::FORBIDDEN,
+                "this server answers its own page alone, by the address that it printed",
+            )
+        };
+        for (name, value) in [
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            // The address holds the token.
+            (header::REFERRER_POLICY, "no-referrer"),
+            (header::CACHE_CONTROL, "no-store"),
+        ] {
+            answer.headers_mut().insert(name, HeaderValue::from_static(value));
         }
-        Err(Refusal::Busy) => {
-            return said(StatusCode::SERVICE_UNAVAILABLE, "many prompts wait: try again in a moment");
-        }
-        Err(Refusal::Failed(error)) => Err(error),
-    };
-    match added {
-        Ok(number) => said(StatusCode::OK, number.to_string()),
-        Err(error) => said(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}")),
+        Ok(answer)
     }
+
+    async fn route(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let inside =
+            path.strip_prefix('/').and_then(|path| path.strip_prefix(&self.token)?.strip_prefix('/'));
+        match (request.method(), inside) {
+            (&Method::GET, Some(path)) => match path.strip_prefix("bundle/") {
+                Some(path) => self.file_of_bundle(path.to_owned()).await,
+                None => self.file_of_page(path),
+            },
+            (&Method::POST, Some("prompts")) => self.prompt(request.into_body()).await,
+            (_, None) => {
+                said(StatusCode::NOT_FOUND, "no such page: open the address that the server printed")
+            }
+            _ => said(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "files are read by GET, prompts sent to `prompts` by POST",
+            ),
+        }
+    }
+
+    fn file_of_page(&self, name: &str) -> Answer {
+        match self.page.file(name) {
+            Some((kind, bytes)) => found(kind, bytes.to_vec()),
+            None => said(StatusCode::NOT_FOUND, "no such file"),
+        }
+    }
+
+    async fn file_of_bundle(self: Arc<Self>, path: String) -> Answer {
+        match tokio::task::spawn_blocking(move || self.overlay().bytes(&path)).await {
+            Ok(Ok(bytes)) => found("application/octet-stream", bytes),
+            Ok(Err(error)) => said(StatusCode::NOT_FOUND, format!("{error:#}")),
+            Err(error) => said(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        }
+    }
+
+    async fn prompt(&self, body: Incoming) -> Answer {
+        let Some(live) = &self.live else {
+            return said(
+                StatusCode::NOT_FOUND,
+                "this server answers no prompts: start it with --model and --sae",
+            );
+        };
+        let bytes = match Limited::new(body, MAX_PROMPT).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let limit = format!("the prompt is longer than {MAX_PROMPT} bytes");
+                return said(StatusCode::PAYLOAD_TOO_LARGE, limit);
+            }
+            Err(error) => return said(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+        let Ok(text) = String::from_utf8(bytes.to_vec()) else {
+            return said(StatusCode::BAD_REQUEST, "the prompt is not UTF-8");
+        };
+        let known = self.overlay().number_of(&text);
+        if let Some(number) = known {
+            return said(StatusCode::OK, number.to_string());
+        }
+        let added = match live.compute(text).await {
+            Ok(prompt) => {
+                let mut overlay = self.overlay();
+                // The same may have been asked twice.
+                overlay.number_of(&prompt.text).map_or_else(|| overlay.add(&prompt), Ok)
+            }
+            Err(Refusal::Busy) => {
+                return said(StatusCode::SERVICE_UNAVAILABLE, "many prompts wait: try again in a moment");
+            }
+            Err(Refusal::Failed(error)) => Err(error),
+        };
+        match added {
+            Ok(number) => said(StatusCode::OK, number.to_string()),
+            Err(error) => said(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}")),
+        }
+    }
+
+    fn overlay(&self) -> MutexGuard<'_, Overlay> {
+        self.overlay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a request is for this machine's own name, at whatever port (a tunnel may have another), and sent by no page or
+/// by one of the same host and port.
+fn is_ours(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return false };
+    let authority = host.parse::<Authority>();
+    let is_loopback =
+        authority.is_ok_and(|authority| ["127.0.0.1", "localhost", "[::1]"].contains(&authority.host()));
+    let same = |origin: &HeaderValue| origin.as_bytes().strip_prefix(b"http://") == Some(host.as_bytes());
+    is_loopback && headers.get(header::ORIGIN).is_none_or(same)
+}
+
+fn found(kind: &'static str, bytes: Vec<u8>) -> Answer {
+    with_type(StatusCode::OK, kind, bytes)
+}
+
+fn said(status: StatusCode, text: impl Into<String>) -> Answer {
+    with_type(status, "text/plain; charset=utf-8", text.into().into_bytes())
+}
+
+fn with_type(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Answer {
+    let mut answer = Response::new(Full::new(bytes.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
 }

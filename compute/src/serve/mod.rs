@@ -22,11 +22,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use axum::Router;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use app::App;
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore};
 
 pub use live::Live;
@@ -43,8 +41,7 @@ const HEAD: Duration = Duration::from_secs(10);
 pub struct Server {
     runtime: tokio::runtime::Runtime,
     listener: TcpListener,
-    token: String,
-    app: Router,
+    app: Arc<App>,
 }
 
 impl Server {
@@ -60,13 +57,13 @@ impl Server {
             .with_context(|| format!("could not listen on port {port}: choose another with --port"))?;
         let token: u128 = rand::random();
         let token = format!("{token:032x}");
-        let app = app::router(&token, page, overlay, live);
-        Ok(Self { runtime, listener, token, app })
+        let app = Arc::new(App::new(token, page, overlay, live));
+        Ok(Self { runtime, listener, app })
     }
 
     /// The page's address.
     pub fn url(&self) -> Result<String> {
-        Ok(format!("http://{}/{}/", self.listener.local_addr()?, self.token))
+        Ok(format!("http://{}/{}/", self.listener.local_addr()?, self.app.token()))
     }
 
     /// Answers until the process ends.
@@ -78,12 +75,15 @@ impl Server {
                 let permit = Arc::clone(&connections).acquire_owned().await?;
                 // A connection that is gone before it is taken is no reason to end.
                 let Ok((stream, _)) = listener.accept().await else { continue };
-                let service = TowerToHyperService::new(app.clone());
+                let app = Arc::clone(&app);
                 tokio::spawn(async move {
-                    let connection = hyper::server::conn::http1::Builder::new()
+                    let connection = http1::Builder::new()
                         .timer(TokioTimer::new())
                         .header_read_timeout(HEAD)
-                        .serve_connection(TokioIo::new(stream), service);
+                        .serve_connection(
+                            TokioIo::new(stream),
+                            service_fn(|request| Arc::clone(&app).answer(request)),
+                        );
                     // Who broke off is not there to be told.
                     drop(connection.await);
                     drop(permit);

@@ -28,6 +28,7 @@ mod rooms;
 mod sae_cases;
 mod sae_formats;
 mod saes_match_sae_lens;
+mod serve;
 mod slurm;
 mod speed;
 mod stages;
