@@ -45,6 +45,8 @@ fn done(command: &Command) -> i32 {
         Command::Label(args) => args.run(),
         Command::Layout(args) => args.run(),
         Command::Saes(args) => args.run(),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(),
     });
     match (interrupt::status(), done) {
         (Some(status), _) => status,

@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod dump;
 mod export;
+mod help;
 mod inspect;
 mod label;
 mod layout;
@@ -18,6 +19,7 @@ pub use check::CheckArgs;
 pub use cluster::{ClusterCommand, FinishArgs, PartArgs, PlanArgs, StatusArgs};
 pub use dump::DumpCommand;
 pub use export::ExportArgs;
+pub use help::{CompletionsArgs, ManArgs};
 pub use inspect::InspectArgs;
 pub use label::LabelArgs;
 pub use layout::{LayoutArgs, LayoutCommand};
@@ -72,4 +74,8 @@ pub enum Command {
     Layout(LayoutArgs),
     /// List and search the published SAEs that are known by name.
     Saes(SaesArgs),
+    /// Print a shell's script that completes commands and options.
+    Completions(CompletionsArgs),
+    /// Write manual pages.
+    Man(ManArgs),
 }
