@@ -59,14 +59,17 @@ impl Served {
     /// Sends a request with these lines after its first, and gives back status and body.
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
         let mut stream = TcpStream::connect(&self.host).unwrap();
-        let mut head =
-            format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-        if !headers.iter().any(|(name, _)| *name == "Host") {
-            head.push_str(&format!("Host: {}\r\n", self.host));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
+        let given_host = headers.iter().any(|(name, _)| *name == "Host");
+        let host = (!given_host).then_some(("Host", self.host.as_str()));
+        let headers: String = headers
+            .iter()
+            .copied()
+            .chain(host)
+            .map(|(name, value)| name.to_owned() + ": " + value + "\r\n")
+            .collect();
+        let n = body.len();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {n}\r\n{headers}");
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         // A server that refuses a body need not read it to its end.
         stream.write_all(body).unwrap_or_default();
