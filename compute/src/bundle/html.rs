@@ -35,8 +35,9 @@ pub const PAGE: OwnKind = OwnKind { name: "an exported page", is: is_page };
 const HEAD_BYTES: u64 = 4096;
 const TITLE: &str = "<title>sae-vis</title>";
 
-/// Writes the page in `folder` with the bundle inside.
-pub fn page<W: Write>(bundle: &Path, folder: &Path, mut out: W) -> Result<W> {
+/// Writes the page in `folder` with the bundle inside. It begins at the address `start`, such as `#/feature/8`, where a link
+/// to it names no other.
+pub fn page<W: Write>(bundle: &Path, folder: &Path, start: Option<&str>, mut out: W) -> Result<W> {
     let read =
         |path: &Path| fs::read(path).with_context(|| format!("could not read the page ({})", path.display()));
     let text = |path: &Path| {
@@ -53,6 +54,10 @@ pub fn page<W: Write>(bundle: &Path, folder: &Path, mut out: W) -> Result<W> {
     let mut script = text(&only(folder, "js", "viewer")?)?;
     for part in parts(folder)? {
         script.push_str(&text(&part)?);
+    }
+    if let Some(start) = start {
+        let start = serde_json::to_string(start)?;
+        script.push_str(&["\nif (!location.hash) history.replaceState(null, \"\", ", &start, ");"].concat());
     }
     script.push_str(START);
     // A script in a page ends at the first `</script`, whatever it is part of.

@@ -2,7 +2,7 @@
 //!
 //! A run hands what it computed to a [`BackgroundWriter`], whose [`BundleWriter`] encodes and writes it into an
 //! [`OutputFolder`]; `publish` puts the finished folder in its place. [`Bundle`] reads what was written, [`archive`] and
-//! [`html`] make one file of it, [`Relabelling`] changes its labels, [`add_prompts`] its prompts.
+//! [`html`] make one file of it, [`Relabelling`] changes its labels, [`add_prompts`] its prompts; [`subset`] makes a part of it.
 
 pub mod archive;
 mod background;
@@ -14,6 +14,7 @@ mod prompts;
 mod publish;
 mod reader;
 mod relabel;
+mod subset;
 mod writer;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use folder::{OutputFolder, check as check_output};
 pub use prompts::add_prompts;
 pub use reader::{Bundle, read_manifest};
 pub use relabel::Relabelling;
+pub use subset::subset;
 pub use writer::{BundleWriter, rows_per_chunk};
 
 /// Finishes or undoes what a process that was killed had begun to do to the bundle in `folder`.

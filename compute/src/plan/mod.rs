@@ -251,8 +251,8 @@ fn check_width(path: &Path, does: &str, width: i64, hook: &HookPoint, model: &Mo
     Ok(())
 }
 
-/// Parses `all` or a list of ranges and single features: sorted, merged, within the dictionary.
-fn parse_features(text: &str, d_sae: u32) -> Result<Vec<FeatureRange>> {
+/// Parses what `--features` takes, `all` or a list of ranges and single features: sorted, merged, within the dictionary.
+pub fn parse_features(text: &str, d_sae: u32) -> Result<Vec<FeatureRange>> {
     if text.trim() == "all" {
         return Ok(vec![FeatureRange { start: 0, end: d_sae }]);
     }

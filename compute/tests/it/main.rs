@@ -34,6 +34,7 @@ mod speed;
 mod stages;
 #[cfg(target_os = "linux")]
 mod stops;
+mod subset;
 mod tiny;
 mod written;
 mod wrong_files;

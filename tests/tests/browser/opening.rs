@@ -174,3 +174,41 @@ fn an_exported_page_opens_from_the_disk_without_a_server() {
     browser.wait("the help", "document.querySelector('#help:popover-open')").unwrap();
     browser.finish().unwrap();
 }
+
+#[test]
+fn an_exported_page_holds_what_is_chosen_and_opens_where_it_is_told() {
+    let temp = tempfile::tempdir().unwrap();
+    let text = |path: &Path| path.display().to_string();
+    let page = temp.path().join("part.html");
+    let args = |start: &[&str]| {
+        let built = (text(&built::bundle().unwrap()), text(&built::page().unwrap()));
+        let args = [
+            built.0.as_str(),
+            "--html",
+            "--page",
+            &built.1,
+            "--quiet",
+            "--out",
+            &text(&page),
+            "--features",
+            "4..40",
+        ];
+        args.iter().chain(start).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for (start, ready) in [
+        (&["--feature", "8"][..], "feature/8"),
+        (&["--prompt", "0", "--metric", "act_size", "--pos", "5"], "prompt/0/act_size/5"),
+    ] {
+        let output = compute("export", &args(start)).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let browser = Browser::start().unwrap();
+        browser.open(&format!("file://{}", page.display())).unwrap();
+        wait_for(&browser, ready).unwrap();
+        browser.eval::<serde_json::Value>("location.hash = '#/feature/9'").unwrap();
+        wait_for(&browser, "feature/9").unwrap();
+        assert!(browser.text(".chooser-count").unwrap().contains("of 36 features"));
+        browser.finish().unwrap();
+    }
+    let absent = compute("export", &args(&["--feature", "40"])).unwrap();
+    assert!(String::from_utf8_lossy(&absent.stderr).contains("feature 40"), "{absent:?}");
+}
