@@ -28,8 +28,7 @@ pub struct Blocks {
     filled: usize,
     /// First and last feature of every block.
     pub infos: Vec<BlockInfo>,
-    /// The table over all features.
-    pub index: FeatureIndex,
+    index: FeatureIndex,
     /// Features that are never active.
     pub n_dead: u32,
 }
@@ -54,6 +53,14 @@ impl Blocks {
             self.open.features.push(feature);
         }
         self.encode(&full)
+    }
+
+    /// The table over all features, encoded once all were taken. Minima are a signed SAE's alone.
+    pub fn index(&mut self) -> Result<EncodedFile> {
+        if self.index.min.iter().all(|min| *min >= 0.0) {
+            self.index.min.clear();
+        }
+        Ok(encode(&self.index, paths::INDEX.to_owned())?)
     }
 
     /// The last block, encoded; none where there is no feature.
@@ -81,6 +88,7 @@ impl Blocks {
         let known = |value: Option<f64>| value.map_or(f32::NAN, |value| value as f32);
         index.density.push(known(stats.density));
         index.max.push(stats.max);
+        index.min.push(stats.min);
         index.mean.push(known(stats.moments.map(|m| m.mean)));
         index.std.push(known(stats.moments.map(|m| m.std)));
         index.skewness.push(known(stats.moments.map(|m| m.skewness)));

@@ -87,7 +87,7 @@ impl BundleWriter {
     pub fn end_of_features(&mut self) -> Result<()> {
         let last = self.blocks.last()?;
         last.into_iter().try_for_each(|file| self.add_encoded(file))?;
-        let index = encode(&self.blocks.index, paths::INDEX.to_owned())?;
+        let index = self.blocks.index()?;
         self.add_encoded(index)
     }
 

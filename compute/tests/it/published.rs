@@ -7,6 +7,7 @@ use compute::bundle::Bundle;
 use serde_json::json;
 use shared::{
     feature::{Feature, FeatureBlock},
+    index::FeatureIndex,
     paths,
     sequence::GroupKind,
 };
@@ -123,8 +124,14 @@ fn a_signed_sae_gives_a_bundle_that_says_so() {
         .output()
         .unwrap();
     assert!(text(&seen).contains("BOTTOM"));
-    let block: FeatureBlock = Bundle::open(&bundle).unwrap().file(&paths::block(0)).unwrap();
+    let bundle = Bundle::open(&bundle).unwrap();
+    let block: FeatureBlock = bundle.file(&paths::block(0)).unwrap();
     assert_eq!(block.features.len(), 4);
+    let index: FeatureIndex = bundle.file(paths::INDEX).unwrap();
+    assert!(
+        index.min.iter().copied().eq(block.features.iter().map(|feature| feature.stats.min)),
+        "{index:?}"
+    );
     block.features.iter().for_each(assert_two_sided);
 }
 
