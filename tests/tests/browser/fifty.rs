@@ -126,8 +126,17 @@ fn conditions_find_features_and_what_cannot_be_read_says_why() {
         .wait("why", "document.querySelector('[data-query-wrong]').textContent.includes('densty')")
         .unwrap();
     browser.set("#search", "").unwrap();
+    // The line that said why is gone, and all below it has moved up.
+    browser
+        .wait(
+            "all features",
+            "document.querySelector('[data-found]').textContent.trim() === '2,048 features'
+             && !document.querySelector('[data-query-wrong]').textContent",
+        )
+        .unwrap();
     // Columns by choice, kept for the next visit.
     browser.click("[data-columns]").unwrap();
+    browser.wait("the menu", "document.querySelector('#columns-menu:popover-open')").unwrap();
     browser.click("[data-column-choice=kurtosis]").unwrap();
     browser.wait("one column less", "!document.querySelector('[data-sort=kurtosis]')").unwrap();
     browser.eval::<Value>("location.reload()").unwrap();

@@ -29,7 +29,7 @@ impl Browser {
 
     /// Clicks the first element that a CSS selector finds, once nothing lies over it.
     pub fn click(&self, css: &str) -> Result<()> {
-        let (x, y) = self.show(css)?;
+        self.show(css)?;
         let top = format!(
             "((element, top) => element.contains(top) || top?.contains(element) && top.localName === 'label' ? null
                 : `, which lies under ${{top?.outerHTML.slice(0, 200)}}`)({}, document.elementFromPoint(...{MIDDLE}({})))",
@@ -37,6 +37,8 @@ impl Browser {
             element(css),
         );
         self.wait_for_none(&format!("{css} to be clicked"), &top)?;
+        // Where it is now: what loads above it may have moved it since.
+        let (x, y) = self.middle(css)?;
         for (step, buttons) in [("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)] {
             self.mouse(step, (x, y), buttons).with_context(|| format!("could not click {css}"))?;
         }
