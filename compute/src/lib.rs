@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod corpus;
 pub mod effects;
 pub mod examples;
+pub mod exchange;
 pub mod health;
 pub mod hub;
 pub mod inspect;

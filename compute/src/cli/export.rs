@@ -1,21 +1,22 @@
-//! `compute export`: a bundle as one file, for a reader's disk.
+//! `compute export`: a bundle as one file, for a reader's disk, or as files for other programs.
 //!
 //! A `.saevis` is opened by the page; an HTML file is the page with the bundle in it.
 
 use std::{
-    io::{BufWriter, IntoInnerError, Write},
+    io::{self, BufWriter, IntoInnerError, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use shared::prompt::Metric;
+use shared::{manifest::Manifest, prompt::Metric};
 use tempfile::TempDir;
 
 use crate::{
-    bundle::{archive, html, read_manifest, subset},
-    interrupt,
-    output::OutputFile,
+    bundle::{Bundle, archive, html, read_manifest, subset},
+    exchange, interrupt,
+    model::HookPoint,
+    output::{NewFolder, OutputFile},
     plan::{parse_features, read_layout},
 };
 
@@ -51,6 +52,21 @@ pub struct ExportArgs {
     /// Position of the prompt
     #[arg(long, value_name = "N", requires = "prompt")]
     pub pos: Option<u32>,
+    /// Write Neuronpedia's batches of features into a new folder
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out"])]
+    pub neuronpedia: Option<PathBuf>,
+    /// Write the features of attribution graphs into a new folder, which graphs name as feature_json_base_url
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "neuronpedia"])]
+    pub graph_features: Option<PathBuf>,
+    /// The SAE's layer in these formats; by default that of its hook point
+    #[arg(long, value_name = "N")]
+    pub layer: Option<u32>,
+    /// Neuronpedia's name of the model; by default the bundle's
+    #[arg(long, value_name = "NAME", requires = "neuronpedia")]
+    pub model_id: Option<String>,
+    /// Neuronpedia's name of the set of SAEs; by default the bundle's name of the SAE
+    #[arg(long, value_name = "NAME", requires = "neuronpedia")]
+    pub sae_set: Option<String>,
     /// Replace a file that is not an exported bundle or page
     #[arg(long)]
     pub force: bool,
@@ -67,9 +83,55 @@ fn metric(name: &str) -> Result<Metric, String> {
     Metric::from_name(name).ok_or_else(|| format!("expected one of {names}"))
 }
 
+/// The layer of a hook point inside a block.
+fn layer_of(hook: &str) -> Result<u32> {
+    let hook_point = HookPoint::parse(hook).filter(|hook_point| hook_point.site.in_block());
+    let layer = hook_point.and_then(|hook_point| u32::try_from(hook_point.layer).ok());
+    layer.with_context(|| {
+        format!("the layer of the SAE's hook point is not known: name it with --layer ({hook})")
+    })
+}
+
 impl ExportArgs {
-    /// Writes the bundle as one file.
+    /// Writes the bundle.
     pub fn run(&self) -> Result<()> {
+        match (&self.neuronpedia, &self.graph_features) {
+            (Some(folder), _) | (None, Some(folder)) => self.folder(folder),
+            (None, None) => self.file(),
+        }
+    }
+
+    /// Writes files for another program.
+    fn folder(&self, folder: &Path) -> Result<()> {
+        let out = NewFolder::create(folder)?;
+        let part = self.part()?;
+        let bundle = part.as_ref().map_or_else(|| self.bundle.clone(), |part| part.path().join("bundle"));
+        let bundle = Bundle::open(&bundle)?;
+        let layer = self.layer.map_or_else(|| layer_of(&bundle.manifest.sae.hook), Ok)?;
+        if self.neuronpedia.is_some() {
+            let Manifest { model, sae, .. } = &bundle.manifest;
+            let model = self.model_id.as_ref().unwrap_or(&model.name);
+            let set = self.sae_set.as_ref().unwrap_or(&sae.name);
+            exchange::write_neuronpedia(&bundle, model, set, layer, &out)?;
+        } else {
+            exchange::write_graph_features(&bundle, layer, &out)?;
+        }
+        out.finish()?;
+        if !self.quiet {
+            // A closed standard error is no reason to fail.
+            writeln!(
+                io::stderr(),
+                "{} features of layer {layer} ({})",
+                bundle.manifest.n_features(),
+                folder.display()
+            )
+            .unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Writes the bundle as one file.
+    fn file(&self) -> Result<()> {
         let (extension, kind) = if self.html { ("html", html::PAGE) } else { ("saevis", archive::ARCHIVE) };
         let out = self.out.clone().unwrap_or_else(|| self.bundle.with_extension(extension));
         interrupt::listen()?;
@@ -90,12 +152,11 @@ impl ExportArgs {
         let n_bytes = file.finish()?;
         if !self.quiet {
             // A closed standard error is no reason to fail.
-            writeln!(std::io::stderr(), "{:.2} MB ({})", n_bytes as f64 / 1e6, out.display())
-                .unwrap_or_default();
+            writeln!(io::stderr(), "{:.2} MB ({})", n_bytes as f64 / 1e6, out.display()).unwrap_or_default();
             if self.html && n_bytes > MAX_PAGE_BYTES {
                 let said = "a page of that size may not open in a browser: choose --features, or leave out --html and open \
                             the .saevis with the page";
-                writeln!(std::io::stderr(), "{said}").unwrap_or_default();
+                writeln!(io::stderr(), "{said}").unwrap_or_default();
             }
         }
         Ok(())

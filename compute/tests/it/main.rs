@@ -9,6 +9,7 @@ mod corpora;
 mod corpora_arrow;
 mod dump;
 mod effects;
+mod exchange;
 #[cfg(target_os = "linux")]
 mod faults;
 mod health;
