@@ -14,9 +14,10 @@ use tempfile::TempDir;
 
 use crate::{
     bundle::{Bundle, archive, html, read_manifest, subset},
-    exchange, interrupt,
+    exchange::{self, NewFolder},
+    interrupt,
     model::HookPoint,
-    output::{NewFolder, OutputFile},
+    output::OutputFile,
     plan::{parse_features, read_layout},
 };
 

@@ -11,8 +11,8 @@ use shared::{
     vocab::Vocab,
 };
 
-use super::{blocks, bold_index, token};
-use crate::{bundle::Bundle, output::NewFolder};
+use super::{NewFolder, blocks, bold_index, token};
+use crate::bundle::Bundle;
 
 #[derive(Debug, Serialize)]
 struct Details {

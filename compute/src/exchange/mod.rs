@@ -1,7 +1,9 @@
 //! Bundles for other programs, in their own formats.
 //!
-//! [`write_neuronpedia`] writes what Neuronpedia takes in, [`write_graph_features`] what attribution graphs fetch.
+//! [`write_neuronpedia`] writes what Neuronpedia takes in, [`write_graph_features`] what attribution graphs fetch, each into a
+//! [`NewFolder`].
 
+mod folder;
 mod graph_features;
 mod neuronpedia;
 
@@ -15,6 +17,7 @@ use shared::{
 
 use crate::{bundle::Bundle, interrupt};
 
+pub use folder::NewFolder;
 pub use graph_features::write_graph_features;
 pub use neuronpedia::write_neuronpedia;
 

@@ -13,8 +13,8 @@ use shared::{
     vocab::Vocab,
 };
 
-use super::{blocks, bold_index, token};
-use crate::{bundle::Bundle, output::NewFolder};
+use super::{NewFolder, blocks, bold_index, token};
+use crate::bundle::Bundle;
 
 /// Features in a batch.
 const BATCH: usize = 128;

@@ -4,10 +4,10 @@
 //! place in one step. The lock ends with its process: what a process left that was killed is recognised by its free lock
 //! and removed, and two processes cannot write one output.
 //!
-//! [`OutputFile`] is one file, [`NewFolder`] a folder for other programs; [`crate::bundle::OutputFolder`] is a bundle's folder.
+//! [`OutputFile`] is one file; [`crate::bundle::OutputFolder`] is a bundle's folder, [`crate::exchange::NewFolder`] one for
+//! other programs.
 
 mod file;
-mod folder;
 mod lock;
 pub mod system;
 
@@ -21,7 +21,6 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 pub use file::{OutputFile, OwnKind};
-pub use folder::NewFolder;
 pub use lock::{Lock, lock_file, lock_folder};
 
 /// The path that an output has once links are followed, with its folder's name at its end.

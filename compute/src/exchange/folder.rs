@@ -9,8 +9,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use flate2::{Compression, write::GzEncoder};
 
-use super::{Lock, hidden, lock_file, make_folders, parent, resolve, sync_folder};
-use crate::interrupt;
+use crate::{
+    interrupt,
+    output::{Lock, hidden, lock_file, make_folders, parent, resolve, sync_folder},
+};
 
 /// A folder in the making, at a path where nothing is yet. Dropped before [`NewFolder::finish`], it leaves nothing behind.
 #[derive(Debug)]
