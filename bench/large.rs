@@ -3,7 +3,8 @@
 //! usage: large FOLDER N_ROWS N_FEATURES DEVICE
 //!
 //! Random weights have no meaning, but take as long as trained ones. The SAE's bias is set so that about 48 features are
-//! active at a position, as in SAEs in use. Prints the rate of bf16 matrix products of the device, measured, and the work of the pass.
+//! active at a position, as in SAEs in use. Prints the device's rate of matrix products of each number type, measured, and the work
+//! of the pass.
 
 #![expect(clippy::print_stdout, reason = "what is measured is printed")]
 
@@ -38,11 +39,10 @@ fn main() -> Result<()> {
     let tokens = Tensor::randint(D_VOCAB, [n_rows, SEQ_LEN], (Kind::Int64, Device::Cpu));
     tokens.write_npy(folder.join("tokens.npy"))?;
     write_sae(&sae, &acts(&model, &tokens.narrow(0, 0, n_rows.min(16)), device)?, n_features)?;
-    println!("matrix products, bf16: {:.3} TFLOP/s", matmul_rate(device) / 1e12);
-    println!(
-        "forward and encode: {:.3} TFLOP, counted from the shapes",
-        work(n_rows * SEQ_LEN, n_features) / 1e12
-    );
+    println!("matrix products, f32: {:.3} TFLOP/s", matmul_rate(device, Kind::Float) / 1e12);
+    println!("matrix products, bf16: {:.3} TFLOP/s", matmul_rate(device, Kind::BFloat16) / 1e12);
+    let (forward, encode) = work(n_rows * SEQ_LEN, n_features);
+    println!("counted from the shapes, forward: {:.3} TFLOP, encode: {:.3} TFLOP", forward / 1e12, encode / 1e12);
     Ok(())
 }
 
@@ -123,18 +123,19 @@ fn write_sae(folder: &Path, acts: &Tensor, n_features: i64) -> Result<()> {
     Ok(Tensor::write_safetensors(&weights, folder.join("sae_weights.safetensors"))?)
 }
 
-/// Floating-point operations of matrix products in the pass over `n_tokens`: two a multiply-add.
-fn work(n_tokens: i64, n_features: i64) -> f64 {
+/// Floating-point operations of matrix products in the pass over `n_tokens`, two a multiply-add: of the model without its
+/// head, and of the SAE's encoder.
+fn work(n_tokens: i64, n_features: i64) -> (f64, f64) {
     let layer = 24 * D_MODEL * D_MODEL + 4 * SEQ_LEN * D_MODEL; // weights; attention
-    let token = N_LAYERS * layer + 2 * D_MODEL * n_features;
-    n_tokens as f64 * token as f64
+    let of_all = |token: i64| n_tokens as f64 * token as f64;
+    (of_all(N_LAYERS * layer), of_all(2 * D_MODEL * n_features))
 }
 
-/// Floating-point operations a second of large bf16 products.
-fn matmul_rate(device: Device) -> f64 {
+/// Floating-point operations a second of large products of `kind`.
+fn matmul_rate(device: Device, kind: Kind) -> f64 {
     let n: i64 = if device == Device::Cpu { 1024 } else { 8192 };
     let rounds = if device == Device::Cpu { 4 } else { 50 };
-    let a = Tensor::randn([n, n], (Kind::BFloat16, device));
+    let a = Tensor::randn([n, n], (kind, device));
     let wait = |t: &Tensor| t.double_value(&[0, 0]);
     wait(&a.matmul(&a));
     let start = Instant::now();

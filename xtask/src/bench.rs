@@ -73,15 +73,15 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
 }
 
 /// Writes the large model, then runs `compute` on it: its summaries are the figures, with the share of the device's measured
-/// limit that forward and encode reach.
+/// limit that forward and encode reach, each by the rate of its own number type.
 fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
     let folder = out(project).join("large");
     let (rows, features) = (args.rows.to_string(), args.features.to_string());
     let mut write = cargo(project, ["run", "--quiet", "--release", "-p", "bench", "--bin", "large", "--"]);
     let written = steps::read(write.arg(&folder).args([&rows, &features]).arg(device))?;
     println!("{written}");
-    let limit = number_after(&written, "matrix products, bf16: ")?;
-    let tflop = number_after(&written, "forward and encode: ")?;
+    let rate = |dtype: &str| number_after(&written, &format!("matrix products, {dtype}: "));
+    let (forward, encode) = (number_after(&written, "forward: ")?, number_after(&written, "encode: ")?);
     for (dtype, sae_dtype) in [("f32", "f32"), ("bf16", "f32"), ("bf16", "bf16")] {
         let mut compute = Command::new(project.compute());
         compute.args(["run", "--device", device, "--dtype", dtype, "--sae-dtype", sae_dtype, "--no-shuffle"]);
@@ -92,8 +92,13 @@ fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
         }
         println!("model in {dtype}, SAE in {sae_dtype}:");
         let summary = steps::read(&mut compute)?;
-        let rate = tflop / number_after(&summary, "forward ")?;
-        println!("{summary}\nforward   {rate:.2} TFLOP/s, {:.0} % of the limit", 100.0 * rate / limit);
+        let seconds = number_after(&summary, "forward ")?;
+        let least = forward / rate(dtype)? + encode / rate(sae_dtype)?;
+        println!(
+            "{summary}\nforward   {:.2} TFLOP/s, {:.0} % of the limit",
+            (forward + encode) / seconds,
+            100.0 * least / seconds
+        );
     }
     Ok(())
 }
