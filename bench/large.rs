@@ -42,7 +42,11 @@ fn main() -> Result<()> {
     println!("matrix products, f32: {:.3} TFLOP/s", matmul_rate(device, Kind::Float) / 1e12);
     println!("matrix products, bf16: {:.3} TFLOP/s", matmul_rate(device, Kind::BFloat16) / 1e12);
     let (forward, encode) = work(n_rows * SEQ_LEN, n_features);
-    println!("counted from the shapes, forward: {:.3} TFLOP, encode: {:.3} TFLOP", forward / 1e12, encode / 1e12);
+    println!(
+        "counted from the shapes, forward: {:.3} TFLOP, encode: {:.3} TFLOP",
+        forward / 1e12,
+        encode / 1e12
+    );
     Ok(())
 }
 

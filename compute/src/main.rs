@@ -40,6 +40,7 @@ fn done(command: &Command) -> i32 {
         Command::Inspect(args) => args.run(),
         Command::Dump(command) => command.run(),
         Command::Export(args) => args.run(),
+        Command::Import(args) => args.run(),
         Command::Prompt(args) => args.run(),
         Command::Serve(args) => args.run(),
         Command::Label(args) => args.run(),

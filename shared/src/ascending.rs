@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::{Reader, Wire, WireError};
 
@@ -10,7 +10,9 @@ use crate::wire::{Reader, Wire, WireError};
 ///
 /// A file holds a list: the first number, then of each other one how many numbers it skips after the one before. Whatever
 /// the gaps, what is read ascends.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+#[serde(from = "Vec<u32>")]
 pub struct Ascending(Vec<u32>);
 
 impl From<Vec<u32>> for Ascending {

@@ -1,6 +1,6 @@
 //! The corpus: rows of token ids, stored once, in chunks.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Invalid, ensure},
@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// Consecutive rows of the corpus.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct CorpusChunk {
     /// First row.
     pub first_row: u32,

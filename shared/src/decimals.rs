@@ -3,7 +3,7 @@
 //! A value is stored as the whole number nearest to `value * 10^digits`, ties to even, which is how it is printed with
 //! `digits` decimals. To print what is stored with fewer would round twice.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Invalid, ensure},
@@ -24,7 +24,8 @@ const MAX_CELL: f64 = 1e9;
 const POWERS_FROM: f64 = 1e6;
 
 /// A column of numbers on a decimal grid.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Decimals {
     /// Decimals after the point; negative where whole numbers are rounded.
     pub digits: i8,

@@ -3,7 +3,7 @@
 //! Where a label is what a page shows first, an explanation is a claim with its author: who or what wrote it, when, and how
 //! well it did in which test.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Invalid, ensure},
@@ -15,14 +15,16 @@ use crate::{
 const MAX_SCORES: usize = 64;
 
 /// The explanations of a bundle's features.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Explanations {
     /// Ascending by feature; of one feature, the one to show first comes first.
     pub explanations: Vec<Explanation>,
 }
 
 /// What someone or something says that a feature means.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Explanation {
     /// The feature.
     pub feature: u32,
@@ -39,7 +41,8 @@ pub struct Explanation {
 }
 
 /// How well an explanation did in one test.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct ExplanationScore {
     /// The test: `detection`, `fuzzing`, `simulation`, `blind`.
     pub test: String,

@@ -1,6 +1,6 @@
 //! Everything that one feature's page shows.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Invalid, ensure},
@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// A block of consecutive features: the unit in which features are stored and fetched.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct FeatureBlock {
     /// Features, ascending by index.
     pub features: Vec<Feature>,
@@ -20,7 +21,8 @@ pub struct FeatureBlock {
 /// One feature: its numbers, tables, histograms and examples.
 ///
 /// A component that no layout of the bundle asked for is `None`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Feature {
     /// Index into the SAE's dictionary.
     pub feature: u32,
@@ -41,15 +43,18 @@ pub struct Feature {
 }
 
 /// Numbers of one feature over all positions. `None` where a number is not known, as in a bundle made from other files.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Stats {
     /// Number of active positions: activation > 0, or ≠ 0 where the SAE is signed.
     pub n_active: Option<u64>,
     /// Active positions over all positions, in [0, 1].
     pub density: Option<f64>,
-    /// Largest activation; 0 where dead.
+    /// Largest activation; 0 where dead. NaN, `null` in JSON, where it is not known.
+    #[serde(deserialize_with = "crate::document::nan_where_null")]
     pub max: f32,
-    /// Smallest activation; 0 but for signed SAEs.
+    /// Smallest activation; 0 but for signed SAEs. NaN, `null` in JSON, where it is not known.
+    #[serde(deserialize_with = "crate::document::nan_where_null")]
     pub min: f32,
     /// Moments of the active values.
     #[serde(flatten)]
@@ -57,7 +62,8 @@ pub struct Stats {
 }
 
 /// Moments of one feature's active values; all are 0 where it is dead.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Moments {
     /// Mean.
     pub mean: f64,
@@ -70,7 +76,8 @@ pub struct Moments {
 }
 
 /// The four tables of related neurons and features; `None` where no layout asked for one.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct FeatureTables {
     /// Neurons with the largest entries of the feature's decoder direction.
     pub neuron_alignment: Option<Vec<AlignedNeuron>>,
@@ -83,7 +90,8 @@ pub struct FeatureTables {
 }
 
 /// One row of the neuron alignment table.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct AlignedNeuron {
     /// Coordinate of the decoder direction.
     pub neuron: u32,
@@ -94,7 +102,8 @@ pub struct AlignedNeuron {
 }
 
 /// One row of a correlation table, over all positions.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Correlated {
     /// Neuron or feature.
     pub index: u32,
@@ -105,7 +114,8 @@ pub struct Correlated {
 }
 
 /// Largest and smallest logits of a feature.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct LogitsTable {
     /// Largest first.
     pub top: Vec<TokenLogit>,
@@ -114,7 +124,8 @@ pub struct LogitsTable {
 }
 
 /// A token and the feature's logit for it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct TokenLogit {
     /// Token.
     pub token_id: u32,

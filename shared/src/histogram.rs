@@ -1,6 +1,6 @@
 //! Histograms of equal bins, and where their axis has ticks.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Invalid, ensure},
@@ -8,7 +8,8 @@ use crate::{
 };
 
 /// Counts of values in equal bins from `min` to `max`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Histogram {
     /// Left edge of the first bin: the smallest value counted, or 0 where all values are equal and positive.
     pub min: f32,

@@ -18,6 +18,7 @@ pub const MAX_LABEL_BYTES: usize = 4096;
 
 /// The labels of a bundle's features.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Labels {
     /// Features that have a label, ascending.
     pub features: Vec<u32>,
@@ -50,6 +51,8 @@ impl Labels {
 impl Labels {
     pub(crate) fn validate(&self) -> Result<(), Invalid> {
         ensure(self.features.is_sorted_by(|a, b| a < b), || "features are not in ascending order".into())?;
+        let (n, n_texts) = (self.features.len(), self.texts.len());
+        ensure(n == n_texts, || format!("{n} features have {n_texts} labels"))?;
         let fits = |text: &String| (1..=MAX_LABEL_BYTES).contains(&text.len());
         match self.features.iter().zip(&self.texts).find(|(_, text)| !fits(text)) {
             None => Ok(()),

@@ -38,6 +38,7 @@ pub const KNOWN: [Layer; 4] = [LABELS, EXPLANATIONS, ROLES, ROLE_STATS];
 
 /// A layer of a bundle, as its manifest lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct LayerInfo {
     /// Its name: lower-case letters, digits and `_`.
     pub name: String,
@@ -49,6 +50,7 @@ pub struct LayerInfo {
 
 /// What a layer has one file for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// The whole bundle: `layers/NAME.bin`.

@@ -15,6 +15,7 @@ pub mod bundle;
 mod checksum;
 pub mod corpus;
 pub mod decimals;
+pub mod document;
 pub mod error;
 pub mod explanations;
 pub mod feature;

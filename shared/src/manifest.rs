@@ -25,6 +25,7 @@ const V2_LABELS: &str = "features/labels.bin";
 
 /// Provenance, layouts, health, and the table of files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Manifest {
     /// Schema of the bundle.
     pub schema: SchemaVersion,
@@ -69,6 +70,7 @@ pub struct Manifest {
 
 /// Version of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct SchemaVersion {
     /// Changes that older readers cannot read.
     pub major: u32,
@@ -78,6 +80,7 @@ pub struct SchemaVersion {
 
 /// The language model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct ModelInfo {
     /// Name as given: a folder's name or a hub id.
     pub name: String,
@@ -100,6 +103,7 @@ pub struct ModelInfo {
 
 /// A sparse autoencoder.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct SaeInfo {
     /// Name as given.
     pub name: String,
@@ -129,6 +133,7 @@ pub struct SaeInfo {
 
 /// The text, as rows of tokens.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct DatasetInfo {
     /// Name of the file, as given.
     pub name: String,
@@ -163,6 +168,7 @@ pub struct DatasetInfo {
 
 /// A file of text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct DataFile {
     /// Path as given.
     pub name: String,
@@ -172,6 +178,7 @@ pub struct DataFile {
 
 /// How the numbers were computed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct RunInfo {
     /// Kind of device: `cpu` or `cuda`.
     pub device: String,
@@ -198,6 +205,7 @@ pub struct RunInfo {
 
 /// Features `start..end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct FeatureRange {
     /// First feature.
     pub start: u32,
@@ -207,6 +215,7 @@ pub struct FeatureRange {
 
 /// The layouts that the data was gathered for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Layouts {
     /// Of a feature's page.
     #[serde(deserialize_with = "Layout::deserialize_newer")]
@@ -218,6 +227,7 @@ pub struct Layouts {
 
 /// Health of the SAE on this text. `None` where a figure was not computed, or does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Health {
     /// Mean number of active features at a position.
@@ -255,6 +265,7 @@ pub struct Health {
 
 /// A block of consecutive computed features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct BlockInfo {
     /// First feature.
     pub first: u32,
@@ -264,6 +275,7 @@ pub struct BlockInfo {
 
 /// A file of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct FileInfo {
     /// Path inside the bundle, or inside the shared folder, with `/`.
     pub path: String,
@@ -388,6 +400,11 @@ impl Manifest {
     /// Number of the corpus chunk that holds `row`; `None` where the bundle has no corpus.
     pub fn chunk_of(&self, row: u32) -> Option<usize> {
         Some((row / self.rows_per_chunk?) as usize)
+    }
+
+    /// Number of corpus chunks; `None` where the bundle has no corpus.
+    pub fn n_chunks(&self) -> Option<usize> {
+        Some(self.dataset.n_rows?.div_ceil(self.rows_per_chunk?) as usize)
     }
 
     /// The table's entry for the file at `path`.

@@ -1,6 +1,6 @@
 //! Prompts: which features matter at each position of a given text.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     decimals::Decimals,
@@ -10,14 +10,16 @@ use crate::{
 };
 
 /// The prompts of a bundle; file `i` of the folder holds prompt `i`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct PromptIndex {
     /// Texts, in the order given.
     pub texts: Vec<String>,
 }
 
 /// One prompt with its best features and their activations and effects on it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Prompt {
     /// The text.
     pub text: String,
@@ -32,7 +34,8 @@ pub struct Prompt {
 }
 
 /// By what features are ranked at a position.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Activation at the position.
@@ -72,7 +75,8 @@ impl Metric {
 }
 
 /// The best features at every position under one metric.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct MetricScores {
     /// The metric.
     pub metric: Metric,
@@ -81,7 +85,8 @@ pub struct MetricScores {
 }
 
 /// A feature's score at a position.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Score {
     /// The feature.
     pub feature: u32,
@@ -104,7 +109,8 @@ impl Score {
 }
 
 /// A feature's activations, effects and logits on a prompt.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct PromptFeature {
     /// The feature.
     pub feature: u32,

@@ -4,7 +4,7 @@
 //! positions, zeros included, with linear interpolation; a feature is zero at most positions, so the leading
 //! zeros are counted, not stored.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     decimals::Decimals,
@@ -36,7 +36,8 @@ pub fn precision(quantile: f64) -> u8 {
 }
 
 /// Values of one feature's activations at the quantiles of [`grid`]; of their sizes where the SAE is signed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Quantiles {
     /// Number of grid points at the start whose value is zero. A dead feature has all of them.
     pub n_zeros: u32,

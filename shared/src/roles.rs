@@ -1,6 +1,6 @@
 //! The layers `roles` and `role_stats`: who speaks at each token of a conversation, and how features fare by that.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Invalid, ensure},
@@ -11,7 +11,8 @@ use crate::{
 pub const NAMES: [&str; 6] = ["none", "system", "user", "assistant", "tool", "template"];
 
 /// The roles of one corpus chunk's tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct ChunkRoles {
     /// First row, as in [`crate::corpus::CorpusChunk`].
     pub first_row: u32,
@@ -22,7 +23,8 @@ pub struct ChunkRoles {
 }
 
 /// Density and maximum of every feature at the tokens of each role.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct RoleStats {
     /// Roles that occur in the corpus: indices into [`NAMES`], ascending.
     pub roles: Vec<u8>,

@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     ascending::Ascending,
@@ -21,7 +21,8 @@ use crate::{
 };
 
 /// The examples of one feature, in groups.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Sequences {
     /// Groups in the order shown; their examples follow one another in the columns below.
     pub groups: Vec<Group>,
@@ -44,7 +45,8 @@ pub struct Sequences {
 }
 
 /// A group of examples.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Group {
     /// How its examples were chosen.
     pub kind: GroupKind,
@@ -55,7 +57,8 @@ pub struct Group {
 }
 
 /// How the examples of a group were chosen.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub enum GroupKind {
     /// The positions with the largest activation, largest first.
     Top,
@@ -92,7 +95,8 @@ pub enum GroupKind {
 }
 
 /// A feature's activations on some rows: sparse, row by row.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct RowActs {
     /// Rows of the corpus.
     pub rows: Ascending,
@@ -109,7 +113,8 @@ pub struct RowActs {
 }
 
 /// Effects of ablating a feature at single positions, in nats, as columns.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Effects {
     /// Which entries of [`RowActs::active`] have an effect stored.
     pub at: Ascending,

@@ -11,6 +11,7 @@ use crate::{
 /// bundle's folder to the site's, then a path inside the site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema), schemars(with = "String"))]
 pub struct SharedFolder {
     n_up: usize,
     folder: String,

@@ -5,9 +5,9 @@
 //! part of a character (`\xe2\x80`). In a sequence whose tokens make the whole character, that is shown instead of its
 //! bytes: Chinese is to be read, not decoded. Markup is the page's business: text is never markup there.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     error::{Invalid, ensure},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The tokens of the model's vocabulary.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Vocab {
     /// End of each token's bytes in `bytes`, by token id.
     pub ends: Vec<u32>,
@@ -24,6 +24,34 @@ pub struct Vocab {
 }
 
 wire!(Vocab { ends, bytes });
+
+/// A token in JSON: its text, or its bytes where they are no text.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum TokenBytes<'a> {
+    Text(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
+}
+
+impl Serialize for Vocab {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..self.len()).map(|id| {
+            let bytes = self.bytes_of(id as u32);
+            std::str::from_utf8(bytes)
+                .map_or(TokenBytes::Bytes(bytes.into()), |text| TokenBytes::Text(text.into()))
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Vocab {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let tokens = Vec::<TokenBytes<'_>>::deserialize(deserializer)?;
+        Ok(Self::of(tokens.iter().map(|token| match token {
+            TokenBytes::Text(text) => text.as_bytes(),
+            TokenBytes::Bytes(bytes) => bytes,
+        })))
+    }
+}
 
 /// A character, or a word or emoji with a joiner in it, that several tokens make together.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,9 +10,10 @@ use anyhow::{Context, Result, ensure};
 use shared::{
     bundle::encode,
     corpus::CorpusChunk,
+    explanations::Explanations,
     feature::Feature,
     labels::Labels,
-    layers::{LABELS, LayerInfo, ROLE_STATS, ROLES},
+    layers::{EXPLANATIONS, LABELS, LayerInfo, ROLE_STATS, ROLES},
     manifest::{BlockInfo, FileInfo, Manifest},
     paths,
     prompt::{Prompt, PromptIndex},
@@ -72,9 +73,14 @@ impl BundleWriter {
                 token_ids: token_ids.to_vec(),
                 documents: documents.get(first_row..end).unwrap_or_default().to_vec(),
             };
-            self.add(&paths::chunk(i), &chunk)?;
+            self.chunk(i, &chunk)?;
         }
         Ok(())
+    }
+
+    /// Writes chunk `i` of the corpus.
+    pub fn chunk(&mut self, i: usize, chunk: &CorpusChunk) -> Result<()> {
+        self.add(&paths::chunk(i), chunk)
     }
 
     /// Takes features, which follow those taken before, and writes the blocks that they fill.
@@ -130,13 +136,26 @@ impl BundleWriter {
     /// Writes the role of each token of the corpus, in the corpus' chunks.
     pub fn roles(&mut self, roles: &[u8], seq_len: usize) -> Result<()> {
         let n_rows = rows_per_chunk(seq_len);
-        self.layers.push(ROLES.info());
         for (i, roles) in roles.chunks(n_rows * seq_len).enumerate() {
             let (first_row, seq_len) = ((i * n_rows) as u32, seq_len as u32);
             let chunk = ChunkRoles { first_row, seq_len, roles: roles.to_vec() };
-            self.add(&ROLES.path_of(i), &chunk)?;
+            self.role_chunk(i, &chunk)?;
         }
         Ok(())
+    }
+
+    /// Writes the roles of chunk `i` of the corpus.
+    pub fn role_chunk(&mut self, i: usize, chunk: &ChunkRoles) -> Result<()> {
+        if i == 0 {
+            self.layers.push(ROLES.info());
+        }
+        self.add(&ROLES.path_of(i), chunk)
+    }
+
+    /// Writes what people and programs say that features mean.
+    pub fn explanations(&mut self, explanations: &Explanations) -> Result<()> {
+        self.layers.push(EXPLANATIONS.info());
+        self.add(&EXPLANATIONS.path(), explanations)
     }
 
     /// Writes how features fare by role.

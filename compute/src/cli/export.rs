@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use flate2::{Compression, write::GzEncoder};
 use shared::{manifest::Manifest, prompt::Metric};
 use tempfile::TempDir;
 
@@ -53,11 +54,14 @@ pub struct ExportArgs {
     /// Position of the prompt
     #[arg(long, value_name = "N", requires = "prompt")]
     pub pos: Option<u32>,
+    /// Write the whole bundle as one JSON document, gzipped where the name ends in .gz; `compute import` reads it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["html", "out"])]
+    pub json: Option<PathBuf>,
     /// Write Neuronpedia's batches of features into a new folder
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "json"])]
     pub neuronpedia: Option<PathBuf>,
     /// Write the features of attribution graphs into a new folder, which graphs name as feature_json_base_url
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "neuronpedia"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "json", "neuronpedia"])]
     pub graph_features: Option<PathBuf>,
     /// The SAE's layer in these formats; by default that of its hook point
     #[arg(long, value_name = "N")]
@@ -118,49 +122,66 @@ impl ExportArgs {
             exchange::write_graph_features(&bundle, layer, &out)?;
         }
         out.finish()?;
-        if !self.quiet {
-            // A closed standard error is no reason to fail.
-            writeln!(
-                io::stderr(),
-                "{} features of layer {layer} ({})",
-                bundle.manifest.n_features(),
-                folder.display()
-            )
-            .unwrap_or_default();
-        }
+        self.say(&format!(
+            "{} features of layer {layer} ({})",
+            bundle.manifest.n_features(),
+            folder.display()
+        ));
         Ok(())
     }
 
     /// Writes the bundle as one file.
     fn file(&self) -> Result<()> {
-        let (extension, kind) = if self.html { ("html", html::PAGE) } else { ("saevis", archive::ARCHIVE) };
-        let out = self.out.clone().unwrap_or_else(|| self.bundle.with_extension(extension));
+        let (extension, kind) = match &self.json {
+            Some(_) => ("json", exchange::JSON_BUNDLE),
+            None if self.html => ("html", html::PAGE),
+            None => ("saevis", archive::ARCHIVE),
+        };
+        let named = self.json.clone().or_else(|| self.out.clone());
+        let out = named.unwrap_or_else(|| self.bundle.with_extension(extension));
         interrupt::listen()?;
         let part = self.part()?;
         let bundle = part.as_ref().map_or_else(|| self.bundle.clone(), |part| part.path().join("bundle"));
         let start = self.start(&bundle)?;
         let file = BufWriter::new(OutputFile::create(&out, kind, self.force)?);
-        let mut file = if self.html {
+        let writing = || format!("could not write ({})", out.display());
+        let mut file = if self.json.is_some() {
+            let bundle = Bundle::open(&bundle)?;
+            for layer in bundle.manifest.newer_layers() {
+                self.say(&format!("left out: the layer {}, which a newer version made", layer.name));
+            }
+            if out.extension().is_some_and(|extension| extension == "gz") {
+                let gzip = GzEncoder::new(file, Compression::default());
+                exchange::write_json(&bundle, gzip)?.finish().with_context(writing)?
+            } else {
+                exchange::write_json(&bundle, file)?
+            }
+        } else if self.html {
             html::page(&bundle, &self.page, start.as_deref(), file)?
         } else {
             archive::archive(&bundle, file)?
         };
-        let writing = || format!("could not write ({})", out.display());
         file.flush().with_context(writing)?;
         let file = file.into_inner().map_err(IntoInnerError::into_error).with_context(writing)?;
         let _placed = interrupt::held_off();
         interrupt::check()?;
         let n_bytes = file.finish()?;
-        if !self.quiet {
-            // A closed standard error is no reason to fail.
-            writeln!(io::stderr(), "{:.2} MB ({})", n_bytes as f64 / 1e6, out.display()).unwrap_or_default();
-            if self.html && n_bytes > MAX_PAGE_BYTES {
-                let said = "a page of that size may not open in a browser: choose --features, or leave out --html and open \
-                            the .saevis with the page";
-                writeln!(io::stderr(), "{said}").unwrap_or_default();
-            }
+        self.say(&format!("{:.2} MB ({})", n_bytes as f64 / 1e6, out.display()));
+        if self.html && n_bytes > MAX_PAGE_BYTES {
+            self.say(
+                "a page of that size may not open in a browser: choose --features, or leave out --html and open \
+                the .saevis with the page",
+            );
         }
         Ok(())
+    }
+
+    /// Prints a line, unless nothing is to be printed.
+    fn say(&self, line: &str) {
+        if !self.quiet {
+            // A closed standard error is no reason to fail.
+            writeln!(io::stderr(), "{line}").unwrap_or_default();
+        }
     }
 
     /// The part that is exported, where that is not the whole bundle.

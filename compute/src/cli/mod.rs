@@ -5,6 +5,7 @@ mod cluster;
 mod dump;
 mod export;
 mod help;
+mod import;
 mod inspect;
 mod label;
 mod layout;
@@ -20,6 +21,7 @@ pub use cluster::{ClusterCommand, FinishArgs, PartArgs, PlanArgs, StatusArgs};
 pub use dump::DumpCommand;
 pub use export::ExportArgs;
 pub use help::{CompletionsArgs, ManArgs};
+pub use import::ImportArgs;
 pub use inspect::InspectArgs;
 pub use label::LabelArgs;
 pub use layout::{LayoutArgs, LayoutCommand};
@@ -64,6 +66,8 @@ pub enum Command {
     Dump(DumpCommand),
     /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself.
     Export(ExportArgs),
+    /// Make a bundle of other programs' files.
+    Import(ImportArgs),
     /// Add prompts to a bundle, without its corpus.
     Prompt(PromptArgs),
     /// Serve a bundle's page on this machine; with its model and SAE the page answers prompts.

@@ -1,10 +1,11 @@
 //! Bundles for other programs, in their own formats.
 //!
-//! [`write_neuronpedia`] writes what Neuronpedia takes in, [`write_graph_features`] what attribution graphs fetch, each into a
+//! [`write_json`] and [`read_json`] are the whole bundle as one document; [`write_neuronpedia`] writes what Neuronpedia takes in, [`write_graph_features`] what attribution graphs fetch, each into a
 //! [`NewFolder`].
 
 mod folder;
 mod graph_features;
+mod json;
 mod neuronpedia;
 
 use anyhow::Result;
@@ -19,6 +20,7 @@ use crate::{bundle::Bundle, interrupt};
 
 pub use folder::NewFolder;
 pub use graph_features::write_graph_features;
+pub use json::{JSON_BUNDLE, read_json, write_json};
 pub use neuronpedia::write_neuronpedia;
 
 /// The features of a bundle, block by block.

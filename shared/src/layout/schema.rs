@@ -27,6 +27,18 @@ impl Layout {
     }
 }
 
+#[cfg(feature = "json-schema")]
+impl schemars::JsonSchema for Layout {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Layout".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        // An object is a schema: nothing else fails.
+        schemars::Schema::try_from(Self::json_schema()).unwrap_or_default()
+    }
+}
+
 fn component(component: &Component) -> Value {
     let mut properties = serde_json::Map::new();
     properties.insert("type".to_owned(), json!({ "const": component.name() }));
