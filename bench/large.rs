@@ -128,7 +128,8 @@ fn write_sae(folder: &Path, acts: &Tensor, n_features: i64) -> Result<()> {
 }
 
 /// Floating-point operations of matrix products in the pass over `n_tokens`, two a multiply-add: of the model without its
-/// head, and of the SAE's encoder.
+/// head, and of the SAE's encoder. The sums of products of features with neurons, for their correlations, are as many as the
+/// encoder's, always in f32.
 fn work(n_tokens: i64, n_features: i64) -> (f64, f64) {
     let layer = 24 * D_MODEL * D_MODEL + 4 * SEQ_LEN * D_MODEL; // weights; attention
     let of_all = |token: i64| n_tokens as f64 * token as f64;

@@ -73,7 +73,7 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
 }
 
 /// Writes the large model, then runs `compute` on it: its summaries are the figures, with the share of the device's measured
-/// limit that forward and encode reach, each by the rate of its own number type.
+/// limit that the pass reaches: forward, encode, and products with neurons, each by the rate of its own number type.
 fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
     let folder = out(project).join("large");
     let (rows, features) = (args.rows.to_string(), args.features.to_string());
@@ -81,7 +81,8 @@ fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
     let written = steps::read(write.arg(&folder).args([&rows, &features]).arg(device))?;
     println!("{written}");
     let rate = |dtype: &str| number_after(&written, &format!("matrix products, {dtype}: "));
-    let (forward, encode) = (number_after(&written, "forward: ")?, number_after(&written, "encode: ")?);
+    let tflop = |part: &str| number_after(&written, &format!("{part}: "));
+    let (forward, encode, products) = (tflop("forward")?, tflop("encode")?, tflop("products with neurons")?);
     for (dtype, sae_dtype) in [("f32", "f32"), ("bf16", "f32"), ("bf16", "bf16")] {
         let mut compute = Command::new(project.compute());
         compute.args(["run", "--device", device, "--dtype", dtype, "--sae-dtype", sae_dtype, "--no-shuffle"]);
@@ -93,10 +94,10 @@ fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
         println!("model in {dtype}, SAE in {sae_dtype}:");
         let summary = steps::read(&mut compute)?;
         let seconds = number_after(&summary, "forward ")?;
-        let least = forward / rate(dtype)? + encode / rate(sae_dtype)?;
+        let least = forward / rate(dtype)? + encode / rate(sae_dtype)? + products / rate("f32")?;
         println!(
             "{summary}\nforward   {:.2} TFLOP/s, {:.0} % of the limit",
-            (forward + encode) / seconds,
+            (forward + encode + products) / seconds,
             100.0 * least / seconds
         );
     }

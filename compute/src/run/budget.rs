@@ -6,8 +6,9 @@
 
 use anyhow::{Result, bail};
 use bytesize::ByteSize;
+use tch::Device;
 
-use super::{Machine, features, tables};
+use super::{Machine, features, tables, tiles::SIDE_BY_SIDE};
 use crate::{
     backend::{MemoryBudget, memory},
     pass::{Subject, TappedSae, batch_bytes},
@@ -35,11 +36,12 @@ pub fn of_corpus(plan: &Plan, machine: &Machine, subject: &Subject, seq_len: usi
     // The pass comes first, then tables, then features: what one has freed the next takes.
     let pass = batch_bytes(subject, machine.batch_rows * seq_len) + 2 * SEGMENT_BYTES;
     let d_vocab = plan.input.model_config.d_vocab as usize;
-    let stages = [
-        pass,
-        tables::bytes(plan.features.len(), n_others.unwrap_or_default()),
-        features::bytes(plan.features.len(), d_vocab),
-    ];
+    let n = plan.features.len();
+    let tables = tables::bytes(n, n_others.unwrap_or_default());
+    let stages = match subject.device {
+        Device::Cpu => [pass, tables, features::bytes(n, d_vocab, 1)],
+        _ => [pass, 0, tables + features::bytes(n, d_vocab, SIDE_BY_SIDE)],
+    };
     let ahead = used + neurons + BASE_BYTES + stages.into_iter().max().unwrap_or_default();
     // Loading and health may have taken more than the later stages will.
     let reserved = ahead.max(memory::peak().unwrap_or_default());

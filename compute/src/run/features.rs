@@ -9,12 +9,12 @@ use shared::{
     histogram::Histogram,
     quantiles::Quantiles,
 };
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use super::tables::tables;
+use super::{tables::Tables, tiles::Work};
 use crate::{
     corpus::Rows,
-    effects::{self, Ablation, Backend, Directions, Effects},
+    effects::{self, Ablation, Directions, Effects},
     examples::{Choice, ExampleRows, ExampleWindows, TokenPositions, choose, sequences},
     interrupt,
     model::Head,
@@ -37,17 +37,17 @@ const TILE_FEATURES: usize = 2048;
 const WAITING_BYTES: usize = 48 << 10;
 /// Active entries that are read together: 16 MiB.
 const ENTRIES: usize = 2 << 20;
-/// Features that are put together and handed on at once.
-const HANDED_ON: usize = 256;
 
 /// Features whose effects are computed together.
 fn tile(d_vocab: usize) -> usize {
     (TILE_BYTES / (4 * d_vocab.max(1))).clamp(1, TILE_FEATURES)
 }
 
-/// The most memory that `n` features take while they are computed; entries are there twice while they are sorted.
-pub fn bytes(n: usize, d_vocab: usize) -> usize {
-    tile(d_vocab).min(n) * (4 * d_vocab + WAITING_BYTES) + 2 * 8 * ENTRIES + effects::chunks_bytes(d_vocab)
+/// The most memory that `n` features take while they are computed, `tiles` tiles of them at the same time; entries are there
+/// twice while they are sorted.
+pub fn bytes(n: usize, d_vocab: usize, tiles: usize) -> usize {
+    let tile = tile(d_vocab).min(n) * (4 * d_vocab + WAITING_BYTES);
+    tiles * tile + 2 * 8 * ENTRIES + effects::chunks_bytes(d_vocab)
 }
 
 /// What features are computed from, on the host.
@@ -63,8 +63,6 @@ pub struct Sources<'a> {
     pub neurons: &'a NeuronSums,
     /// Activations of SAE B.
     pub acts_b: Option<&'a Store>,
-    /// Last residuals, where effects are wanted.
-    pub resid: &'a dyn ResidSource,
 }
 
 /// Decoder directions of the chosen features, on the device.
@@ -97,28 +95,46 @@ struct ActsSummary {
     sequences: Option<(ExampleWindows, ExampleRows)>,
 }
 
-/// One tile of features on its way.
-struct Tile {
-    first: usize,
+/// A tile of which only the features themselves are left to make.
+pub(super) struct Tile {
+    pub features: Range<usize>,
     directions: Directions,
     summaries: Vec<ActsSummary>,
     effects: Effects,
 }
 
+/// A tile whose activations were read.
+pub(super) struct ReadTile {
+    pub features: Range<usize>,
+    summaries: Vec<ActsSummary>,
+    pub ablations: Vec<Ablation>,
+}
+
+impl ReadTile {
+    /// With its directions and effects.
+    pub fn with(self, directions: Directions, effects: Effects) -> Tile {
+        Tile { features: self.features, directions, summaries: self.summaries, effects }
+    }
+}
+
 impl Sources<'_> {
     /// Computes some of the chosen features and hands them on, ascending, some at a time.
     ///
+    /// On a GPU the host's work of some tiles goes beside the GPU's of others.
+    ///
+    /// - `resid`: last residuals, where effects are wanted
     /// - `features`: indices of chosen features
     pub fn features(
         &self,
         head: &Head,
         decoder: &Decoder,
+        resid: &dyn ResidSource,
         features: Range<usize>,
         progress: &mut Progress,
-        mut hand_on: impl FnMut(Vec<Feature>) -> Result<()>,
+        hand_on: impl FnMut(Vec<Feature>) -> Result<()> + Send,
     ) -> Result<()> {
         progress.begin("tables", 0, "");
-        let mut all_tables = tables(*self, &decoder.rows, features.clone())?;
+        let tables = Tables::new(*self, &decoder.rows, features.clone())?;
         let d_vocab = self.plan.input.model_config.d_vocab as usize;
         let options = self.plan.needs.sequences.as_ref();
         let token_positions = options
@@ -132,44 +148,24 @@ impl Sources<'_> {
             seed: self.plan.input.seed,
         });
         let tile = tile(d_vocab);
-        for first in features.clone().step_by(tile) {
-            let n_tile = tile.min(features.end - first);
-            progress.begin("logits", 0, "");
-            let backend = Backend::of(head.device());
-            let directions = Directions::new(backend, head, &decoder.resid, first..first + n_tile)?;
-            let tile = self.tile((head, directions), first..first + n_tile, choice.as_ref(), progress)?;
-            progress.begin("assemble", 0, "");
-            for start in (0..n_tile).step_by(HANDED_ON) {
-                let part = start..(start + HANDED_ON).min(n_tile);
-                let tables: Vec<FeatureTables> = all_tables.drain(..part.len()).collect();
-                let features = part.into_par_iter().zip(tables);
-                hand_on(features.map(|(i, tables)| self.feature(&tile, i, tables)).collect())?;
-            }
+        let tiles: Vec<Range<usize>> =
+            features.clone().step_by(tile).map(|first| first..(first + tile).min(features.end)).collect();
+        let work = Work { sources: *self, choice: choice.as_ref(), head, decoder, resid };
+        if head.device() == Device::Cpu {
+            work.in_turn(tables, tiles, progress, hand_on)
+        } else {
+            work.side_by_side(tables, tiles, progress, hand_on)
         }
-        progress.end();
-        Ok(())
     }
 
-    /// Reads the activations of a tile's features, chooses their sequences and computes their effects.
-    fn tile(
-        &self,
-        (head, directions): (&Head, Directions),
-        features: Range<usize>,
-        choice: Option<&Choice<'_>>,
-        progress: &mut Progress,
-    ) -> Result<Tile> {
-        progress.begin("sequences", 0, "");
-        let first = features.start;
+    /// Reads the activations of a tile's features and chooses their sequences.
+    pub(super) fn read_tile(&self, features: Range<usize>, choice: Option<&Choice<'_>>) -> Result<ReadTile> {
         let (mut ablations, mut summaries) = (Vec::new(), Vec::new());
-        for range in self.acts.ranges(features, ENTRIES) {
+        for range in self.acts.ranges(features.clone(), ENTRIES) {
             interrupt::check()?;
-            self.read(range, first, choice, &mut summaries, &mut ablations)?;
+            self.read(range, features.start, choice, &mut summaries, &mut ablations)?;
         }
-        progress.begin("effects", ablations.len(), "effects");
-        let n_hover = self.plan.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
-        let effects =
-            effects::ablate(head, self.resid, &directions, &ablations, n_hover, |n| progress.at(n))?;
-        Ok(Tile { first, directions, summaries, effects })
+        Ok(ReadTile { features, summaries, ablations })
     }
 
     /// What the activations of `features` say, and the effects to compute of them.
@@ -219,7 +215,7 @@ impl Sources<'_> {
     }
 
     /// - `i`: in the tile
-    fn feature(&self, tile: &Tile, i: usize, tables: FeatureTables) -> Feature {
+    pub(super) fn feature(&self, tile: &Tile, i: usize, tables: FeatureTables) -> Feature {
         let (needs, summary) = (&self.plan.needs, &tile.summaries[i]);
         let logits = tile.directions.feature_logits(i);
         let entry = |v: usize| TokenLogit { token_id: v as u32, logit: logits[v] };
@@ -234,7 +230,7 @@ impl Sources<'_> {
             sequences(examples.clone(), own, on_rows.columns(&tile.effects, n_hover), &logits, self.rows)
         });
         Feature {
-            feature: self.plan.features[tile.first + i],
+            feature: self.plan.features[tile.features.start + i],
             stats: summary.stats,
             quantiles: Some(summary.quantiles.clone()),
             tables,

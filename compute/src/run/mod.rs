@@ -10,6 +10,7 @@ mod prepare;
 pub mod provenance;
 pub mod summary;
 mod tables;
+mod tiles;
 
 use std::{ops::Range, thread};
 
@@ -177,15 +178,15 @@ pub fn features(
     output: &PassOutput,
     features: Range<usize>,
     progress: &mut Progress,
-    hand_on: impl FnMut(Vec<Feature>) -> Result<()>,
+    hand_on: impl FnMut(Vec<Feature>) -> Result<()> + Send,
 ) -> Result<()> {
     let SaeOutput { acts, neurons } = shown(output)?;
     let acts_b = output.taps.iter().flatten().nth(1).map(|b| &b.acts);
     let recomputed = RecomputedResid::new(subject, &corpus.rows, output.batch_rows);
     let resid: &dyn ResidSource = if plan.recompute_resid { &recomputed } else { &output.resid };
-    let sources = Sources { plan, rows: &corpus.rows, acts, neurons, acts_b, resid };
+    let sources = Sources { plan, rows: &corpus.rows, acts, neurons, acts_b };
     let decoder = Decoder::of(subject)?;
-    sources.features(subject.model.head(), &decoder, features, progress, hand_on)
+    sources.features(subject.model.head(), &decoder, resid, features, progress, hand_on)
 }
 
 /// How features fare by role, where the corpus holds conversations.

@@ -31,9 +31,11 @@ fn rows_at_once(n: usize, n_b: usize) -> usize {
     (ROWS_BYTES / (8 * (n + n_b).max(1))).max(1)
 }
 
-/// What tables are made of.
-struct Tables<'a> {
+/// The tables of some of the chosen features, ascending.
+pub struct Tables<'a> {
     sources: Sources<'a>,
+    /// Features whose tables are not made yet.
+    features: Range<usize>,
     /// `[n, d_out]`.
     decoder: Floats,
     d_out: usize,
@@ -45,43 +47,42 @@ struct Tables<'a> {
     b: Option<Products<'a>>,
 }
 
-/// The tables of some of the chosen features, ascending.
-///
-/// - `decoder`: `[n, d_out]`, of all chosen features
-pub fn tables<'a>(
-    sources: Sources<'a>,
-    decoder: &Tensor,
-    features: Range<usize>,
-) -> Result<Vec<FeatureTables>> {
-    let Sources { plan, acts, acts_b, neurons, .. } = sources;
-    let n = plan.features.len();
-    let needs = &plan.needs;
-    let decoder = to_host(decoder)?;
-    let products = |with: Option<&'a Store>| with.map(|with| Products::new(acts, with));
-    let mut tables = Tables {
-        sources,
-        d_out: decoder.len() / n.max(1),
-        decoder,
-        sums: Sums::of_all(acts)?,
-        sums_of_neurons: Sums::of_neurons(neurons),
-        sums_b: acts_b.map(Sums::of_all).transpose()?.unwrap_or_default(),
-        own: products(Some(acts).filter(|_| needs.correlated_features > 0)),
-        b: products(acts_b.filter(|_| needs.correlated_b_features > 0)),
-    };
-    let mut all = Vec::with_capacity(features.len());
-    let at_once = rows_at_once(n, acts_b.map_or(0, Store::n_features));
-    for first in features.clone().step_by(at_once) {
+impl<'a> Tables<'a> {
+    /// - `decoder`: `[n, d_out]`, of all chosen features
+    pub fn new(sources: Sources<'a>, decoder: &Tensor, features: Range<usize>) -> Result<Self> {
+        let Sources { plan, acts, acts_b, neurons, .. } = sources;
+        let needs = &plan.needs;
+        let decoder = to_host(decoder)?;
+        let products = |with: Option<&'a Store>| with.map(|with| Products::new(acts, with));
+        Ok(Self {
+            sources,
+            features,
+            d_out: decoder.len() / plan.features.len().max(1),
+            decoder,
+            sums: Sums::of_all(acts)?,
+            sums_of_neurons: Sums::of_neurons(neurons),
+            sums_b: acts_b.map(Sums::of_all).transpose()?.unwrap_or_default(),
+            own: products(Some(acts).filter(|_| needs.correlated_features > 0)),
+            b: products(acts_b.filter(|_| needs.correlated_b_features > 0)),
+        })
+    }
+
+    /// Those of the next features; `None` after the last.
+    pub fn next(&mut self) -> Result<Option<Vec<FeatureTables>>> {
         interrupt::check()?;
-        let features = first..(first + at_once).min(features.end);
-        for products in tables.own.iter_mut().chain(&mut tables.b) {
+        let Sources { plan, acts_b, .. } = self.sources;
+        let at_once = rows_at_once(plan.features.len(), acts_b.map_or(0, Store::n_features));
+        let features = self.features.start..(self.features.start + at_once).min(self.features.end);
+        self.features.start = features.end;
+        if features.is_empty() {
+            return Ok(None);
+        }
+        for products in self.own.iter_mut().chain(&mut self.b) {
             products.compute(features.clone())?;
         }
-        all.par_extend(features.into_par_iter().map(|i| tables.of_one(i)));
+        Ok(Some(features.into_par_iter().map(|i| self.of_one(i)).collect()))
     }
-    Ok(all)
-}
 
-impl Tables<'_> {
     fn of_one(&self, i: usize) -> FeatureTables {
         let Sources { plan, rows, neurons, .. } = self.sources;
         let (n_positions, x, needs) = (rows.n_positions(), self.sums[i], &plan.needs);
