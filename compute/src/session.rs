@@ -148,11 +148,12 @@ fn subject(
     let precision = Precision::new(dtype, device)?;
     let model = Model::load(&model.path, device, precision.kind)?;
     let SaeInfo { hook, hook_out, d_sae, .. } = &manifest.sae;
+    let hook = hook.as_deref().context("the bundle does not say at which hook point its SAE reads")?;
     let hook = model.hook_point(hook)?;
     let hook_out = hook_out.as_ref().map_or(Ok(hook), |name| model.hook_point(name))?;
     let kind = if run.sae_dtype.as_deref() == Some("bf16") { SaeDtype::Bf16.kind() } else { Kind::Float };
     let chosen: Vec<i64> = features.iter().map(|feature| i64::from(*feature)).collect();
-    let sae = if chosen.len() == *d_sae as usize {
+    let sae = if d_sae.is_some_and(|d_sae| chosen.len() == d_sae as usize) {
         Sae::load(sae, args.sae_format, device)?
     } else {
         Sae::load_features(sae, args.sae_format, device, &chosen)?

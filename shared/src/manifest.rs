@@ -40,6 +40,9 @@ pub struct Manifest {
     pub sae_b: Option<SaeInfo>,
     /// The text.
     pub dataset: DatasetInfo,
+    /// The files that the bundle was made of, where another program computed the numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// How the numbers were computed; `None` where another program computed them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunInfo>,
@@ -113,16 +116,18 @@ pub struct SaeInfo {
     /// Format of the weight files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// Hook point that it reads.
-    pub hook: String,
+    /// Hook point that it reads; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
     /// Hook point that it writes, where that is another one: a transcoder's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook_out: Option<String>,
     /// Width of the hook point that it reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d_in: Option<u32>,
-    /// Features in its dictionary.
-    pub d_sae: u32,
+    /// Features in its dictionary; `None` where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub d_sae: Option<u32>,
     /// Whether activations may be negative; active is then what is not 0.
     #[serde(default)]
     pub signed: bool,
@@ -174,6 +179,16 @@ pub struct DataFile {
     pub name: String,
     /// Number of its first document, counted over the whole corpus.
     pub first_document: u32,
+}
+
+/// What a bundle was made of that no run computed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct Origin {
+    /// Program and format, such as `Neuronpedia's batches`.
+    pub format: String,
+    /// Whether token ids are the model's own; else they are numbers that the import gave.
+    pub own_token_ids: bool,
 }
 
 /// How the numbers were computed.
@@ -430,6 +445,16 @@ impl Manifest {
         if self.is_v2() { V2_LABELS.to_owned() } else { LABELS.path() }
     }
 
+    /// Whether token ids are the model's own.
+    pub fn has_own_token_ids(&self) -> bool {
+        self.origin.as_ref().is_none_or(|origin| origin.own_token_ids)
+    }
+
+    /// Whether rows are those of a corpus; else they number the examples of an import.
+    pub fn has_rows(&self) -> bool {
+        self.origin.is_none() || self.rows_per_chunk.is_some()
+    }
+
     /// Whether effects are stored; `None` where the bundle does not say.
     pub fn has_effects(&self) -> Option<bool> {
         Some(self.run.as_ref()?.effects.as_deref()? != "none")
@@ -446,7 +471,8 @@ impl Manifest {
             ensure(r.start >= end && r.start < r.end, || "feature ranges do not ascend".into())?;
             end = r.end;
         }
-        ensure(end <= self.sae.d_sae, || format!("features go to {end}, the SAE has {}", self.sae.d_sae))?;
+        let d_sae = self.sae.d_sae.unwrap_or(u32::MAX);
+        ensure(end <= d_sae, || format!("features go to {end}, the SAE has {d_sae}"))?;
         let ordered = self.blocks.is_sorted_by(|a, b| a.last < b.first)
             && self.blocks.iter().all(|b| b.first <= b.last);
         ensure(ordered, || "blocks do not ascend".into())?;

@@ -116,7 +116,7 @@ pub struct PromptFeature {
     pub feature: u32,
     /// Activations and effects; the prompt is row 0.
     pub acts: RowActs,
-    /// The feature's logit for the token at each position.
+    /// The feature's logit for the token at each position; empty where they are not known.
     pub token_logits: Decimals,
 }
 
@@ -187,7 +187,7 @@ impl Prompt {
                 format!("feature {} has activations on {} tokens, the prompt {n}", f.feature, f.acts.row_len)
             })?;
             f.acts.validate()?;
-            f.token_logits.validate("token logits", n)
+            if f.token_logits.is_empty() { Ok(()) } else { f.token_logits.validate("token logits", n) }
         })
     }
 }

@@ -38,7 +38,7 @@ pub struct Sequences {
     pub buffer: Option<(u32, u32)>,
     /// Token ids of all windows, one after another; see [`Sequences::windows`].
     pub token_ids: Vec<u32>,
-    /// The feature's logit for each distinct token id of `token_ids`, ascending by id.
+    /// The feature's logit for each distinct token id of `token_ids`, ascending by id; empty where they are not known.
     pub token_logits: Decimals,
     /// Activations on the whole of every row that has an example, and effects inside the windows.
     pub row_acts: RowActs,
@@ -120,7 +120,7 @@ pub struct Effects {
     pub at: Ascending,
     /// Loss with the feature less loss without it, at the next token: negative = the feature helps.
     pub loss: Decimals,
-    /// Probability of the next token with the feature less without it.
+    /// Probability of the next token with the feature less without it; empty where it is not known.
     pub prob_change: Decimals,
     /// Number of tokens in each hover list.
     pub n_hover: u32,
@@ -188,8 +188,8 @@ pub struct TokenView {
 pub struct EffectView {
     /// Loss with the feature less loss without, nats.
     pub loss_effect: f64,
-    /// Probability with the feature less without.
-    pub prob_change: f64,
+    /// Probability with the feature less without; `None` where it is not known.
+    pub prob_change: Option<f64>,
     /// Tokens made more likely, with the change of log-probability in nats.
     pub boosted: Vec<(u32, f64)>,
     /// Tokens made less likely.
@@ -329,6 +329,9 @@ impl Sequences {
         ensure(self.token_ids.len() as u64 == n_tokens, || {
             format!("windows have {} token ids, expected {n_tokens}", self.token_ids.len())
         })?;
+        if self.token_logits.is_empty() {
+            return Ok(());
+        }
         self.token_logits.validate("token logits", self.distinct_token_ids().len())
     }
 }
@@ -394,7 +397,7 @@ impl Effects {
         let i = self.at.binary_search(&u32::try_from(e).ok()?).ok()?;
         Some(EffectView {
             loss_effect: self.loss.get(i)?,
-            prob_change: self.prob_change.get(i)?,
+            prob_change: self.prob_change.get(i),
             boosted: self.hover(i, &self.boosted, &self.boosted_by),
             suppressed: self.hover(i, &self.suppressed, &self.suppressed_by),
         })
@@ -412,7 +415,9 @@ impl Effects {
         let in_range = self.at.last().is_none_or(|e| (*e as usize) < n_entries);
         ensure(in_range, || "an effect belongs to no active position".into())?;
         self.loss.validate("loss effects", n)?;
-        self.prob_change.validate("probability changes", n)?;
+        if !self.prob_change.is_empty() {
+            self.prob_change.validate("probability changes", n)?;
+        }
         let n_listed = (n as u64).saturating_mul(u64::from(self.n_hover));
         for (what, tokens, by) in [
             ("boosted tokens", &self.boosted, &self.boosted_by),

@@ -149,7 +149,7 @@ fn agree_in_tokens(a: &Example, b: &Example, tolerance: f64) {
 fn agree_in_effects(a: &EffectView, b: &EffectView, tolerance: f64) {
     let effect = |what: &str, a, b| close_in_decimals(what, (a, b), tolerance, EFFECT_DECIMALS);
     effect("loss effect", a.loss_effect, b.loss_effect);
-    effect("change of probability", a.prob_change, b.prob_change);
+    both("change of probability", a.prob_change, b.prob_change, |a, b| effect("change of probability", a, b));
     for (a, b) in [(&a.boosted, &b.boosted), (&a.suppressed, &b.suppressed)] {
         for (a, b) in same_length("hover tokens", a, b) {
             close_in_decimals("change of log-probability", (a.1, b.1), tolerance, DECIMALS);

@@ -177,7 +177,9 @@ pub struct Hover {
     pub next: Option<NextEffect>,
     /// The feature's largest activation, which says with how many decimals others are printed.
     pub max_act: f64,
-    /// Corpus row; `None` in a prompt.
+    /// Whether the token's id is the model's own.
+    pub shows_id: bool,
+    /// Corpus row; `None` in a prompt, and where rows are not known.
     pub row: Option<u32>,
     /// The character that it makes together with its neighbours.
     pub joined: Option<String>,

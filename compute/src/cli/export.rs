@@ -89,10 +89,11 @@ fn metric(name: &str) -> Result<Metric, String> {
 }
 
 /// The layer of a hook point inside a block.
-fn layer_of(hook: &str) -> Result<u32> {
-    let hook_point = HookPoint::parse(hook).filter(|hook_point| hook_point.site.in_block());
+fn layer_of(hook: Option<&str>) -> Result<u32> {
+    let hook_point = hook.and_then(HookPoint::parse).filter(|hook_point| hook_point.site.in_block());
     let layer = hook_point.and_then(|hook_point| u32::try_from(hook_point.layer).ok());
     layer.with_context(|| {
+        let hook = hook.unwrap_or("no hook point");
         format!("the layer of the SAE's hook point is not known: name it with --layer ({hook})")
     })
 }
@@ -112,7 +113,7 @@ impl ExportArgs {
         let part = self.part()?;
         let bundle = part.as_ref().map_or_else(|| self.bundle.clone(), |part| part.path().join("bundle"));
         let bundle = Bundle::open(&bundle)?;
-        let layer = self.layer.map_or_else(|| layer_of(&bundle.manifest.sae.hook), Ok)?;
+        let layer = self.layer.map_or_else(|| layer_of(bundle.manifest.sae.hook.as_deref()), Ok)?;
         if self.neuronpedia.is_some() {
             let Manifest { model, sae, .. } = &bundle.manifest;
             let model = self.model_id.as_ref().unwrap_or(&model.name);
@@ -189,7 +190,9 @@ impl ExportArgs {
         if self.features == "all" && self.layout.is_none() {
             return Ok(None);
         }
-        let d_sae = read_manifest(&self.bundle)?.sae.d_sae;
+        let manifest = read_manifest(&self.bundle)?;
+        let past = manifest.features.last().map_or(0, |range| range.end);
+        let d_sae = manifest.sae.d_sae.unwrap_or(past);
         let chosen = (self.features != "all").then(|| parse_features(&self.features, d_sae)).transpose()?;
         let layout = self.layout.as_deref().map(read_layout).transpose()?;
         let folder = tempfile::tempdir().context("could not make a temporary folder")?;

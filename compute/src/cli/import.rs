@@ -2,14 +2,14 @@
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use shared::document::Document;
 
-use crate::exchange;
+use crate::{corpus::Tokenizer, exchange};
 
 /// Options of `compute import`.
 #[derive(Debug, Args)]
@@ -23,6 +23,9 @@ pub struct ImportArgs {
     /// Folder of the bundle
     #[arg(long, value_name = "FOLDER", required_unless_present = "schema")]
     pub out: Option<PathBuf>,
+    /// The model's tokenizer.json, or a folder with it: token texts of files that have ids alone
+    #[arg(long, value_name = "FILE")]
+    pub tokenizer: Option<PathBuf>,
     /// Print the JSON Schema of `json` instead
     #[arg(long, exclusive = true)]
     pub schema: bool,
@@ -36,6 +39,27 @@ pub struct ImportArgs {
 pub enum Format {
     /// A bundle as JSON, which `compute export --json` writes.
     Json,
+    /// What sae_vis saved: JSON of 0.2, a page of 0.2 or 0.3.
+    #[value(name = "sae_vis", alias = "sae-vis")]
+    SaeVis,
+    /// A page of SAEDashboard.
+    SaeDashboard,
+    /// A batch of SAEDashboard's for Neuronpedia, a folder of them, or the folder of an export of Neuronpedia.
+    Neuronpedia,
+}
+
+/// Whether a file is JSON by its name.
+fn is_json(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".json") || name.ends_with(".json.gz")
+}
+
+fn tokenizer(path: &Path) -> Result<Tokenizer> {
+    if path.is_dir() {
+        let found = Tokenizer::of_model(path)?;
+        return found.with_context(|| format!("the folder has no tokenizer.json ({})", path.display()));
+    }
+    Ok(Tokenizer::read(path)?)
 }
 
 impl ImportArgs {
@@ -48,6 +72,12 @@ impl ImportArgs {
         let (Some(path), Some(out)) = (&self.path, &self.out) else { return Ok(()) };
         let manifest = match self.from {
             Format::Json => exchange::read_json(path, out)?,
+            Format::SaeVis if is_json(path) => {
+                let tokenizer = self.tokenizer.as_deref().map(tokenizer).transpose()?;
+                exchange::import_sae_vis(path, tokenizer.as_ref(), out)?
+            }
+            Format::SaeVis | Format::SaeDashboard => exchange::import_page(path, out)?,
+            Format::Neuronpedia => exchange::import_neuronpedia(path, out)?,
         };
         if !self.quiet {
             // A closed standard error is no reason to fail.

@@ -1,10 +1,11 @@
-//! Bundles for other programs, in their own formats.
+//! Bundles for other programs in their own formats, and of other programs' files.
 //!
 //! [`write_json`] and [`read_json`] are the whole bundle as one document; [`write_neuronpedia`] writes what Neuronpedia takes in, [`write_graph_features`] what attribution graphs fetch, each into a
-//! [`NewFolder`].
+//! [`NewFolder`]. [`import_neuronpedia`], [`import_sae_vis`] and [`import_page`] make bundles of what others wrote.
 
 mod folder;
 mod graph_features;
+mod import;
 mod json;
 mod neuronpedia;
 
@@ -20,6 +21,7 @@ use crate::{bundle::Bundle, interrupt};
 
 pub use folder::NewFolder;
 pub use graph_features::write_graph_features;
+pub use import::{import_neuronpedia, import_page, import_sae_vis};
 pub use json::{JSON_BUNDLE, read_json, write_json};
 pub use neuronpedia::write_neuronpedia;
 

@@ -39,6 +39,9 @@ pub fn manifest(m: &Manifest, n_labels: usize) -> String {
     let stored = if m.rows_per_chunk.is_some() { "" } else { ", not in the bundle" };
     let (n_rows, seq_len) = (known(d.n_rows), known(d.seq_len));
     line!(text, "corpus    {}, {n_rows} rows of {seq_len} tokens{shuffled}{stored}", d.name);
+    if let Some(origin) = &m.origin {
+        line!(text, "made from {}", origin.format);
+    }
     if let Some(run) = &m.run {
         line!(
             text,
@@ -86,7 +89,8 @@ pub fn manifest(m: &Manifest, n_labels: usize) -> String {
 
 fn sae(sae: &SaeInfo) -> String {
     let (architecture, d_in) = (known(sae.architecture.as_ref()), known(sae.d_in));
-    format!("{} ({architecture}, {} features on {}, d_in {d_in})", sae.name, sae.d_sae, sae.hook)
+    let (d_sae, hook) = (known(sae.d_sae), known(sae.hook.as_ref()));
+    format!("{} ({architecture}, {d_sae} features on {hook}, d_in {d_in})", sae.name)
 }
 
 /// What the layouts have that this build does not know.

@@ -249,7 +249,7 @@ fn tokens(tokens: &[TokenView], vocab: &Vocab) -> Vec<TokenJson> {
         act: t.act,
         logit: t.logit,
         loss_effect: t.effect.as_ref().map(|e| e.loss_effect),
-        prob_change: t.effect.as_ref().map(|e| e.prob_change),
+        prob_change: t.effect.as_ref().and_then(|e| e.prob_change),
         boosted: t.effect.as_ref().map(|e| changes(&e.boosted)).unwrap_or_default(),
         suppressed: t.effect.as_ref().map(|e| changes(&e.suppressed)).unwrap_or_default(),
     };

@@ -63,6 +63,7 @@ pub fn manifest(
             files: rows.files().iter().map(data_file).collect(),
             sha256: Some(rows.sha256()),
         },
+        origin: None,
         run: Some(RunInfo {
             device: machine.device_name().to_owned(),
             dtype: machine.precision.name().to_owned(),
@@ -90,10 +91,10 @@ fn sae_info(plan: &Plan, sae: &Artifact, config: &SaeConfig) -> Result<SaeInfo> 
         name: sae.name.clone(),
         architecture: Some(config.description()),
         format: Some(config.format.name().to_owned()),
-        hook: plan.input.hook.to_string(),
+        hook: Some(plan.input.hook.to_string()),
         hook_out: config.hook_out.clone(),
         d_in: Some(config.d_in as u32),
-        d_sae: config.d_sae as u32,
+        d_sae: Some(config.d_sae as u32),
         signed: config.is_signed(),
         sha256: Some(sha256(&sae.path)?),
     })

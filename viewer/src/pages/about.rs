@@ -106,10 +106,10 @@ fn sae(sae: &SaeInfo) -> Vec<Fact> {
         fact("Name", Some(sae.name.clone()), false),
         fact("Architecture", sae.architecture.clone(), false),
         fact("Format", sae.format.clone(), false),
-        fact("Hook point", Some(sae.hook.clone()), true),
+        fact("Hook point", sae.hook.clone(), true),
         fact("Hook point that it writes", sae.hook_out.clone(), true),
         fact("d_in", sae.d_in.map(|n| count(n.into())), false),
-        fact("d_sae", Some(count(sae.d_sae.into())), false),
+        fact("d_sae", sae.d_sae.map(|n| count(n.into())), false),
         fact("Activations", sae.signed.then(|| "signed: negative ones count as active".to_owned()), false),
         fact("SHA-256", sae.sha256.clone(), true),
     ]
@@ -126,6 +126,7 @@ fn dataset(manifest: &Manifest) -> Vec<Fact> {
     });
     let absent = manifest.rows_per_chunk.is_none();
     [
+        fact("Imported from", manifest.origin.as_ref().map(|origin| origin.format.clone()), false),
         fact("Name", Some(d.name.clone()), false),
         fact("Rows", rows, false),
         fact("In the bundle", absent.then(|| "examples only".to_owned()), false),

@@ -181,12 +181,14 @@ fn LayoutButton(session: Session) -> impl IntoView {
 fn annotated(bundle: &Bundle) -> String {
     let sae = &bundle.manifest.sae;
     let sha256 = sae.sha256.as_ref().unwrap_or(&sae.name);
-    format!("{} {sha256}", sae.hook)
+    format!("{} {sha256}", sae.hook.as_deref().unwrap_or_default())
 }
 
 fn bundle_name(bundle: &Bundle) -> String {
     let m = &bundle.manifest;
-    format!("{} · {} · {}", m.model.name, m.sae.name, m.sae.hook)
+    let parts = [Some(&m.model.name), Some(&m.sae.name), m.sae.hook.as_ref()];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    parts.join(" · ")
 }
 
 #[component]

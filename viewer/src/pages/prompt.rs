@@ -286,11 +286,12 @@ fn PromptColumn(found: PromptData, i: usize) -> impl IntoView {
         scale.map(|scale| token_line(&Line::of(&tokens, 0, Some(found.position), &found.vocab, scale)));
     let layout = session.layouts.shown(Use::Prompt, &shown.bundle);
     let (vocab, max_act) = (found.vocab.clone(), shown.max_act());
+    let shows_id = shown.bundle.manifest.has_own_token_ids();
     let show = move |token: TokenRef| {
         let Some(view) = tokens.get(token.position as usize) else { return };
         marks.token(view);
         let next = tokens.get(token.position as usize + 1);
-        session.hover.set(Some(hover(view, next, max_act, &token, &vocab)));
+        session.hover.set(Some(Hover { shows_id, ..hover(view, next, max_act, &token, &vocab) }));
     };
     let link = Route::Feature(score.feature).fragment();
     view! {
@@ -321,6 +322,7 @@ fn hover(
         token: view.clone(),
         next,
         max_act,
+        shows_id: true,
         row: None,
         joined: token.joined.clone(),
         n_listed: usize::MAX,

@@ -100,7 +100,7 @@ fn content(hover: &Hover) -> AnyView {
     view! {
         <header class="card-head">
             {token_chip(&hover.vocab, token.token_id, Side::None, 0.0)}
-            <span class="card-id">"token "{token.token_id}</span>
+            {hover.shows_id.then(|| view! { <span class="card-id">"token "{token.token_id}</span> })}
             <span class="card-origin">{origin}</span>
         </header>
         {joined}
@@ -120,7 +120,7 @@ fn effect(effect: &EffectView, loss: &'static str, change: &'static str) -> impl
     let value = format!("{} {word}", signed(effect.loss_effect, 4));
     view! {
         {figure("loss effect", loss, value, tone)}
-        {figure("probability change", change, signed_percent(effect.prob_change), "")}
+        {effect.prob_change.map(|of| figure("probability change", change, signed_percent(of), ""))}
     }
 }
 

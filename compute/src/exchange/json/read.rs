@@ -94,7 +94,8 @@ struct Parts {
     n_chunks: usize,
     n_role_chunks: usize,
     expected: ExpectedFeature,
-    n_prompts: usize,
+    /// `None` where it has no such member.
+    n_prompts: Option<usize>,
 }
 
 /// The next of the features that the manifest counts.
@@ -269,7 +270,7 @@ impl Import<'_> {
         for (i, prompt) in prompts.iter().enumerate() {
             self.check(prompt, &paths::prompt(i))?;
         }
-        self.parts.n_prompts = prompts.len();
+        self.parts.n_prompts = Some(prompts.len());
         self.writer.prompts(prompts)
     }
 
@@ -279,12 +280,11 @@ impl Import<'_> {
         if let Some(feature) = self.parts.expected.next() {
             bail!("it has no feature {feature}, which its manifest counts");
         }
-        ensure!(
-            manifest.n_prompts as usize == self.parts.n_prompts,
-            "it has {} prompts, expected {}",
-            self.parts.n_prompts,
-            manifest.n_prompts
-        );
+        if self.parts.n_prompts.is_none() {
+            self.writer.prompts(&[])?;
+        }
+        let (n_prompts, expected) = (self.parts.n_prompts.unwrap_or(0), manifest.n_prompts);
+        ensure!(expected as usize == n_prompts, "it has {n_prompts} prompts, expected {expected}");
         let n_chunks = manifest.n_chunks().unwrap_or(0);
         for (what, n) in [("corpus", self.parts.n_chunks), ("roles", self.parts.n_role_chunks)] {
             let absent = what == "roles" && n == 0;

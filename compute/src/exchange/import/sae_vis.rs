@@ -1,0 +1,332 @@
+//! What sae_vis 0.2 saves by `save_json`.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufReader, Read as _},
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use shared::{
+    feature::{Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
+    manifest::{Manifest, Origin},
+    prompt::{Prompt, PromptFeature},
+    quantiles::{GRID_LEN, Quantiles},
+    sequence::{EffectView, GroupKind},
+};
+
+use super::{
+    Import, Subject,
+    examples::{ImportedExample, ImportedGroup, ImportedToken, decimals, row_acts, sequences},
+    text::{aligned, correlated, histogram, n_positions, numbers},
+    tokens::TokenTable,
+};
+use crate::{
+    corpus::{self, Tokenizer},
+    exchange::json::unzipped,
+};
+
+/// Bytes of a file, at most.
+const MAX_BYTES: u64 = 4 << 30;
+
+#[derive(Deserialize)]
+struct Saved {
+    feature_data_dict: BTreeMap<u32, FeatureData>,
+    feature_stats: FeatureStats,
+}
+
+#[derive(Deserialize)]
+struct FeatureStats {
+    max: Vec<f64>,
+    frac_nonzero: Vec<f64>,
+    #[serde(default)]
+    quantile_data: Vec<Vec<f64>>,
+    #[serde(default)]
+    quantiles: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct FeatureData {
+    feature_tables_data: Tables,
+    acts_histogram_data: Bars,
+    logits_table_data: Logits,
+    logits_histogram_data: Bars,
+    sequence_data: Groups,
+    #[serde(default)]
+    prompt_data: Option<SeqData>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Tables {
+    neuron_alignment_indices: Vec<u32>,
+    neuron_alignment_values: Vec<f64>,
+    neuron_alignment_l1: Vec<f64>,
+    correlated_neurons_indices: Vec<u32>,
+    correlated_neurons_pearson: Vec<f64>,
+    correlated_neurons_cossim: Vec<f64>,
+    correlated_features_indices: Vec<u32>,
+    correlated_features_pearson: Vec<f64>,
+    correlated_features_cossim: Vec<f64>,
+    correlated_b_features_indices: Vec<u32>,
+    correlated_b_features_pearson: Vec<f64>,
+    correlated_b_features_cossim: Vec<f64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Bars {
+    bar_heights: Vec<u64>,
+    bar_values: Vec<f64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Logits {
+    bottom_token_ids: Vec<u32>,
+    bottom_logits: Vec<f64>,
+    top_token_ids: Vec<u32>,
+    top_logits: Vec<f64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Groups {
+    seq_group_data: Vec<SeqGroup>,
+}
+
+#[derive(Deserialize)]
+struct SeqGroup {
+    #[serde(default)]
+    title: Option<String>,
+    seq_data: Vec<SeqData>,
+}
+
+/// A sequence, or the prompt, whose last four lists begin at its second token.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct SeqData {
+    token_ids: Vec<u32>,
+    feat_acts: Vec<f64>,
+    loss_contribution: Vec<f64>,
+    token_logits: Vec<f64>,
+    top_token_ids: Vec<Vec<u32>>,
+    top_logits: Vec<Vec<f64>>,
+    bottom_token_ids: Vec<Vec<u32>>,
+    bottom_logits: Vec<Vec<f64>>,
+}
+
+/// Makes the bundle `out` of the file `path`.
+///
+/// - `tokenizer`: the model's, for token texts; without it tokens are shown by their ids
+///
+/// # Errors
+///
+/// Where the file cannot be read or holds something else, or `out` cannot be written.
+pub fn import_sae_vis(path: &Path, tokenizer: Option<&Tokenizer>, out: &Path) -> Result<Manifest> {
+    let reading = || format!("could not read the file of sae_vis ({})", path.display());
+    ensure!(path.is_file(), "the file of sae_vis is not a regular file ({})", path.display());
+    let mut import = Import::new(out)?;
+    let file = unzipped(File::open(path).with_context(reading)?).with_context(reading)?;
+    let saved: Saved = serde_json::from_reader(BufReader::new(file.take(MAX_BYTES))).with_context(reading)?;
+    let mut tokens = TokenTable::default();
+    let grid_is_ours = saved.feature_stats.quantiles.len() == GRID_LEN;
+    let mut prompt = Prompt::default();
+    for (i, (index, data)) in saved.feature_data_dict.into_iter().enumerate() {
+        let quantiles = saved.feature_stats.quantile_data.get(i).filter(|_| grid_is_ours);
+        if let Some(of_prompt) = data.prompt_data.as_ref().filter(|prompt| !prompt.token_ids.is_empty()) {
+            prompt.token_ids.clone_from(&of_prompt.token_ids);
+            let example = of_prompt.example(None);
+            prompt.features.push(PromptFeature {
+                feature: index,
+                acts: row_acts(&[&example], example.tokens.len() as u32),
+                token_logits: decimals(&of_prompt.token_logits),
+            });
+        }
+        let at = |numbers: &[f64]| numbers.get(i).copied();
+        let (max, density) = (at(&saved.feature_stats.max), at(&saved.feature_stats.frac_nonzero));
+        let feature = data.feature(index, max, density, quantiles).with_context(reading)?;
+        for id in feature_tokens(&feature) {
+            tokens.reserve(id)?;
+        }
+        import.feature(feature).with_context(reading)?;
+    }
+    let vocab = corpus::vocab(tokenizer, tokens.len());
+    if !prompt.token_ids.is_empty() {
+        // As it was given it is in no file: its tokens are.
+        prompt.text =
+            prompt.token_ids.iter().map(|id| String::from_utf8_lossy(vocab.bytes_of(*id))).collect();
+        prompt.features.retain(|feature| !feature.acts.active.is_empty());
+        import.prompt(prompt);
+    }
+    let origin = Origin { format: "sae_vis (JSON)".to_owned(), own_token_ids: true };
+    import.finish(Subject::default(), origin, &vocab)
+}
+
+/// Ids of all tokens that a feature names.
+fn feature_tokens(feature: &Feature) -> impl Iterator<Item = u32> + '_ {
+    let logits = feature.logits_table.iter().flat_map(|table| table.top.iter().chain(&table.bottom));
+    let sequences = feature.sequences.iter().flat_map(|sequences| {
+        sequences.token_ids.iter().chain(&sequences.row_acts.effects.hover_tokens).copied()
+    });
+    logits.map(|row| row.token_id).chain(sequences)
+}
+
+impl FeatureData {
+    fn feature(
+        self,
+        feature: u32,
+        max: Option<f64>,
+        density: Option<f64>,
+        quantiles: Option<&Vec<f64>>,
+    ) -> Result<Feature> {
+        let n_active: Option<u64> = (!self.acts_histogram_data.bar_heights.is_empty())
+            .then(|| self.acts_histogram_data.bar_heights.iter().sum());
+        let n_corpus = n_active.zip(density).and_then(|(n_active, density)| n_positions(n_active, density));
+        let rows = |ids: &[u32], logits: &[f64]| {
+            let row = |(id, logit): (&u32, &f64)| TokenLogit { token_id: *id, logit: *logit as f32 };
+            ids.iter().zip(logits).map(row).collect::<Vec<_>>()
+        };
+        let (t, l) = (&self.feature_tables_data, &self.logits_table_data);
+        let bold = bold(self.sequence_data.seq_group_data.first());
+        let groups: Vec<ImportedGroup> = self
+            .sequence_data
+            .seq_group_data
+            .iter()
+            .map(|group| {
+                let examples = group.seq_data.iter().map(|sequence| sequence.example(bold)).collect();
+                let (kind, n_positions) = kind(group.title.as_deref().unwrap_or_default(), n_corpus);
+                ImportedGroup { kind, n_positions, examples }
+            })
+            .collect();
+        let whole = |values: &Vec<f64>| {
+            let mut whole = vec![0.0; GRID_LEN.saturating_sub(values.len())];
+            whole.extend(values);
+            whole.truncate(GRID_LEN);
+            Quantiles::of(&whole)
+        };
+        Ok(Feature {
+            feature,
+            stats: Stats {
+                n_active: n_active.or_else(|| density.filter(|density| *density <= 0.0).map(|_| 0)),
+                density,
+                max: max.unwrap_or(f64::NAN) as f32,
+                min: 0.0,
+                moments: None,
+            },
+            quantiles: quantiles.map(whole),
+            tables: FeatureTables {
+                neuron_alignment: aligned(
+                    &t.neuron_alignment_indices,
+                    &t.neuron_alignment_values,
+                    &t.neuron_alignment_l1,
+                ),
+                correlated_neurons: correlated(
+                    &t.correlated_neurons_indices,
+                    &t.correlated_neurons_pearson,
+                    &t.correlated_neurons_cossim,
+                ),
+                correlated_features: correlated(
+                    &t.correlated_features_indices,
+                    &t.correlated_features_pearson,
+                    &t.correlated_features_cossim,
+                ),
+                correlated_b_features: correlated(
+                    &t.correlated_b_features_indices,
+                    &t.correlated_b_features_pearson,
+                    &t.correlated_b_features_cossim,
+                ),
+            },
+            acts_histogram: histogram(
+                &self.acts_histogram_data.bar_values,
+                &self.acts_histogram_data.bar_heights,
+            ),
+            logits_histogram: histogram(
+                &self.logits_histogram_data.bar_values,
+                &self.logits_histogram_data.bar_heights,
+            ),
+            logits_table: (!l.top_token_ids.is_empty() || !l.bottom_token_ids.is_empty()).then(|| {
+                LogitsTable {
+                    top: rows(&l.top_token_ids, &l.top_logits),
+                    bottom: rows(&l.bottom_token_ids, &l.bottom_logits),
+                }
+            }),
+            sequences: (!groups.is_empty()).then(|| sequences(groups)),
+        })
+    }
+}
+
+/// Index of the bold token in all windows, which the file does not say: there the activations of the group of the largest
+/// descend. It is the middle where windows are as long before as after it; `None` where windows are whole rows.
+fn bold(top: Option<&SeqGroup>) -> Option<usize> {
+    let sequences = &top?.seq_data;
+    let len = sequences.first()?.token_ids.len();
+    let descend = |at: &usize| {
+        let acts: Option<Vec<f64>> = sequences.iter().map(|s| s.feat_acts.get(*at).copied()).collect();
+        acts.is_some_and(|acts| acts.iter().all(|act| *act > 0.0) && acts.is_sorted_by(|a, b| a >= b))
+    };
+    std::iter::once(len / 2).chain(0..len).find(descend)
+}
+
+/// How a group was chosen, by its title, and from how many positions.
+pub fn kind(title: &str, n_corpus: Option<u64>) -> (GroupKind, Option<u64>) {
+    match numbers(title).as_slice() {
+        [low, high, percent, ..] if title.starts_with("INTERVAL") => {
+            let n = n_corpus.map(|n| (percent / 100.0 * n as f64).round() as u64);
+            (GroupKind::Interval { low: *low as f32, high: *high as f32 }, n)
+        }
+        _ => (GroupKind::Top, None),
+    }
+}
+
+impl SeqData {
+    /// - `bold`: index of the bold token; without it that of the largest activation
+    fn example(&self, bold: Option<usize>) -> ImportedExample {
+        let n = self.token_ids.len();
+        let of_largest = || {
+            let larger = |a: usize, b: usize| if self.feat_acts[b] > self.feat_acts[a] { b } else { a };
+            (0..self.feat_acts.len().min(n)).reduce(larger).unwrap_or(0)
+        };
+        let bold = bold.filter(|bold| *bold < n).unwrap_or_else(of_largest);
+        // Where it was computed at the bold token alone there is one number.
+        let act = |i: usize| match self.feat_acts.as_slice() {
+            [act] if n > 1 => {
+                if i == bold {
+                    *act
+                } else {
+                    0.0
+                }
+            }
+            acts => acts.get(i).copied().unwrap_or_default(),
+        };
+        // What belongs to the pairs of tokens of a prompt begins at its second token.
+        let skipped = n.saturating_sub(self.top_token_ids.len());
+        let list = |ids: &[Vec<u32>], by: &[Vec<f64>], i: usize| {
+            let (ids, by) = (ids.get(i).map(Vec::as_slice), by.get(i).map(Vec::as_slice));
+            let pairs = ids.unwrap_or_default().iter().copied().zip(by.unwrap_or_default().iter().copied());
+            pairs.collect::<Vec<_>>()
+        };
+        let token = |(i, token_id): (usize, &u32)| {
+            let boosted = i.checked_sub(skipped).map(|i| list(&self.top_token_ids, &self.top_logits, i));
+            let suppressed =
+                i.checked_sub(skipped).map(|i| list(&self.bottom_token_ids, &self.bottom_logits, i));
+            let (boosted, suppressed) = (boosted.unwrap_or_default(), suppressed.unwrap_or_default());
+            let has_effect = !boosted.is_empty() || !suppressed.is_empty();
+            let loss_effect = self.loss_contribution.get(i).copied().filter(|_| has_effect);
+            ImportedToken {
+                token_id: *token_id,
+                act: act(i),
+                logit: self.token_logits.get(i).copied(),
+                effect: loss_effect.map(|loss_effect| EffectView {
+                    loss_effect,
+                    prob_change: None,
+                    boosted,
+                    suppressed,
+                }),
+            }
+        };
+        ImportedExample { tokens: self.token_ids.iter().enumerate().map(token).collect(), bold }
+    }
+}
