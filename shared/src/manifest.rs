@@ -85,7 +85,7 @@ pub struct SchemaVersion {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct ModelInfo {
-    /// Name as given: a folder's name or a hub id.
+    /// Name as given: a folder's name or a hub id; empty where it is not known.
     pub name: String,
     /// Family whose checkpoint names it has, such as `gpt2`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,7 +108,7 @@ pub struct ModelInfo {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct SaeInfo {
-    /// Name as given.
+    /// Name as given; empty where it is not known.
     pub name: String,
     /// Architecture, such as `standard` or `jumprelu`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,7 +140,7 @@ pub struct SaeInfo {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct DatasetInfo {
-    /// Name of the file, as given.
+    /// Name of the file, as given; empty where it is not known.
     pub name: String,
     /// Rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]

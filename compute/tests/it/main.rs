@@ -16,6 +16,7 @@ mod health;
 mod hub;
 mod hub_saes;
 mod hub_server;
+mod imports;
 mod json_bundle;
 mod labels;
 mod model_configs;

@@ -89,7 +89,7 @@ fn model(manifest: &Manifest) -> Vec<Fact> {
     let m = &manifest.model;
     let number = |n: Option<u32>| n.map(|n| count(n.into()));
     [
-        fact("Name", Some(m.name.clone()), false),
+        fact("Name", known(&m.name), false),
         fact("Family", m.family.clone(), false),
         fact("Layers", number(m.n_layers), false),
         fact("d_model", number(m.d_model), false),
@@ -103,7 +103,7 @@ fn model(manifest: &Manifest) -> Vec<Fact> {
 
 fn sae(sae: &SaeInfo) -> Vec<Fact> {
     [
-        fact("Name", Some(sae.name.clone()), false),
+        fact("Name", known(&sae.name), false),
         fact("Architecture", sae.architecture.clone(), false),
         fact("Format", sae.format.clone(), false),
         fact("Hook point", sae.hook.clone(), true),
@@ -126,13 +126,12 @@ fn dataset(manifest: &Manifest) -> Vec<Fact> {
     });
     let absent = manifest.rows_per_chunk.is_none();
     [
-        fact("Imported from", manifest.origin.as_ref().map(|origin| origin.format.clone()), false),
-        fact("Name", Some(d.name.clone()), false),
+        fact("Name", known(&d.name), false),
         fact("Rows", rows, false),
         fact("In the bundle", absent.then(|| "examples only".to_owned()), false),
         fact("Begin with BOS", d.prepend_bos.map(yes_no), false),
         fact("Shuffled", d.shuffled.map(yes_no), false),
-        fact("Special tokens count", Some(yes_no(!d.skip_special)), false),
+        fact("Special tokens count", manifest.run.is_some().then(|| yes_no(!d.skip_special)), false),
         fact("SHA-256 of the tokens", d.sha256.clone(), true),
     ]
     .into_iter()
@@ -170,12 +169,39 @@ fn about_bundle(manifest: &Manifest, address: &str) -> Vec<Fact> {
         ("Schema", format!("{}.{}", s.major, s.minor), false),
         ("Written by", manifest.tool.clone(), false),
     ];
+    if let Some(origin) = &manifest.origin {
+        facts.push(("Imported from", origin.format.clone(), false));
+        facts.push(("Not in this file", absent(manifest).join(", "), false));
+    }
     let newer: Vec<String> =
         manifest.newer_layers().map(|layer| format!("{} {}", layer.name, layer.version)).collect();
     if !newer.is_empty() {
         facts.push(("Layers made by a newer version", newer.join(", "), true));
     }
     facts
+}
+
+/// What an imported bundle lacks.
+fn absent(manifest: &Manifest) -> Vec<&'static str> {
+    let Manifest { model, sae, dataset, .. } = manifest;
+    [
+        ("the model’s name", model.name.is_empty()),
+        ("the hook point", sae.hook.is_none()),
+        ("the SAE’s width", sae.d_sae.is_none()),
+        ("the name of the text", dataset.name.is_empty()),
+        ("the text itself", manifest.rows_per_chunk.is_none()),
+        ("token ids", !manifest.has_own_token_ids()),
+        ("health", manifest.health == Health::default()),
+        ("how it was computed", manifest.run.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(what, is_absent)| is_absent.then_some(what))
+    .collect()
+}
+
+/// A name; `None` where it is not known.
+fn known(name: &str) -> Option<String> {
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn yes_no(yes: bool) -> String {

@@ -239,18 +239,33 @@ fn FeatureBody(shown: FeatureData, layout: Layout) -> impl IntoView {
 
 fn numbers(shown: &FeatureData) -> impl IntoView + use<> {
     let s = shown.feature().stats;
-    let dash = |text: Option<String>| text.filter(|_| !s.is_dead()).unwrap_or_else(|| "–".to_owned());
-    let moment = |of: fn(&Moments) -> String| dash(s.moments.as_ref().map(of));
-    [
-        ("density", s.density.map_or_else(|| "–".to_owned(), share)),
-        ("active", s.n_active.map_or_else(|| "–".to_owned(), positions)),
-        ("max", dash(Some(decimals::text(s.max.into(), s.max_size().into())))),
-        ("mean", moment(|m| significant(m.mean))),
-        ("std", moment(|m| significant(m.std))),
-        ("skewness", moment(|m| format!("{:.2}", m.skewness))),
-        ("kurtosis", moment(|m| format!("{:.2}", m.kurtosis))),
-    ]
-    .into_iter()
-    .map(|(name, value)| view! { <div><dt>{term(name, name)}</dt><dd data-stat=name>{value}</dd></div> })
-    .collect_view()
+    let imported = shown.bundle.manifest.origin.is_some();
+    let unknown = || if imported { "not in this file" } else { "–" }.to_owned();
+    let number =
+        |text: Option<String>| if s.is_dead() { "–".to_owned() } else { text.unwrap_or_else(unknown) };
+    let moment = |of: fn(&Moments) -> String| number(s.moments.as_ref().map(of));
+    let max = s.max.is_finite().then(|| decimals::text(s.max.into(), s.max_size().into()));
+    let known = [
+        ("density", s.density.map_or_else(unknown, share)),
+        ("active", s.n_active.map_or_else(unknown, positions)),
+        ("max", number(max)),
+    ];
+    // Other programs' files have none of these: said once.
+    let moments = (!imported || s.moments.is_some()).then(|| {
+        [
+            ("mean", moment(|m| significant(m.mean))),
+            ("std", moment(|m| significant(m.std))),
+            ("skewness", moment(|m| format!("{:.2}", m.skewness))),
+            ("kurtosis", moment(|m| format!("{:.2}", m.kurtosis))),
+        ]
+    });
+    let absent = moments.is_none().then(|| {
+        view! { <div><dt>"mean, std, skewness, kurtosis"</dt><dd data-stat="absent">{unknown()}</dd></div> }
+    });
+    let shown = known
+        .into_iter()
+        .chain(moments.into_iter().flatten())
+        .map(|(name, value)| view! { <div><dt>{term(name, name)}</dt><dd data-stat=name>{value}</dd></div> })
+        .collect_view();
+    view! { {shown}{absent} }
 }

@@ -187,7 +187,8 @@ fn annotated(bundle: &Bundle) -> String {
 fn bundle_name(bundle: &Bundle) -> String {
     let m = &bundle.manifest;
     let parts = [Some(&m.model.name), Some(&m.sae.name), m.sae.hook.as_ref()];
-    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    let parts: Vec<&str> =
+        parts.into_iter().flatten().map(String::as_str).filter(|part| !part.is_empty()).collect();
     parts.join(" · ")
 }
 

@@ -128,11 +128,15 @@ fn heading(shown: &FeatureData, group: &Group, examples: &[Example]) -> (String,
         Some(first) if act(first.act) != act(limit) => format!(", shown here {}", act(first.act)),
         _ => String::new(),
     };
-    let contains = group.n_positions.map_or_else(String::new, |n| {
-        let part =
-            shown.feature().share(group).map_or_else(String::new, |part| format!(" ({})", share(part)));
-        format!("CONTAINS {}{part}", positions(n))
-    });
+    let part = shown.feature().share(group).map(share);
+    // Other programs round the share, so the count that follows from it is not exact.
+    let imported = shown.bundle.manifest.origin.is_some();
+    let contains = match (group.n_positions.filter(|_| !imported), part) {
+        (Some(n), Some(part)) => format!("CONTAINS {} ({part})", positions(n)),
+        (Some(n), None) => format!("CONTAINS {}", positions(n)),
+        (None, Some(part)) => format!("CONTAINS {part}"),
+        (None, None) => String::new(),
+    };
     match &group.kind {
         GroupKind::Top => {
             let max = f64::from(stats.max);

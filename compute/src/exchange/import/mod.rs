@@ -47,6 +47,13 @@ pub struct Subject {
     pub seq_len: Option<u32>,
 }
 
+impl Subject {
+    /// Of a file that says nothing of it: the SAE is called as the file is.
+    fn named_by(path: &Path) -> Self {
+        Self { sae: stem(path), ..Self::default() }
+    }
+}
+
 /// A bundle that is made of another program's files.
 #[derive(Debug)]
 pub struct Import {
@@ -128,19 +135,14 @@ impl Import {
             self.writer.labels(&labels)?;
             self.writer.explanations(&Explanations { explanations: self.explanations })?;
         }
-        let unknown = || "not in this file".to_owned();
         let manifest = Manifest {
             schema: SchemaVersion { major: MAJOR, minor: MINOR },
             tool: concat!("sae-vis compute ", env!("CARGO_PKG_VERSION")).to_owned(),
-            model: ModelInfo { name: subject.model.unwrap_or_else(unknown), ..ModelInfo::default() },
-            sae: SaeInfo {
-                name: subject.sae.unwrap_or_else(unknown),
-                hook: subject.hook,
-                ..SaeInfo::default()
-            },
-            sae_b: self.held.has_sae_b().then(|| SaeInfo { name: unknown(), ..SaeInfo::default() }),
+            model: ModelInfo { name: subject.model.unwrap_or_default(), ..ModelInfo::default() },
+            sae: SaeInfo { name: subject.sae.unwrap_or_default(), hook: subject.hook, ..SaeInfo::default() },
+            sae_b: self.held.has_sae_b().then(SaeInfo::default),
             dataset: DatasetInfo {
-                name: subject.dataset.unwrap_or_else(unknown),
+                name: subject.dataset.unwrap_or_default(),
                 n_rows: subject.n_rows,
                 seq_len: subject.seq_len.filter(|len| *len > 0),
                 ..DatasetInfo::default()
@@ -162,6 +164,12 @@ impl Import {
         self.writer.finish(&manifest)?;
         Ok(manifest)
     }
+}
+
+/// A file's name without its endings: what a bundle is called whose file names no SAE.
+fn stem(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_string_lossy();
+    Some(name.split('.').next()?.to_owned())
 }
 
 /// Files of `folder` whose names begin and end so, by the number between; or the one file that `path` is.

@@ -27,6 +27,8 @@ use super::{
 };
 use crate::{exchange::json::unzipped, interrupt};
 
+/// How far the end of the bars may be off: their centres have three decimals.
+const ROUNDING: f64 = 2e-3;
 /// Bytes of a line or a batch, at most.
 const MAX_BYTES: u64 = 512 << 20;
 
@@ -230,8 +232,12 @@ fn import_export(path: &Path, out: &Path) -> Result<Manifest> {
         entry.activations = of_feature.into_iter().map(|example| example.activation(&tokens)).collect();
         import.feature(entry.feature(&mut tokens)?)?;
     }
-    for entry in path.read_dir().with_context(|| format!("could not read the folder ({})", path.display()))? {
-        let folder = entry?.path();
+    let reading = || format!("could not read the folder ({})", path.display());
+    let folders =
+        path.read_dir().and_then(Iterator::collect::<std::io::Result<Vec<_>>>).with_context(reading)?;
+    let mut folders: Vec<_> = folders.into_iter().map(|entry| entry.path()).collect();
+    folders.sort();
+    for folder in folders {
         let is_explanations = folder
             .file_name()
             .and_then(|name| name.to_str())
@@ -310,8 +316,11 @@ impl FeatureEntry {
             .map(|(rows, len)| u64::from(rows) * u64::from(len))
             .or_else(|| n_positions(n_active?, density?));
         let n_active = n_active.or_else(|| Some((density? * n_corpus? as f64).round() as u64));
+        let acts_histogram = histogram(&self.freq_hist_data_bar_values, &self.freq_hist_data_bar_heights);
         let largest = self.activations.iter().flat_map(|a| &a.values).copied().fold(f64::NAN, f64::max);
-        let max = if largest.is_nan() { self.max_act_approx.unwrap_or(f64::NAN) } else { largest };
+        // No example may show the largest: SAEDashboard leaves out the ends of rows. The bars end at it, rounded.
+        let end = acts_histogram.as_ref().map(|h| f64::from(h.max)).or(self.max_act_approx);
+        let max = end.filter(|end| largest.is_nan() || *end > largest + ROUNDING).unwrap_or(largest);
         let mut table = |texts: &[String], values: &[f64]| -> Vec<TokenLogit> {
             let rows = texts.iter().zip(values);
             rows.map(|(text, logit)| TokenLogit { token_id: tokens.id(text), logit: *logit as f32 }).collect()
@@ -345,7 +354,7 @@ impl FeatureEntry {
                 ),
                 correlated_b_features: None,
             },
-            acts_histogram: histogram(&self.freq_hist_data_bar_values, &self.freq_hist_data_bar_heights),
+            acts_histogram,
             logits_histogram: histogram(
                 &self.logits_hist_data_bar_values,
                 &self.logits_hist_data_bar_heights,

@@ -162,7 +162,7 @@ pub fn import_sae_vis(path: &Path, tokenizer: Option<&Tokenizer>, out: &Path) ->
         import.prompt(prompt);
     }
     let origin = Origin { format: "sae_vis (JSON)".to_owned(), own_token_ids: true };
-    import.finish(Subject::default(), origin, &vocab)
+    import.finish(Subject::named_by(path), origin, &vocab)
 }
 
 /// Ids of all tokens that a feature names.
