@@ -19,11 +19,12 @@ use shared::{
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 /// Files of the same run: 512 rows, features 0 to 15, and the format to name.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("neuronpedia-batch-0.json.gz", "neuronpedia"),
     ("sae_dashboard-0.8.html.gz", "sae-dashboard"),
     ("sae_vis-0.2.json.gz", "sae_vis"),
     ("sae_vis-0.2-features.html.gz", "sae_vis"),
+    ("sae_vis-0.3-features.html.gz", "sae_vis"),
 ];
 
 fn compute(args: &[&str]) -> Output {
@@ -165,9 +166,13 @@ fn assert_examples(a: &Feature, b: &Feature, (own, bundle): (&Bundle, &Bundle), 
     };
     assert!(n_intervals(theirs) > 0 && n_intervals(theirs) <= n_intervals(ours), "{what}");
     let (ours, theirs) = (ours.group_examples(0), theirs.group_examples(0));
-    // Theirs are as many as they ask for, also of a feature that is active at fewer positions.
-    for (i, (x, y)) in ours.iter().zip(&theirs).enumerate() {
-        assert!(near(x.act, y.act, 2e-3), "{what}, example {i}: {} and {}", x.act, y.act);
+    // sae_vis 0.3 leaves out some positions at the ends of rows that others show: what it shows, we show.
+    let weakest = ours.last().map_or(0.0, |example| example.act);
+    for y in theirs.iter().filter(|y| y.act > weakest + 2e-3) {
+        assert!(ours.iter().any(|x| near(x.act, y.act, 2e-3)), "{what}: {} is none of ours", y.act);
+    }
+    for (x, y) in ours.iter().zip(&theirs).filter(|_| !what.contains("0.3")) {
+        assert!(near(x.act, y.act, 2e-3), "{what}: {} and {}", x.act, y.act);
     }
     let ((texts, acts), (their_texts, their_acts)) = (shown(&ours[0], own), shown(&theirs[0], bundle));
     assert_eq!(texts, their_texts, "{what}");

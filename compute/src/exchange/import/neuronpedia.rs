@@ -22,13 +22,11 @@ use super::{
     Import, Subject,
     examples::{ImportedExample, ImportedGroup, ImportedToken, sequences},
     numbered_files,
-    text::{aligned, correlated, histogram, n_positions},
+    text::{aligned, correlated, histogram, largest, n_positions},
     tokens::TokenTable,
 };
 use crate::{exchange::json::unzipped, interrupt};
 
-/// How far the end of the bars may be off: their centres have three decimals.
-const ROUNDING: f64 = 2e-3;
 /// Bytes of a line or a batch, at most.
 const MAX_BYTES: u64 = 512 << 20;
 
@@ -317,10 +315,8 @@ impl FeatureEntry {
             .or_else(|| n_positions(n_active?, density?));
         let n_active = n_active.or_else(|| Some((density? * n_corpus? as f64).round() as u64));
         let acts_histogram = histogram(&self.freq_hist_data_bar_values, &self.freq_hist_data_bar_heights);
-        let largest = self.activations.iter().flat_map(|a| &a.values).copied().fold(f64::NAN, f64::max);
-        // No example may show the largest: SAEDashboard leaves out the ends of rows. The bars end at it, rounded.
-        let end = acts_histogram.as_ref().map(|h| f64::from(h.max)).or(self.max_act_approx);
-        let max = end.filter(|end| largest.is_nan() || *end > largest + ROUNDING).unwrap_or(largest);
+        let shown = self.activations.iter().flat_map(|a| &a.values).copied().chain(self.max_act_approx);
+        let max = largest(shown, acts_histogram.as_ref());
         let mut table = |texts: &[String], values: &[f64]| -> Vec<TokenLogit> {
             let rows = texts.iter().zip(values);
             rows.map(|(text, logit)| TokenLogit { token_id: tokens.id(text), logit: *logit as f32 }).collect()

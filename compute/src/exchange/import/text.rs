@@ -5,6 +5,9 @@ use shared::{
     histogram::Histogram,
 };
 
+/// How far the end of the bars may be off: some files have their centres with three decimals.
+const ROUNDING: f64 = 2e-3;
+
 /// A histogram of bars at `centres`; none where there is no bar. Where all values are equal the bars have no width: the
 /// bins then go from 0 to the value.
 pub fn histogram(centres: &[f64], heights: &[u64]) -> Option<Histogram> {
@@ -21,6 +24,14 @@ pub fn histogram(centres: &[f64], heights: &[u64]) -> Option<Histogram> {
     *(if first > 0.0 { counts.last_mut()? } else { counts.first_mut()? }) = heights.iter().sum();
     let (min, max) = (first.min(0.0) as f32, first.max(0.0) as f32);
     (min < max).then_some(Histogram { min, max, counts })
+}
+
+/// The largest activation, of those that examples show and the end of the bars, which is the largest of all but rounded; NaN
+/// where neither is known. Programs leave out the ends of rows, so no example may show it.
+pub fn largest(shown: impl Iterator<Item = f64>, bars: Option<&Histogram>) -> f64 {
+    let shown = shown.fold(f64::NAN, f64::max);
+    let end = bars.map(|bars| f64::from(bars.max));
+    end.filter(|end| shown.is_nan() || *end > shown + ROUNDING).unwrap_or(shown)
 }
 
 /// The neuron alignment table of three columns; none where the first is empty.

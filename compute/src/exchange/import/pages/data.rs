@@ -6,7 +6,6 @@ use anyhow::Result;
 use serde::Deserialize;
 use shared::{
     feature::{Correlated, Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
-    histogram::Histogram,
     sequence::EffectView,
 };
 
@@ -14,7 +13,7 @@ use super::{
     super::{
         examples::{ImportedExample, ImportedGroup, ImportedToken, sequences},
         sae_vis::kind,
-        text::{aligned, correlated, histogram, n_positions, numbers, unescaped},
+        text::{aligned, correlated, histogram, largest, n_positions, numbers, unescaped},
         tokens::TokenTable,
     },
     members::Ordered,
@@ -38,6 +37,9 @@ pub struct PageData {
     pub logits_histogram: Option<Bars>,
     pub seq_multi_group: Vec<Group>,
     pub prompt: Vec<Group>,
+    /// Whether groups say which share of all positions they are, not of the active ones.
+    #[serde(skip)]
+    shares_of_all: bool,
 }
 
 #[derive(Debug, Deserialize, Default)]
@@ -213,6 +215,7 @@ impl PageData {
                 logits_histogram: of(&mut logits_bars, &column),
                 seq_multi_group: groups,
                 prompt,
+                shares_of_all: true,
                 ..Self::default()
             };
             Some((score, data))
@@ -236,21 +239,23 @@ impl PageData {
         let density = density.filter(|share| (0.0..=1.0).contains(share));
         let n_active = acts.as_ref().map(|bars| bars.y.iter().sum::<u64>());
         let n_corpus = n_active.zip(density).and_then(|(n_active, density)| n_positions(n_active, density));
-        let old = self.token_data.0.into_iter().map(|(_, group)| (group.title, group.data));
+        // Shares of a group are of all positions, in sae_vis 0.3 of the active ones.
+        let old = self.token_data.0.into_iter().map(|(_, group)| (group.title, group.data, n_corpus));
         let new = self.seq_multi_group.into_iter().map(|group| {
             let sequences = group.seq_group_data.into_iter().map(|sequence| sequence.seq_data).collect();
-            (group.seq_group_metadata.title, sequences)
+            (group.seq_group_metadata.title, sequences, if self.shares_of_all { n_corpus } else { n_active })
         });
         let groups: Vec<ImportedGroup> = old
             .chain(new)
-            .map(|(title, data): (Option<String>, Vec<Vec<Token>>)| {
-                let (kind, n_positions) = kind(title.as_deref().unwrap_or_default(), n_corpus);
+            .map(|(title, data, chosen_from): (Option<String>, Vec<Vec<Token>>, Option<u64>)| {
+                let (kind, n_positions) = kind(title.as_deref().unwrap_or_default(), chosen_from);
                 let examples = data.iter().map(|sequence| example(sequence, tokens)).collect();
                 ImportedGroup { kind, n_positions, examples }
             })
             .collect();
         let shown = groups.iter().flat_map(|group| &group.examples).flat_map(|example| &example.tokens);
-        let largest = shown.map(|token| token.act).fold(f64::NAN, f64::max);
+        let acts = acts.and_then(|bars| histogram(&bars.x, &bars.y));
+        let max = known.0.unwrap_or_else(|| largest(shown.map(|token| token.act), acts.as_ref()));
         let tables = self.feature_tables.or_else(|| first(self.feature_tables_data)).unwrap_or_default();
         let logits = self.logits_table.or_else(|| first(self.logits_table_data));
         let mut logit_rows = |rows: &[LogitRow]| -> Vec<TokenLogit> {
@@ -260,25 +265,18 @@ impl PageData {
             };
             rows.iter().map(row).collect()
         };
-        let bars =
-            |bars: Option<Bars>| -> Option<Histogram> { bars.and_then(|bars| histogram(&bars.x, &bars.y)) };
+        let logit_bars = self.logits_histogram.or_else(|| first(self.logits_histogram_data));
         Feature {
             feature,
-            stats: Stats {
-                n_active,
-                density,
-                max: known.0.unwrap_or(largest) as f32,
-                min: 0.0,
-                moments: None,
-            },
+            stats: Stats { n_active, density, max: max as f32, min: 0.0, moments: None },
             quantiles: None,
             tables: tables.tables(),
             logits_table: logits.map(|logits| LogitsTable {
                 top: logit_rows(&logits.pos_logits),
                 bottom: logit_rows(&logits.neg_logits),
             }),
-            acts_histogram: bars(acts),
-            logits_histogram: bars(self.logits_histogram.or_else(|| first(self.logits_histogram_data))),
+            acts_histogram: acts,
+            logits_histogram: logit_bars.and_then(|bars| histogram(&bars.x, &bars.y)),
             sequences: (!groups.is_empty()).then(|| sequences(groups)),
         }
     }
