@@ -135,7 +135,7 @@ fn a_window_shows_activations_and_effects_on_the_token_after() {
     // The last token of the row before is active and has an effect: none of it reaches this row.
     assert!(tokens[0].effect.is_none() && tokens[1].effect.is_none());
     let effect = tokens[2].effect.clone().unwrap();
-    assert_eq!((effect.loss_effect, effect.prob_change), (-0.1, 0.02));
+    assert_eq!((effect.loss_effect, effect.prob_change), (-0.1, Some(0.02)));
     assert_eq!(effect.boosted, [(8, 0.3), (3, 0.2)]);
     assert_eq!(effect.suppressed, [(5, -0.3), (3, -0.2)]);
     assert_eq!(tokens[0].logit, Some(-0.5), "logits are by distinct token id, ascending");

@@ -9,6 +9,7 @@ mod demo_page;
 mod fifty;
 mod generated;
 mod harness;
+mod imported;
 mod opening;
 mod reading;
 mod screenshots;

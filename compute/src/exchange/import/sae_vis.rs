@@ -49,13 +49,18 @@ struct FeatureStats {
 
 #[derive(Deserialize)]
 struct FeatureData {
-    feature_tables_data: Tables,
-    acts_histogram_data: Bars,
-    logits_table_data: Logits,
-    logits_histogram_data: Bars,
-    sequence_data: Groups,
-    #[serde(default)]
-    prompt_data: Option<SeqData>,
+    #[serde(rename = "feature_tables_data")]
+    tables: Tables,
+    #[serde(rename = "acts_histogram_data")]
+    acts_histogram: Bars,
+    #[serde(rename = "logits_table_data")]
+    logits: Logits,
+    #[serde(rename = "logits_histogram_data")]
+    logits_histogram: Bars,
+    #[serde(rename = "sequence_data")]
+    sequences: Groups,
+    #[serde(default, rename = "prompt_data")]
+    prompt: Option<SeqData>,
 }
 
 #[derive(Deserialize, Default)]
@@ -86,9 +91,11 @@ struct Bars {
 #[serde(default)]
 struct Logits {
     bottom_token_ids: Vec<u32>,
-    bottom_logits: Vec<f64>,
+    #[serde(rename = "bottom_logits")]
+    bottom: Vec<f64>,
     top_token_ids: Vec<u32>,
-    top_logits: Vec<f64>,
+    #[serde(rename = "top_logits")]
+    top: Vec<f64>,
 }
 
 #[derive(Deserialize, Default)]
@@ -136,7 +143,7 @@ pub fn import_sae_vis(path: &Path, tokenizer: Option<&Tokenizer>, out: &Path) ->
     let mut prompt = Prompt::default();
     for (i, (index, data)) in saved.feature_data_dict.into_iter().enumerate() {
         let quantiles = saved.feature_stats.quantile_data.get(i).filter(|_| grid_is_ours);
-        if let Some(of_prompt) = data.prompt_data.as_ref().filter(|prompt| !prompt.token_ids.is_empty()) {
+        if let Some(of_prompt) = data.prompt.as_ref().filter(|prompt| !prompt.token_ids.is_empty()) {
             prompt.token_ids.clone_from(&of_prompt.token_ids);
             let example = of_prompt.example(None);
             prompt.features.push(PromptFeature {
@@ -147,7 +154,7 @@ pub fn import_sae_vis(path: &Path, tokenizer: Option<&Tokenizer>, out: &Path) ->
         }
         let at = |numbers: &[f64]| numbers.get(i).copied();
         let (max, density) = (at(&saved.feature_stats.max), at(&saved.feature_stats.frac_nonzero));
-        let feature = data.feature(index, max, density, quantiles).with_context(reading)?;
+        let feature = data.feature(index, max, density, quantiles);
         for id in feature_tokens(&feature) {
             tokens.reserve(id)?;
         }
@@ -181,18 +188,18 @@ impl FeatureData {
         max: Option<f64>,
         density: Option<f64>,
         quantiles: Option<&Vec<f64>>,
-    ) -> Result<Feature> {
-        let n_active: Option<u64> = (!self.acts_histogram_data.bar_heights.is_empty())
-            .then(|| self.acts_histogram_data.bar_heights.iter().sum());
+    ) -> Feature {
+        let n_active: Option<u64> = (!self.acts_histogram.bar_heights.is_empty())
+            .then(|| self.acts_histogram.bar_heights.iter().sum());
         let n_corpus = n_active.zip(density).and_then(|(n_active, density)| n_positions(n_active, density));
         let rows = |ids: &[u32], logits: &[f64]| {
             let row = |(id, logit): (&u32, &f64)| TokenLogit { token_id: *id, logit: *logit as f32 };
             ids.iter().zip(logits).map(row).collect::<Vec<_>>()
         };
-        let (t, l) = (&self.feature_tables_data, &self.logits_table_data);
-        let bold = bold(self.sequence_data.seq_group_data.first());
+        let (t, l) = (&self.tables, &self.logits);
+        let bold = bold(self.sequences.seq_group_data.first());
         let groups: Vec<ImportedGroup> = self
-            .sequence_data
+            .sequences
             .seq_group_data
             .iter()
             .map(|group| {
@@ -207,7 +214,7 @@ impl FeatureData {
             whole.truncate(GRID_LEN);
             Quantiles::of(&whole)
         };
-        Ok(Feature {
+        Feature {
             feature,
             stats: Stats {
                 n_active: n_active.or_else(|| density.filter(|density| *density <= 0.0).map(|_| 0)),
@@ -239,22 +246,19 @@ impl FeatureData {
                     &t.correlated_b_features_cossim,
                 ),
             },
-            acts_histogram: histogram(
-                &self.acts_histogram_data.bar_values,
-                &self.acts_histogram_data.bar_heights,
-            ),
+            acts_histogram: histogram(&self.acts_histogram.bar_values, &self.acts_histogram.bar_heights),
             logits_histogram: histogram(
-                &self.logits_histogram_data.bar_values,
-                &self.logits_histogram_data.bar_heights,
+                &self.logits_histogram.bar_values,
+                &self.logits_histogram.bar_heights,
             ),
             logits_table: (!l.top_token_ids.is_empty() || !l.bottom_token_ids.is_empty()).then(|| {
                 LogitsTable {
-                    top: rows(&l.top_token_ids, &l.top_logits),
-                    bottom: rows(&l.bottom_token_ids, &l.bottom_logits),
+                    top: rows(&l.top_token_ids, &l.top),
+                    bottom: rows(&l.bottom_token_ids, &l.bottom),
                 }
             }),
             sequences: (!groups.is_empty()).then(|| sequences(groups)),
-        })
+        }
     }
 }
 

@@ -126,7 +126,8 @@ pub struct Token {
     pub tok: String,
     #[serde(rename = "tokID")]
     pub id: Option<u32>,
-    pub token_logit: Option<f64>,
+    #[serde(rename = "tokenLogit")]
+    pub logit: Option<f64>,
     #[serde(default)]
     pub is_bold: bool,
     #[serde(default)]
@@ -162,7 +163,7 @@ impl Token {
         ImportedToken {
             token_id,
             act: self.feat_act,
-            logit: self.token_logit,
+            logit: self.logit,
             effect: self.loss_effect.map(|loss_effect| EffectView {
                 loss_effect,
                 prob_change,

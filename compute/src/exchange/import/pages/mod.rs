@@ -4,7 +4,13 @@ mod data;
 mod members;
 mod prompt;
 
-use std::{collections::BTreeMap, fs::File, io::Read as _, marker::PhantomData, path::Path};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs::File,
+    io::Read as _,
+    marker::PhantomData,
+    path::Path,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Deserializer as _, de::DeserializeOwned};
@@ -110,10 +116,9 @@ impl<'a> Page<'a> {
                 let columns = data.columns();
                 let scores: Vec<ScoreEntry> = columns.iter().map(|(score, _)| score.clone()).collect();
                 for (score, data) in columns {
-                    if !features.contains_key(&score.feature) {
+                    if let Entry::Vacant(place) = features.entry(score.feature) {
                         prompt.take(score.feature, &data, &mut tokens);
-                        features
-                            .insert(score.feature, data.feature(score.feature, (None, None), &mut tokens));
+                        place.insert(data.feature(score.feature, (None, None), &mut tokens));
                     }
                 }
                 return prompt.rank(&name, &scores).with_context(|| format!("the scores of {metric}"));
