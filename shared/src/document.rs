@@ -4,7 +4,7 @@
 //! from them is left out: the index of features. Columns stay columns: [`crate::decimals::Decimals`] hold whole
 //! numbers of units of the last decimal, and where a list is documented as stepwise, the steps.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     corpus::CorpusChunk,
@@ -68,9 +68,4 @@ impl Document {
         schema["title"] = "sae-vis bundle".into();
         schema
     }
-}
-
-/// JSON has no NaN: serde writes `null` for it.
-pub(crate) fn nan_where_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NAN))
 }

@@ -1,6 +1,6 @@
 //! Everything that one feature's page shows.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     error::{Invalid, ensure},
@@ -51,10 +51,10 @@ pub struct Stats {
     /// Active positions over all positions, in [0, 1].
     pub density: Option<f64>,
     /// Largest activation; 0 where dead. NaN, `null` in JSON, where it is not known.
-    #[serde(deserialize_with = "crate::document::nan_where_null")]
+    #[serde(deserialize_with = "nan_where_null")]
     pub max: f32,
     /// Smallest activation; 0 but for signed SAEs. NaN, `null` in JSON, where it is not known.
-    #[serde(deserialize_with = "crate::document::nan_where_null")]
+    #[serde(deserialize_with = "nan_where_null")]
     pub min: f32,
     /// Moments of the active values.
     #[serde(flatten)]
@@ -131,6 +131,11 @@ pub struct TokenLogit {
     pub token_id: u32,
     /// Direct effect of a unit of activation on the token's logit, less the mean over the vocabulary.
     pub logit: f32,
+}
+
+/// JSON has no NaN: serde writes `null` for it.
+fn nan_where_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NAN))
 }
 
 wire!(FeatureBlock { features });

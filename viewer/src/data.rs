@@ -19,9 +19,11 @@ use shared::{
     BundleError,
     bundle::{Checked, decode},
     corpus::CorpusChunk,
+    explanations::Explanations,
     feature::{Feature, FeatureBlock},
     index::FeatureIndex,
     labels::Labels,
+    layers::EXPLANATIONS,
     manifest::Manifest,
     paths,
     prompt::{Prompt, PromptIndex},
@@ -53,6 +55,7 @@ struct DecodedFiles {
     chunks: Files,
     index: Files,
     labels: Files,
+    explanations: Files,
     prompts: Files,
     prompt_index: Files,
 }
@@ -121,6 +124,7 @@ impl Bundle {
             chunks: Files::keeping(KEPT_CHUNKS),
             index: Files::keeping(1),
             labels: Files::keeping(1),
+            explanations: Files::keeping(1),
             prompts: Files::keeping(KEPT_PROMPTS),
             prompt_index: Files::keeping(1),
         };
@@ -140,6 +144,13 @@ impl Bundle {
     /// The labels of features, of a bundle that has them.
     pub fn labels(self: &Arc<Self>) -> impl Future<Output = Result<Arc<Labels>, DataError>> + use<> {
         self.read(&self.decoded.labels, 0, self.manifest.labels_path())
+    }
+
+    /// What people and programs say that features mean, of a bundle that has that layer.
+    pub fn explanations(
+        self: &Arc<Self>,
+    ) -> impl Future<Output = Result<Arc<Explanations>, DataError>> + use<> {
+        self.read(&self.decoded.explanations, 0, EXPLANATIONS.path())
     }
 
     /// The list of prompts.

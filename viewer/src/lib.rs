@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `main[data-ready="feature/8"]` | set when feature 8 has been drawn; `features`, `about`, `prompt/0/act_quantile/5` |
 //! | `h1[data-feature="8"]` | the feature's heading; `[data-dead]` beside it where it is dead |
+//! | `[data-explanations="8"]` | the list of feature 8's explanations; absent in a bundle without explanations |
 //! | `[data-label="8"]` | the element of feature 8's label, empty where it has none; absent in a bundle without labels |
 //! | `[data-stat="density"]` | its numbers: `density`, `active`, `max`, `mean`, `std`, `skewness`, `kurtosis` |
 //! | `[data-panel="…"]` | `feature-tables`, `acts-histogram`, `logits-table`, `logits-histogram`, `sequences` |

@@ -1,10 +1,11 @@
-//! Puts labels into a bundle that is there.
+//! Puts labels and explanations into a bundle that is there.
 //!
-//! Labels and the manifest that lists them are two files. Both are written into a hidden folder of the bundle first; once
+//! They and the manifest that lists them are several files. All are written into a hidden folder of the bundle first; once
 //! that has its name they are moved to their places one by one, by this process or, where it is killed, by the next
-//! command on the bundle. In between the manifest lists no labels, so that a reader finds a whole bundle at any moment.
+//! command on the bundle. In between the manifest lists neither, so that a reader finds a whole bundle at any moment.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -14,8 +15,9 @@ use anyhow::{Context as _, Error, Result, bail};
 use serde_json::Value;
 use shared::{
     bundle::encode,
+    explanations::{Explanation, Explanations},
     labels::Labels,
-    layers::LABELS,
+    layers::{EXPLANATIONS, LABELS, Layer},
     manifest::{FileInfo, MAJOR, MINOR, Manifest, SchemaVersion},
     paths,
 };
@@ -63,14 +65,44 @@ impl Relabelling {
 
     /// Puts `labels` in place of those that the bundle has.
     pub fn put(self, labels: &Labels) -> Result<()> {
-        let (info, bytes) = encode(labels, self.manifest.labels_path())?;
+        let files = [(LABELS, encode(labels, self.manifest.labels_path())?)];
+        self.write(&files)
+    }
+
+    /// Adds `labels` to those that the bundle has, in place of those of the same features, and `explanations` that it has
+    /// not. Returns how many of each it has then; a bundle of schema 2 has no explanations.
+    pub fn merge(self, labels: &Labels, explanations: &[Explanation]) -> Result<(usize, usize)> {
+        let bundle = Bundle::open(&self.folder)?;
+        let old = bundle.labels()?;
+        let new = labels.features.iter().copied().zip(labels.texts.iter().cloned());
+        let all: BTreeMap<u32, String> = old.features.into_iter().zip(old.texts).chain(new).collect();
+        let (features, texts) = all.into_iter().unzip();
+        let labels = Labels { features, texts };
+        let mut files = vec![(LABELS, encode(&labels, self.manifest.labels_path())?)];
+        let mut all = bundle.explanations()?.explanations;
+        if !self.manifest.is_v2() {
+            for explanation in explanations {
+                if !all.contains(explanation) {
+                    all.push(explanation.clone());
+                }
+            }
+            all.sort_by_key(|explanation| explanation.feature);
+            let explanations = Explanations { explanations: all.clone() };
+            files.push((EXPLANATIONS, encode(&explanations, EXPLANATIONS.path())?));
+        }
+        self.write(&files)?;
+        Ok((labels.features.len(), all.len()))
+    }
+
+    /// Puts the files of layers in place of those that the bundle has.
+    fn write(self, files: &[(Layer, (FileInfo, Vec<u8>))]) -> Result<()> {
         let manifest =
-            |listed| Ok::<_, Error>((paths::MANIFEST, listing(&self.json, &self.manifest, &info, listed)?));
+            |listed| Ok::<_, Error>((paths::MANIFEST, listing(&self.json, &self.manifest, files, listed)?));
         let mut steps = Vec::new();
-        if self.manifest.has_layer(&LABELS) {
+        if files.iter().any(|(layer, _)| self.manifest.has_layer(layer)) {
             steps.push(manifest(false)?);
         }
-        steps.push((&info.path, bytes));
+        steps.extend(files.iter().map(|(_, (info, bytes))| (info.path.as_str(), bytes.clone())));
         steps.push(manifest(true)?);
 
         let [waiting, making] = WAITING_LABELS.map(|name| self.folder.join(name));
@@ -112,7 +144,8 @@ fn write_steps(folder: &Path, steps: &[(&str, Vec<u8>)]) -> io::Result<()> {
 /// The path in the bundle of the file of a step.
 fn target(name: &str) -> Option<String> {
     let path = name.split_once('+')?.1.replace('+', "/");
-    (path == paths::MANIFEST || path == LABELS.path() || path.starts_with("features/labels.")).then_some(path)
+    let is_layer = [LABELS, EXPLANATIONS].iter().any(|layer| path == layer.path());
+    (path == paths::MANIFEST || is_layer || path.starts_with("features/labels.")).then_some(path)
 }
 
 fn place_waiting(bundle: &Path) -> Result<()> {
@@ -146,10 +179,15 @@ fn place_waiting(bundle: &Path) -> Result<()> {
 /// The minor version of schema 2 that has labels.
 const V2_MINOR: u32 = 1;
 
-/// The manifest `json` that lists the labels `file`, or does not.
+/// The manifest `json` that lists the `files` of layers, or does not.
 ///
 /// It is changed as JSON: what a newer program wrote into it stays, and so does an older version's form.
-fn listing(json: &[u8], manifest: &Manifest, file: &FileInfo, listed: bool) -> Result<Vec<u8>> {
+fn listing(
+    json: &[u8],
+    manifest: &Manifest,
+    files: &[(Layer, (FileInfo, Vec<u8>))],
+    listed: bool,
+) -> Result<Vec<u8>> {
     let mut value: Value = serde_json::from_slice(json)?;
     let mut list = |member: &str, key: &str, entry: Value| {
         let entries = value[member].as_array().cloned().unwrap_or_default();
@@ -157,11 +195,14 @@ fn listing(json: &[u8], manifest: &Manifest, file: &FileInfo, listed: bool) -> R
         let own = listed.then(|| entry.clone());
         value[member] = others.chain(own).collect();
     };
-    list("files", "path", serde_json::to_value(file)?);
+    for (layer, (file, _)) in files {
+        list("files", "path", serde_json::to_value(file)?);
+        if !manifest.is_v2() {
+            list("layers", "name", serde_json::to_value(layer.info())?);
+        }
+    }
     if manifest.is_v2() {
         value["schema"]["minor"] = V2_MINOR.into();
-    } else {
-        list("layers", "name", serde_json::to_value(LABELS.info())?);
     }
     let bytes = serde_json::to_vec_pretty(&value)?;
     let SchemaVersion { major, minor } = manifest.schema;

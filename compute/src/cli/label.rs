@@ -14,6 +14,9 @@ pub struct LabelArgs {
     pub bundle: PathBuf,
     /// The labels: .json, .jsonl, .csv or .tsv (also .gz) of features and texts, such as Neuronpedia's explanations
     pub labels: PathBuf,
+    /// Keep the bundle's labels of other features, and all explanations that the file or the bundle has, with who wrote each
+    #[arg(long)]
+    pub merge: bool,
     /// Print nothing but errors
     #[arg(long, short)]
     pub quiet: bool,
@@ -24,10 +27,13 @@ impl LabelArgs {
     pub fn run(&self) -> Result<()> {
         let bundle = Relabelling::begin(&self.bundle)?;
         let chosen = labels::FeatureLabels::read(&self.labels, |feature| bundle.has_feature(feature))?;
-        bundle.put(&chosen.labels)?;
-        if !self.quiet {
-            terminal::print(&format!("labels    {chosen} ({})\n", self.bundle.display()))?;
+        let mut said = format!("labels    {chosen} ({})\n", self.bundle.display());
+        if self.merge {
+            let (n_labels, n_explanations) = bundle.merge(&chosen.labels, &chosen.explanations)?;
+            said.push_str(&format!("together  {n_labels} labels, {n_explanations} explanations\n"));
+        } else {
+            bundle.put(&chosen.labels)?;
         }
-        Ok(())
+        if self.quiet { Ok(()) } else { terminal::print(&said) }
     }
 }

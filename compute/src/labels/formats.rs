@@ -9,7 +9,7 @@ use std::{
 };
 
 use flate2::bufread::MultiGzDecoder;
-use shared::labels::MAX_LABEL_BYTES;
+use shared::{explanations::ExplanationScore, labels::MAX_LABEL_BYTES};
 
 use super::{LabelError, json, table};
 
@@ -23,8 +23,25 @@ const MAX_TEXT_MIB: u64 = 256;
 /// Bytes of the longest single text and of the longest row, in MiB: other columns may hold more than a label.
 pub const MAX_ROW_MIB: usize = 1;
 
-/// A feature and its label.
-pub type Entry = (u32, String);
+/// Names under which stands who or what wrote a label, how, and when: the last are Neuronpedia's.
+pub const ORIGIN: [&[&str]; 3] =
+    [&["author", "explanationModelName"], &["method", "typeName"], &["date", "createdAt"]];
+
+/// A label, with who wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    pub feature: u32,
+    pub text: String,
+    pub origin: EntryOrigin,
+}
+
+/// Who or what wrote a label, how, when, and how well it did.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EntryOrigin {
+    /// In the order of [`ORIGIN`].
+    pub texts: [Option<String>; ORIGIN.len()],
+    pub scores: Vec<ExplanationScore>,
+}
 
 /// What a file of labels holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +137,14 @@ impl Cell {
         }
     }
 
+    /// The text that it is; none where it is none.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    }
+
     /// A feature's index: a whole number, or one as text; pandas writes `7.0` where a column has gaps.
     fn index(&self) -> Option<u32> {
         let number = match self {
@@ -147,6 +172,7 @@ impl Source<'_> {
         at: impl Fn() -> String,
         feature: Option<&Cell>,
         text: Option<&Cell>,
+        origin: EntryOrigin,
     ) -> Result<Option<Entry>, LabelError> {
         let wrong = |reason: String| self.wrong_entry(at(), reason);
         let feature = feature.ok_or_else(|| wrong(format!("has no {}", any_of(&FEATURE))))?;
@@ -166,7 +192,7 @@ impl Source<'_> {
                 "has a label of {n_bytes} bytes, expected at most {MAX_LABEL_BYTES}: shorten it"
             )));
         }
-        Ok((!label.is_empty()).then_some((number, label)))
+        Ok((!label.is_empty()).then_some(Entry { feature: number, text: label, origin }))
     }
 
     pub fn wrong(self, reason: String) -> LabelError {

@@ -10,9 +10,12 @@ use serde::{
     de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use serde_json::Value;
+use shared::explanations::ExplanationScore;
+
 use super::{
     LabelError,
-    formats::{Cell, Entry, FEATURE, MAX_ROW_MIB, Source, TEXT, any_of},
+    formats::{Cell, Entry, EntryOrigin, FEATURE, MAX_ROW_MIB, ORIGIN, Source, TEXT, any_of},
 };
 
 /// Bytes of the longest line of JSON Lines, in MiB.
@@ -136,7 +139,8 @@ impl<'de> Visitor<'de> for &mut LabelVisitor<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((key, text)) = map.next_entry::<String, Cell>()? {
             let at = || format!("key {key:?}");
-            self.add(self.source.entry(at, Some(&Cell::Text(key.clone())), Some(&text)))?;
+            let feature = Cell::Text(key.clone());
+            self.add(self.source.entry(at, Some(&feature), Some(&text), EntryOrigin::default()))?;
         }
         Ok(())
     }
@@ -154,7 +158,7 @@ impl<'de> Visitor<'de> for &mut LabelVisitor<'_> {
 /// An object such as `{"index": "8", "description": "words after opening quotes"}`: of its fields those that count.
 #[derive(Debug)]
 enum Object {
-    Fields { features: [Option<Cell>; FEATURE.len()], texts: [Option<Cell>; TEXT.len()] },
+    Fields { features: [Option<Cell>; FEATURE.len()], texts: [Option<Cell>; TEXT.len()], origin: EntryOrigin },
     Other,
 }
 
@@ -162,8 +166,8 @@ impl Object {
     fn entry(self, source: Source<'_>, at: impl Fn() -> String) -> Result<Option<Entry>, LabelError> {
         match self {
             Self::Other => Err(source.wrong_entry(at(), "is not a JSON object".to_owned())),
-            Self::Fields { features, texts } => {
-                source.entry(at, features.iter().flatten().next(), texts.iter().flatten().next())
+            Self::Fields { features, texts, origin } => {
+                source.entry(at, features.iter().flatten().next(), texts.iter().flatten().next(), origin)
             }
         }
     }
@@ -177,6 +181,19 @@ impl<'de> Deserialize<'de> for Object {
 
 struct ObjectVisitor;
 
+/// Scores of a label: `{"test": "fuzzing", "value": 0.8}` each, or as Neuronpedia writes them. What has no value is none.
+fn scores(value: &Value) -> Vec<ExplanationScore> {
+    let score = |entry: &Value| {
+        let text = |names: [&str; 2]| names.iter().find_map(|name| entry[*name].as_str()).map(str::to_owned);
+        Some(ExplanationScore {
+            test: text(["test", "explanationScoreTypeName"]).unwrap_or_else(|| "score".to_owned()),
+            value: entry["value"].as_f64()?,
+            judge: text(["judge", "explanationScoreModelName"]),
+        })
+    };
+    value.as_array().into_iter().flatten().filter_map(score).collect()
+}
+
 impl<'de> Visitor<'de> for ObjectVisitor {
     type Value = Object;
 
@@ -186,16 +203,21 @@ impl<'de> Visitor<'de> for ObjectVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
         let (mut features, mut texts) = ([const { None }; FEATURE.len()], [const { None }; TEXT.len()]);
+        let mut origin = EntryOrigin::default();
         while let Some(key) = map.next_key::<String>()? {
             if let Some(i) = FEATURE.iter().position(|name| key == *name) {
                 features[i] = Some(map.next_value()?);
             } else if let Some(i) = TEXT.iter().position(|name| key == *name) {
                 texts[i] = Some(map.next_value()?);
+            } else if let Some(i) = ORIGIN.iter().position(|names| names.contains(&key.as_str())) {
+                origin.texts[i] = map.next_value::<Cell>()?.text().or(origin.texts[i].take());
+            } else if key == "scores" {
+                origin.scores = scores(&map.next_value()?);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(Object::Fields { features, texts })
+        Ok(Object::Fields { features, texts, origin })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Object, A::Error> {

@@ -13,6 +13,9 @@
 //! Each also with `.gz`. The feature is under `feature` or `index`, a number or one in quotes (Neuronpedia's `index`);
 //! the text under `label`, `description` (Neuronpedia's), `explanation` or `text`: the first of them that there is.
 //!
+//! A file may also say who or what wrote each (`author`, `explanationModelName`), how (`method`, `typeName`), when (`date`,
+//! `createdAt`), and in JSON how well it did (`scores`): `compute label --merge` keeps all of them as explanations.
+//!
 //! White space of any kind becomes single spaces, for a label is one line; an empty text is no label. Where a feature
 //! has several, the last one counts: a file that grows by corrections at its end says what was meant last, and
 //! automatic interpretations that were run again come after those that they replace.
@@ -28,7 +31,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::labels::Labels;
+use formats::{Entry, EntryOrigin};
+use shared::{explanations::Explanation, labels::Labels};
 use thiserror::Error;
 
 /// Why a file of labels cannot be used.
@@ -84,6 +88,9 @@ pub enum LabelError {
 pub struct FeatureLabels {
     /// Those of the bundle's features.
     pub labels: Labels,
+    /// All of the file that name a feature of the bundle, with who wrote each.
+    #[serde(skip)]
+    pub explanations: Vec<Explanation>,
     /// Labels that a later one of the same feature replaced.
     n_replaced: usize,
     /// Labels of features that the bundle lacks.
@@ -94,9 +101,12 @@ impl FeatureLabels {
     /// Reads the file at `path` for a bundle whose features are those that `has` holds for.
     pub fn read(path: &Path, has: impl Fn(u32) -> bool) -> Result<Self, LabelError> {
         let (mut texts, mut elsewhere, mut n_entries) = (BTreeMap::new(), HashSet::new(), 0);
-        formats::read(path, |(feature, text)| {
+        let mut explanations = Vec::new();
+        formats::read(path, |Entry { feature, text, origin }| {
             n_entries += 1;
             if has(feature) {
+                let EntryOrigin { texts: [author, method, date], scores } = origin;
+                explanations.push(Explanation { feature, text: text.clone(), author, method, date, scores });
                 texts.insert(feature, text);
             } else {
                 elsewhere.insert(feature);
@@ -111,7 +121,7 @@ impl FeatureLabels {
         }
         let (n_replaced, n_elsewhere) = (n_entries - n_labels, elsewhere.len());
         let (features, texts) = texts.into_iter().unzip();
-        Ok(Self { labels: Labels { features, texts }, n_replaced, n_elsewhere })
+        Ok(Self { labels: Labels { features, texts }, explanations, n_replaced, n_elsewhere })
     }
 }
 

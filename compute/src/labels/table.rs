@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use super::{
     LabelError,
-    formats::{Cell, Entry, FEATURE, MAX_ROW_MIB, Source, TEXT, any_of},
+    formats::{Cell, Entry, EntryOrigin, FEATURE, MAX_ROW_MIB, ORIGIN, Source, TEXT, any_of},
 };
 
 /// Separators that spreadsheets write under one name: where decimals have commas, semicolons.
@@ -48,6 +48,7 @@ pub fn rows(
         })
     };
     let (feature, text) = (column(&FEATURE)?, column(&TEXT)?);
+    let origin = ORIGIN.map(|names| column(names).ok());
     let mut row = csv::StringRecord::new();
     while reader.read_record(&mut row).map_err(unreadable)? {
         reader.get_mut().left = MAX_ROW_MIB << 20;
@@ -72,7 +73,9 @@ pub fn rows(
             return Err(source.wrong_entry(at(), reason));
         }
         let cell = |column: usize| row.get(column).map(|cell| Cell::Text(cell.to_owned()));
-        let entry = source.entry(at, cell(feature).as_ref(), cell(text).as_ref())?;
+        let texts = origin.map(|column| cell(column?)?.text());
+        let origin = EntryOrigin { texts, scores: Vec::new() };
+        let entry = source.entry(at, cell(feature).as_ref(), cell(text).as_ref(), origin)?;
         entry.map(&mut take).unwrap_or_default();
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! Files of labels: every format, and what is said of those that are wrong.
 
-use std::{fs, io::Write};
+use std::{fs, io::Write, process::Command};
 
-use compute::labels::FeatureLabels;
+use compute::{bundle::Bundle, labels::FeatureLabels};
 use flate2::{Compression, write::GzEncoder};
 
 /// Reads a file of that name and content for a bundle with features 0 to 9.
@@ -217,4 +217,52 @@ fn wrong_files_of_labels_say_what_and_where() {
     let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(read("a.json", nested).unwrap_err().contains("entry 1 of the labels is not a JSON object"));
     assert!(read("a.jsonl", b"\xff\xfe").unwrap_err().contains("valid UTF-8"));
+}
+
+#[test]
+fn merged_labels_leave_the_others_and_keep_every_explanation() {
+    let temp = tempfile::tempdir().unwrap();
+    let (bundle, file) = (temp.path().join("bundle"), temp.path().join("labels.json"));
+    let text = |path: &std::path::Path| path.display().to_string();
+    let compute = |args: &[&str]| {
+        let done = Command::new(env!("CARGO_BIN_EXE_compute")).args(args).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let batch = temp.path().join("batch-0.json");
+    fs::write(&batch, r#"{"features":[{"feature_index":1},{"feature_index":2},{"feature_index":5}]}"#)
+        .unwrap();
+    compute(&["import", "-q", "--from", "neuronpedia", &text(&batch), "--out", &text(&bundle)]);
+    let merge = |content: &str| {
+        fs::write(&file, content).unwrap();
+        compute(&["label", "--merge", &text(&bundle), &text(&file)])
+    };
+    merge(r#"{"1": "one", "2": "two"}"#);
+    let second = r#"[{"feature": 2, "label": "zwei", "author": "A", "method": "read", "date": "2026-01-02",
+                      "scores": [{"test": "fuzzing", "value": 0.5, "judge": "B"}, {"value": null}]},
+                     {"feature": 5, "label": "fünf"}, {"feature": 7, "label": "elsewhere"}]"#;
+    for _again in 0..2 {
+        let said = merge(second);
+        assert!(said.contains("together  3 labels, 4 explanations"), "{said}");
+    }
+    let bundle = Bundle::open(&bundle).unwrap();
+    let labels = bundle.labels().unwrap();
+    assert_eq!(labels.features, [1, 2, 5]);
+    assert_eq!(labels.texts, ["one", "zwei", "fünf"]);
+    let explanations = bundle.explanations().unwrap();
+    let of_two = explanations.of(2);
+    assert_eq!(of_two.iter().map(|e| e.text.as_str()).collect::<Vec<_>>(), ["two", "zwei"]);
+    let second = &of_two[1];
+    let who = [&second.author, &second.method, &second.date].map(Option::as_deref);
+    assert_eq!(who, [Some("A"), Some("read"), Some("2026-01-02")]);
+    assert_eq!(second.scores.len(), 1);
+    assert_eq!((second.scores[0].test.as_str(), second.scores[0].judge.as_deref()), ("fuzzing", Some("B")));
+    assert_eq!(bundle.manifest.layers.len(), 2);
+}
+
+#[test]
+fn tables_name_authors_too() {
+    let read = read("a.csv", "feature,label,Author,typeName\n3,commas,gpt-4o,oai\n4,stops,,\n").unwrap();
+    let who: Vec<_> = read.explanations.iter().map(|e| (e.author.as_deref(), e.method.as_deref())).collect();
+    assert_eq!(who, [(Some("gpt-4o"), Some("oai")), (None, None)]);
 }

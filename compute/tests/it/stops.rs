@@ -41,17 +41,27 @@ enum Scenario {
     TwoSteps,
     /// Labels in place of others.
     Label,
+    /// Labels beside others, with explanations.
+    Merge,
 }
 
 impl Scenario {
-    const ALL: [Self; 4] = [Self::Fresh, Self::Replace, Self::TwoSteps, Self::Label];
+    const ALL: [Self; 5] = [Self::Fresh, Self::Replace, Self::TwoSteps, Self::Label, Self::Merge];
 
     fn always(self) -> Option<&'static str> {
         (self == Self::TwoSteps).then_some("renameat2")
     }
 
     fn command(self, out: &Path) -> Command {
-        if self == Self::Label { label(out, "after") } else { run(out, NEW) }
+        match self {
+            Self::Label => label(out, "after"),
+            Self::Merge => {
+                let mut command = label(out, "after");
+                command.arg("--merge");
+                command
+            }
+            _ => run(out, NEW),
+        }
     }
 
     /// A folder with the bundle that the command changes, at `bundle`.

@@ -68,6 +68,33 @@ fn each_import_is_a_feature_page_that_says_what_its_file_lacks() {
 }
 
 #[test]
+fn every_explanation_of_an_export_is_shown_with_its_author_and_scores() {
+    let site = tempfile::tempdir().unwrap();
+    copy_page(site.path()).unwrap();
+    let export = site.path().join("export");
+    let line = |folder: &str, lines: &str| {
+        fs::create_dir_all(export.join(folder)).unwrap();
+        fs::write(export.join(folder).join("batch-0.jsonl"), lines).unwrap();
+    };
+    line("features", r#"{"index":"2","pos_str":["<b>"],"pos_values":[1.5]}"#);
+    let first = r#"{"index":"2","description":"<b>commas</b>","explanationModelName":"gpt-4o","typeName":"oai",
+        "scores":[{"value":0.756,"explanationScoreTypeName":"fuzz"}]}"#;
+    let second = r#"{"index":"2","description":"full stops"}"#;
+    line("explanations", &format!("{}\n{second}\n", first.replace('\n', "")));
+    let bundle = site.path().join("bundle").display().to_string();
+    let args = ["--quiet", "--from", "neuronpedia", "--out", &bundle, &export.display().to_string()];
+    let done = compute("import", &args.map(str::to_owned)).unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let served = built::serve(site.path()).unwrap();
+    let browser = Browser::start().unwrap();
+    browser.open(&format!("{}#/feature/2", served.url())).unwrap();
+    browser.wait("the list", "document.querySelectorAll('[data-explanations] li').length === 2").unwrap();
+    let items = texts(&browser, "[data-explanations=\"2\"] li").unwrap();
+    assert_eq!(items, ["<b>commas</b>gpt-4o · oai · fuzz 0.76", "full stops"]);
+    browser.finish().unwrap();
+}
+
+#[test]
 fn a_prompt_page_of_sae_vis_is_a_prompt_here() {
     let (_site, served) = imported("sae_vis-0.2-prompt.html.gz", "sae_vis");
     let browser = Browser::start().unwrap();

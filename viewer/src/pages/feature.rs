@@ -25,6 +25,7 @@ use crate::{
     panels::{
         LayoutColumns,
         context_switch::{buffer_of, context_switch},
+        explanations::explanations,
         label::{label, label_text},
         term,
     },
@@ -233,6 +234,7 @@ fn FeatureBody(shown: FeatureData, layout: Layout) -> impl IntoView {
             <dl class="numbers">{numbers}</dl>
             <button type="button" class="term" data-feature-json title="Copy the feature as JSON" on:click=json>"JSON"</button>
         </header>
+        {explanations(index)}
         <LayoutColumns shown layout marks=Marks::new(None, None) />
     }
 }
