@@ -30,7 +30,8 @@ impl LabelArgs {
         let mut said = format!("labels    {chosen} ({})\n", self.bundle.display());
         if self.merge {
             let (n_labels, n_explanations) = bundle.merge(&chosen.labels, &chosen.explanations)?;
-            said.push_str(&format!("together  {n_labels} labels, {n_explanations} explanations\n"));
+            let together = format!("together  {n_labels} labels, {n_explanations} explanations\n");
+            said.push_str(&together);
         } else {
             bundle.put(&chosen.labels)?;
         }

@@ -158,15 +158,23 @@ impl<'de> Visitor<'de> for &mut LabelVisitor<'_> {
 /// An object such as `{"index": "8", "description": "words after opening quotes"}`: of its fields those that count.
 #[derive(Debug)]
 enum Object {
-    Fields { features: [Option<Cell>; FEATURE.len()], texts: [Option<Cell>; TEXT.len()], origin: EntryOrigin },
+    Fields(Box<Fields>),
     Other,
+}
+
+#[derive(Debug, Default)]
+struct Fields {
+    features: [Option<Cell>; FEATURE.len()],
+    texts: [Option<Cell>; TEXT.len()],
+    origin: EntryOrigin,
 }
 
 impl Object {
     fn entry(self, source: Source<'_>, at: impl Fn() -> String) -> Result<Option<Entry>, LabelError> {
         match self {
             Self::Other => Err(source.wrong_entry(at(), "is not a JSON object".to_owned())),
-            Self::Fields { features, texts, origin } => {
+            Self::Fields(fields) => {
+                let Fields { features, texts, origin } = *fields;
                 source.entry(at, features.iter().flatten().next(), texts.iter().flatten().next(), origin)
             }
         }
@@ -202,8 +210,8 @@ impl<'de> Visitor<'de> for ObjectVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
-        let (mut features, mut texts) = ([const { None }; FEATURE.len()], [const { None }; TEXT.len()]);
-        let mut origin = EntryOrigin::default();
+        let mut fields = Box::<Fields>::default();
+        let Fields { features, texts, origin } = &mut *fields;
         while let Some(key) = map.next_key::<String>()? {
             if let Some(i) = FEATURE.iter().position(|name| key == *name) {
                 features[i] = Some(map.next_value()?);
@@ -217,7 +225,7 @@ impl<'de> Visitor<'de> for ObjectVisitor {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(Object::Fields { features, texts, origin })
+        Ok(Object::Fields(fields))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Object, A::Error> {

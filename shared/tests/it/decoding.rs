@@ -206,7 +206,7 @@ fn values_that_contradict_one_another_are_refused() {
         (|s| s.buffer = None, "windows have 3 token ids, expected 4"),
         (|s| s.positions[0] = 0, "windows have 3 token ids, expected 2"),
         (|s| s.positions[0] = 4, "an example lies outside its row"),
-        (|s| s.token_logits.cells.clear(), "token logits has 0 values, expected 2"),
+        (|s| s.token_logits.cells.truncate(1), "token logits has 1 values, expected 2"),
         (|s| s.row_acts.row_len = u32::MAX, "rows of 4294967295 tokens are too many"),
         (|s| s.row_acts.row_lens = vec![4, 5], "a row has 5 tokens, the longest 4"),
         (|s| s.row_acts.active = vec![3, 5, 8].into(), "outside 2 rows of 4 tokens"),

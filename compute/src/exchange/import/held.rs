@@ -67,9 +67,11 @@ impl Held {
     /// The default layouts, without what no feature holds.
     pub fn layouts(&self) -> Layouts {
         let column = |components: Vec<Component>, width| Column { components, width };
-        let layout = |columns: Vec<Column>| Layout {
-            columns: columns.into_iter().filter(|column| !column.components.is_empty()).collect(),
-            ..Layout::default()
+        let layout = |columns: Vec<Column>, default: fn() -> Layout| {
+            let columns: Vec<_> =
+                columns.into_iter().filter(|column| !column.components.is_empty()).collect();
+            // Where no feature holds anything the panels say so.
+            if columns.is_empty() { default() } else { Layout { columns, ..Layout::default() } }
         };
         let plots = || [self.acts_histogram(), self.logits_table(), self.logits_histogram()];
         let feature = vec![
@@ -79,7 +81,10 @@ impl Held {
         ];
         let prompt = [self.acts_histogram(), self.logits_table(), self.sequences()];
         let prompt = vec![column(prompt.into_iter().flatten().collect(), Some(420))];
-        Layouts { feature: layout(feature), prompt: layout(prompt) }
+        Layouts {
+            feature: layout(feature, Layout::default_feature),
+            prompt: layout(prompt, Layout::default_prompt),
+        }
     }
 
     fn tables(&self) -> Option<Component> {
