@@ -5,7 +5,6 @@
 
 pub mod acts_histogram;
 pub mod context_switch;
-pub mod explanations;
 pub mod feature_tables;
 pub mod histogram_controls;
 pub mod label;

@@ -25,8 +25,7 @@ use crate::{
     panels::{
         LayoutColumns,
         context_switch::{buffer_of, context_switch},
-        explanations::explanations,
-        label::{label, label_text},
+        label::{explanations, label, label_text},
         term,
     },
     state::{Marks, Session, use_bundle},
@@ -222,6 +221,7 @@ fn FeatureBody(shown: FeatureData, layout: Layout) -> impl IntoView {
     let index = f.feature;
     let numbers = numbers(&shown);
     let dead = f.stats.is_dead();
+    let explanations = explanations(index, &shown.bundle);
     let (of, text_of_label) = (shown.clone(), label_text(index));
     let json = handler(move |_: web_sys::MouseEvent| {
         let text = feature_json(of.feature(), &of.vocab, untrack(&text_of_label).as_deref());
@@ -234,7 +234,7 @@ fn FeatureBody(shown: FeatureData, layout: Layout) -> impl IntoView {
             <dl class="numbers">{numbers}</dl>
             <button type="button" class="term" data-feature-json title="Copy the feature as JSON" on:click=json>"JSON"</button>
         </header>
-        {explanations(index)}
+        {explanations}
         <LayoutColumns shown layout marks=Marks::new(None, None) />
     }
 }

@@ -18,8 +18,8 @@ use crate::{
         prompt::PromptPage,
     },
     panels::{
-        context_switch::next_context, explanations::provide_explanations, label::provide_labels,
-        layout_editor::answer_editor, token_card::TokenCard,
+        context_switch::next_context, label::provide_labels, layout_editor::answer_editor,
+        token_card::TokenCard,
     },
     state::{OpenBundle, Session},
 };
@@ -229,7 +229,6 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     session.walk.set(None);
     tell("saevis-bundle", &annotated(&bundle).into());
     provide_labels(session, bundle.clone());
-    provide_explanations(session, bundle.clone());
     let fitting = bundle.clone();
     Effect::new(move || session.layouts.fit(&fitting));
     answer_editor(session, bundle.clone());

@@ -7,31 +7,78 @@
 use std::sync::Arc;
 
 use leptos::prelude::*;
-use shared::{labels::Labels, layers::LABELS};
+use shared::{
+    explanations::{Explanation, Explanations},
+    labels::Labels,
+    layers::{EXPLANATIONS, LABELS},
+    vocab::escape,
+};
 
 use crate::{
     data::{Bundle, Loading},
     state::Session,
 };
 
-/// The bundle's labels, as context for everything below the page's frame; absent where it has none.
+/// The bundle's labels and explanations, as context for everything below the page's frame; absent where it has none.
 #[derive(Clone, Copy)]
-struct LabelsLoading(Loading<Arc<Labels>>);
+struct LabelsLoading(Loading<Said>);
 
-/// Lets everything below show the labels of `bundle`.
+/// What people and programs say that features mean.
+#[derive(Clone, Default)]
+struct Said {
+    labels: Arc<Labels>,
+    /// Empty where the bundle has none.
+    explanations: Arc<Explanations>,
+}
+
+/// Lets everything below show the labels and explanations of `bundle`.
 pub fn provide_labels(session: Session, bundle: Arc<Bundle>) {
+    // Whoever writes explanations writes labels.
     if !bundle.manifest.has_layer(&LABELS) {
         return;
     }
     provide_context(LabelsLoading(Loading::new(move || {
         let labels = session.begun.get().then(|| bundle.labels());
+        let explanations = bundle.manifest.has_layer(&EXPLANATIONS).then(|| bundle.explanations());
         async move {
-            match labels {
-                Some(labels) => labels.await,
-                None => Ok(Arc::default()),
-            }
+            let Some(labels) = labels else { return Ok(Said::default()) };
+            let explanations = match explanations {
+                Some(explanations) => explanations.await?,
+                None => Arc::default(),
+            };
+            Ok(Said { labels: labels.await?, explanations })
         }
     })));
+}
+
+/// The explanations of `feature`, each with its author and scores; none in a bundle without that layer.
+pub fn explanations(feature: u32, bundle: &Bundle) -> Option<AnyView> {
+    let LabelsLoading(said) = use_context()?;
+    let items = move || {
+        let said = said.get().and_then(Result::ok).unwrap_or_default();
+        said.explanations.of(feature).iter().map(explanation).collect_view()
+    };
+    bundle
+        .manifest
+        .has_layer(&EXPLANATIONS)
+        .then(|| view! { <ul class="explanations" aria-label="Explanations" data-explanations=feature>{items}</ul> }.into_any())
+}
+
+fn explanation(explanation: &Explanation) -> AnyView {
+    let shown = |text: &String| escape(text.as_bytes());
+    let who = [&explanation.author, &explanation.method, &explanation.date];
+    let mut by: Vec<String> = who.into_iter().flatten().map(shown).collect();
+    for score in &explanation.scores {
+        by.push(format!("{} {:.2}", shown(&score.test), score.value));
+        by.extend(score.judge.as_ref().map(shown));
+    }
+    view! {
+        <li>
+            <span class="explanation">{shown(&explanation.text)}</span>
+            <span class="explained-by">{by.join(" · ")}</span>
+        </li>
+    }
+    .into_any()
 }
 
 /// Where the label of `feature` stands, the reader's own before the bundle's; none where neither has any.
@@ -49,7 +96,7 @@ pub fn label(feature: u32) -> Option<AnyView> {
     });
     let text = move || match (own.get(), labels.map(|LabelsLoading(labels)| labels.get())) {
         (Some(own), _) => Some(own),
-        (None, Some(Some(Ok(labels)))) => labels.of(feature),
+        (None, Some(Some(Ok(said)))) => said.labels.of(feature),
         (None, Some(Some(Err(e)))) => Some(e.to_string()),
         (None, _) => None,
     };
@@ -60,5 +107,5 @@ pub fn label(feature: u32) -> Option<AnyView> {
 /// Gives the label of `feature` in the bundle, where it has come.
 pub fn label_text(feature: u32) -> impl Fn() -> Option<String> {
     let labels = use_context::<LabelsLoading>();
-    move || labels?.0.get()?.ok()?.of(feature)
+    move || labels?.0.get()?.ok()?.labels.of(feature)
 }

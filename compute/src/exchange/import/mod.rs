@@ -6,13 +6,17 @@
 
 mod examples;
 mod held;
+mod members;
 mod neuronpedia;
 mod pages;
 mod sae_vis;
 mod text;
 mod tokens;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use shared::{
@@ -163,6 +167,36 @@ impl Import {
         manifest.layouts.feature.validate().context("the bundle's layout")?;
         self.writer.finish(&manifest)?;
         Ok(manifest)
+    }
+}
+
+/// Features as a file has them: handed on at once where they ascend, else once all are there.
+struct InOrder<'a> {
+    import: &'a mut Import,
+    waiting: Option<BTreeMap<u32, Feature>>,
+}
+
+impl<'a> InOrder<'a> {
+    /// - `ascend`: whether the features that come ascend
+    fn new(import: &'a mut Import, ascend: bool) -> Self {
+        Self { import, waiting: (!ascend).then(BTreeMap::new) }
+    }
+
+    /// Whether a feature waits.
+    fn has(&self, feature: u32) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.contains_key(&feature))
+    }
+
+    fn take(&mut self, feature: Feature) -> Result<()> {
+        let Some(waiting) = &mut self.waiting else { return self.import.feature(feature) };
+        let index = feature.feature;
+        ensure!(waiting.insert(index, feature).is_none(), "feature {index} is there twice");
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        let mut waiting = self.waiting.unwrap_or_default().into_values();
+        waiting.try_for_each(|feature| self.import.feature(feature))
     }
 }
 

@@ -1,14 +1,17 @@
 //! What sae_vis 0.2 saves by `save_json`.
 
 use std::{
-    collections::BTreeMap,
+    fmt,
     fs::File,
     io::{BufReader, Read as _},
     path::Path,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer as _,
+    de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor},
+};
 use shared::{
     feature::{Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
     manifest::{Manifest, Origin},
@@ -18,26 +21,69 @@ use shared::{
 };
 
 use super::{
-    Import, Subject,
+    Import, InOrder, Subject,
     examples::{ImportedExample, ImportedGroup, ImportedToken, decimals, row_acts, sequences},
+    members::Members,
     text::{aligned, correlated, histogram, n_positions, numbers},
     tokens::TokenTable,
 };
 use crate::{
     corpus::{self, Tokenizer},
     exchange::json::unzipped,
+    interrupt,
 };
 
 /// Bytes of a file, at most.
 const MAX_BYTES: u64 = 4 << 30;
 
-#[derive(Deserialize)]
-struct Saved {
-    feature_data_dict: BTreeMap<u32, FeatureData>,
-    feature_stats: FeatureStats,
+/// Reads a file, handing on its features one by one, or none of them.
+struct Saved<T, F> {
+    features: Members<T, F>,
+    stats: FeatureStats,
 }
 
-#[derive(Deserialize)]
+impl<'de, T: DeserializeOwned, F: FnMut(String, T) -> Result<()>> Visitor<'de> for Saved<T, F> {
+    type Value = FeatureStats;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what sae_vis saves")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<FeatureStats, A::Error> {
+        let Self { features, mut stats } = self;
+        let mut features = Some(features);
+        while let Some(name) = members.next_key::<String>()? {
+            match (name.as_str(), features.take()) {
+                ("feature_data_dict", Some(seed)) => members.next_value_seed(seed)?,
+                ("feature_stats", waiting) => {
+                    stats = members.next_value()?;
+                    features = waiting;
+                }
+                (_, waiting) => {
+                    members.next_value::<IgnoredAny>()?;
+                    features = waiting;
+                }
+            }
+        }
+        if features.is_some() {
+            return Err(serde::de::Error::missing_field("feature_data_dict"));
+        }
+        Ok(stats)
+    }
+}
+
+/// Reads the file at `path`.
+fn read<T: DeserializeOwned>(path: &Path, take: impl FnMut(String, T) -> Result<()>) -> Result<FeatureStats> {
+    let reading = || format!("could not read the file of sae_vis ({})", path.display());
+    let file = unzipped(File::open(path).with_context(reading)?).with_context(reading)?;
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(file.take(MAX_BYTES)));
+    let saved = Saved { features: Members::new(take), stats: FeatureStats::default() };
+    let stats = json.deserialize_map(saved).with_context(reading)?;
+    json.end().with_context(reading)?;
+    Ok(stats)
+}
+
+#[derive(Deserialize, Default)]
 struct FeatureStats {
     max: Vec<f64>,
     frac_nonzero: Vec<f64>,
@@ -133,16 +179,23 @@ struct SeqData {
 ///
 /// Where the file cannot be read or holds something else, or `out` cannot be written.
 pub fn import_sae_vis(path: &Path, tokenizer: Option<&Tokenizer>, out: &Path) -> Result<Manifest> {
-    let reading = || format!("could not read the file of sae_vis ({})", path.display());
     ensure!(path.is_file(), "the file of sae_vis is not a regular file ({})", path.display());
     let mut import = Import::new(out)?;
-    let file = unzipped(File::open(path).with_context(reading)?).with_context(reading)?;
-    let saved: Saved = serde_json::from_reader(BufReader::new(file.take(MAX_BYTES))).with_context(reading)?;
+    // What is said of all features stands after them: the file is read twice, and never in memory as a whole.
+    let mut names = Vec::new();
+    let stats = read(path, |name, _: IgnoredAny| {
+        names
+            .push(name.parse::<u32>().with_context(|| format!("expected a feature's number, got {name:?}"))?);
+        Ok(())
+    })?;
     let mut tokens = TokenTable::default();
-    let grid_is_ours = saved.feature_stats.quantiles.len() == GRID_LEN;
+    let grid_is_ours = stats.quantiles.len() == GRID_LEN;
     let mut prompt = Prompt::default();
-    for (i, (index, data)) in saved.feature_data_dict.into_iter().enumerate() {
-        let quantiles = saved.feature_stats.quantile_data.get(i).filter(|_| grid_is_ours);
+    let (mut features, mut i) = (InOrder::new(&mut import, names.is_sorted()), 0);
+    read(path, |_, data: FeatureData| {
+        interrupt::check()?;
+        let (index, at) = (names[i], |numbers: &[f64]| numbers.get(i).copied());
+        let quantiles = stats.quantile_data.get(i).filter(|_| grid_is_ours);
         if let Some(of_prompt) = data.prompt.as_ref().filter(|prompt| !prompt.token_ids.is_empty()) {
             prompt.token_ids.clone_from(&of_prompt.token_ids);
             let example = of_prompt.example(None);
@@ -152,19 +205,18 @@ pub fn import_sae_vis(path: &Path, tokenizer: Option<&Tokenizer>, out: &Path) ->
                 token_logits: decimals(&of_prompt.token_logits),
             });
         }
-        let at = |numbers: &[f64]| numbers.get(i).copied();
-        let (max, density) = (at(&saved.feature_stats.max), at(&saved.feature_stats.frac_nonzero));
-        let feature = data.feature(index, max, density, quantiles);
-        for id in feature_tokens(&feature) {
-            tokens.reserve(id)?;
-        }
-        import.feature(feature).with_context(reading)?;
-    }
+        let feature = data.feature(index, at(&stats.max), at(&stats.frac_nonzero), quantiles);
+        i += 1;
+        feature_tokens(&feature).try_for_each(|id| tokens.reserve(id))?;
+        features.take(feature)
+    })?;
+    features.finish()?;
     let vocab = corpus::vocab(tokenizer, tokens.len());
     if !prompt.token_ids.is_empty() {
         // As it was given it is in no file: its tokens are.
         prompt.text =
             prompt.token_ids.iter().map(|id| String::from_utf8_lossy(vocab.bytes_of(*id))).collect();
+        prompt.features.sort_by_key(|feature| feature.feature);
         prompt.features.retain(|feature| !feature.acts.active.is_empty());
         import.prompt(prompt);
     }

@@ -12,11 +12,11 @@ use shared::{
 use super::{
     super::{
         examples::{ImportedExample, ImportedGroup, ImportedToken, sequences},
+        members::Ordered,
         sae_vis::kind,
         text::{aligned, correlated, histogram, largest, n_positions, numbers, unescaped},
         tokens::TokenTable,
     },
-    members::Ordered,
     prompt::ScoreEntry,
 };
 

@@ -1,29 +1,23 @@
 //! The pages that sae_vis 0.2 and 0.3 and SAEDashboard write: their data stand in a script, as JSON.
 
 mod data;
-mod members;
 mod prompt;
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    fs::File,
-    io::Read as _,
-    marker::PhantomData,
-    path::Path,
-};
+use std::{fs::File, io::Read as _, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
-use serde::{Deserialize, Deserializer as _, de::DeserializeOwned};
+use serde::{
+    Deserialize,
+    de::{DeserializeOwned, DeserializeSeed as _},
+};
 use shared::{
-    feature::Feature,
     manifest::{Manifest, Origin},
     vocab::Vocab,
 };
 
-use super::{Import, Subject, tokens::TokenTable};
+use super::{Import, InOrder, Subject, members::Members, tokens::TokenTable};
 use crate::{exchange::json::unzipped, interrupt};
 use data::PageData;
-use members::Members;
 use prompt::{PromptPage, ScoreEntry};
 
 /// Bytes of a page, at most.
@@ -103,22 +97,26 @@ impl<'a> Page<'a> {
     fn read(&self, import: &mut Import) -> Result<Vocab> {
         // The ids of tokens come first: other tokens are named by their texts alone.
         let mut tokens = TokenTable::default();
-        each(self.features, |_, data: PageData| data.tokens().try_for_each(|token| tokens.learn(token)))?;
+        let mut names = Vec::new();
+        each(self.features, |name, data: PageData| {
+            names.push(name.parse::<u32>().ok());
+            data.tokens().try_for_each(|token| tokens.learn(token))
+        })?;
         let aggregates: AggregateData = match self.aggregates {
             Some(json) => first_value(json)?,
             None => AggregateData::default(),
         };
         let mut prompt = PromptPage::default();
         let mut i = 0;
-        let mut features: BTreeMap<u32, Feature> = BTreeMap::new();
+        let mut features = InOrder::new(import, names.iter().all(Option::is_some) && names.is_sorted());
         each(self.features, |name, data: PageData| {
             if let Some((metric, _)) = name.split_once('|') {
                 let columns = data.columns();
                 let scores: Vec<ScoreEntry> = columns.iter().map(|(score, _)| score.clone()).collect();
                 for (score, data) in columns {
-                    if let Entry::Vacant(place) = features.entry(score.feature) {
+                    if !features.has(score.feature) {
                         prompt.take(score.feature, &data, &mut tokens);
-                        place.insert(data.feature(score.feature, (None, None), &mut tokens));
+                        features.take(data.feature(score.feature, (None, None), &mut tokens))?;
                     }
                 }
                 return prompt.rank(&name, &scores).with_context(|| format!("the scores of {metric}"));
@@ -129,15 +127,12 @@ impl<'a> Page<'a> {
             let known = (at(&aggregates.max), at(&aggregates.frac_nonzero));
             i += 1;
             prompt.take(index, &data, &mut tokens);
-            features.insert(index, data.feature(index, known, &mut tokens));
-            Ok(())
+            features.take(data.feature(index, known, &mut tokens))
         })?;
         if let Some(json) = self.scores.filter(|_| !prompt.token_ids.is_empty()) {
             each(json, |key, scores: Vec<ScoreEntry>| prompt.rank(&key, &scores))?;
         }
-        for feature in features.into_values() {
-            import.feature(feature)?;
-        }
+        features.finish()?;
         let vocab = tokens.vocab();
         if !prompt.token_ids.is_empty() {
             import.prompt(prompt.prompt(&vocab));
@@ -159,8 +154,7 @@ fn each<T: DeserializeOwned>(json: &str, mut take: impl FnMut(String, T) -> Resu
         interrupt::check()?;
         take(name, value)
     };
-    serde_json::Deserializer::from_str(json).deserialize_map(Members { take, value: PhantomData })?;
-    Ok(())
+    Ok(Members::new(take).deserialize(&mut serde_json::Deserializer::from_str(json))?)
 }
 
 /// The value that `json` begins with.

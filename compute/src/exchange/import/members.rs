@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 use anyhow::Result;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, MapAccess, Visitor},
+    de::{DeserializeOwned, DeserializeSeed, MapAccess, Visitor},
 };
 
 /// Members in the order of the file.
@@ -21,21 +21,34 @@ impl<T> Default for Ordered<T> {
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Ordered<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut members = Vec::new();
-        from.deserialize_map(Members {
-            take: |name, value| {
-                members.push((name, value));
-                Ok(())
-            },
-            value: PhantomData,
-        })?;
+        Members::new(|name, value| {
+            members.push((name, value));
+            Ok(())
+        })
+        .deserialize(from)?;
         Ok(Self(members))
     }
 }
 
 /// Hands on the members of an object one by one.
 pub struct Members<T, F> {
-    pub take: F,
-    pub value: PhantomData<T>,
+    take: F,
+    value: PhantomData<T>,
+}
+
+impl<T, F: FnMut(String, T) -> Result<()>> Members<T, F> {
+    /// `take` is handed each name with its value.
+    pub fn new(take: F) -> Self {
+        Self { take, value: PhantomData }
+    }
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(String, T) -> Result<()>> DeserializeSeed<'de> for Members<T, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_map(self)
+    }
 }
 
 impl<'de, T: DeserializeOwned, F: FnMut(String, T) -> Result<()>> Visitor<'de> for Members<T, F> {
