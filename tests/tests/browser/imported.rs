@@ -78,7 +78,7 @@ fn every_explanation_of_an_export_is_shown_with_its_author_and_scores() {
     };
     line("features", r#"{"index":"2","pos_str":["<b>"],"pos_values":[1.5]}"#);
     let first = r#"{"index":"2","description":"<b>commas</b>","explanationModelName":"gpt-4o","typeName":"oai",
-        "scores":[{"value":0.756,"explanationScoreTypeName":"fuzz"}]}"#;
+        "scores":[{"value":0.756,"explanationScoreTypeName":"fuzz","explanationScoreModelName":"m"}]}"#;
     let second = r#"{"index":"2","description":"full stops"}"#;
     line("explanations", &format!("{}\n{second}\n", first.replace('\n', "")));
     let bundle = site.path().join("bundle").display().to_string();
@@ -90,7 +90,7 @@ fn every_explanation_of_an_export_is_shown_with_its_author_and_scores() {
     browser.open(&format!("{}#/feature/2", served.url())).unwrap();
     browser.wait("the list", "document.querySelectorAll('[data-explanations] li').length === 2").unwrap();
     let items = texts(&browser, "[data-explanations=\"2\"] li").unwrap();
-    assert_eq!(items, ["<b>commas</b>gpt-4o · oai · fuzz 0.76", "full stops"]);
+    assert_eq!(items, ["<b>commas</b>gpt-4o · oai · fuzz 0.76 by m", "full stops"]);
     browser.finish().unwrap();
 }
 

@@ -69,8 +69,8 @@ fn explanation(explanation: &Explanation) -> AnyView {
     let who = [&explanation.author, &explanation.method, &explanation.date];
     let mut by: Vec<String> = who.into_iter().flatten().map(shown).collect();
     for score in &explanation.scores {
-        by.push(format!("{} {:.2}", shown(&score.test), score.value));
-        by.extend(score.judge.as_ref().map(shown));
+        let judge = score.judge.as_ref().map_or_else(String::new, |judge| format!(" by {}", shown(judge)));
+        by.push(format!("{} {:.2}{judge}", shown(&score.test), score.value));
     }
     view! {
         <li>
