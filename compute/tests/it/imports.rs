@@ -367,6 +367,47 @@ fn our_own_batches_come_back() {
 }
 
 #[test]
+fn features_may_come_in_any_order_but_not_twice() {
+    let temp = tempfile::tempdir().unwrap();
+    let out = temp.path().join("out");
+    let feature = |act: f64| {
+        json!({ "seqMultiGroup": [{ "seqGroupMetadata": { "title": "TOP" }, "seqGroupData":
+            [{ "seqData": [{ "tok": "a", "tokID": 3, "isBold": true, "featAct": act }] }] }] })
+    };
+    let page = |features: &str| format!("function defineData() {{\n    return {features};\n}}");
+    let saved = |features: &str| {
+        format!(
+            "{{\"feature_data_dict\": {features}, \"feature_stats\": {{\"max\": [9, 2], \"frac_nonzero\": []}}}}"
+        )
+    };
+    let empty = json!({ "feature_tables_data": {}, "acts_histogram_data": {}, "logits_table_data": { "top_token_ids": [1], "top_logits": [0.5] },
+        "logits_histogram_data": {}, "sequence_data": {} });
+    for (name, content, twice) in [
+        (
+            "page.html",
+            page(&format!("{{\"9\": {}, \"2\": {}}}", feature(9.0), feature(2.0))),
+            page(&format!("{{\"9\": {}, \"9\": {}}}", feature(9.0), feature(2.0))),
+        ),
+        (
+            "saved.json",
+            saved(&format!("{{\"9\": {empty}, \"2\": {empty}}}")),
+            saved(&format!("{{\"9\": {empty}, \"9\": {empty}}}")),
+        ),
+    ] {
+        let file = temp.path().join(name);
+        fs::write(&file, content).unwrap();
+        let done = compute(&["import", "-q", "--from", "sae_vis", text(&file), "--out", text(&out)]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let found: Vec<(u32, f32)> =
+            features(&Bundle::open(&out).unwrap()).iter().map(|f| (f.feature, f.stats.max)).collect();
+        assert_eq!(found, [(2, 2.0), (9, 9.0)], "{name}");
+        fs::write(&file, twice).unwrap();
+        let done = compute(&["import", "-q", "--from", "sae_vis", text(&file), "--out", text(&out)]);
+        assert_eq!(done.status.code(), Some(1), "{name} has a feature twice");
+    }
+}
+
+#[test]
 fn cut_and_wrong_files_are_one_line_and_leave_nothing() {
     let temp = tempfile::tempdir().unwrap();
     let (folder, out) = (temp.path().join("in"), temp.path().join("out"));
