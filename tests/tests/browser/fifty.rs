@@ -137,6 +137,18 @@ fn conditions_find_features_and_what_cannot_be_read_says_why() {
     // Columns by choice, kept for the next visit.
     browser.click("[data-columns]").unwrap();
     browser.wait("the menu", "document.querySelector('#columns-menu:popover-open')").unwrap();
+    // It is placed once it is open: a click that comes before would miss.
+    browser
+        .wait(
+            "the menu in its place",
+            "(() => {
+                const { top } = document.querySelector('[data-column-choice=kurtosis]').getBoundingClientRect();
+                const stands = window.menuTop === top;
+                window.menuTop = top;
+                return stands;
+             })()",
+        )
+        .unwrap();
     browser.click("[data-column-choice=kurtosis]").unwrap();
     browser.wait("one column less", "!document.querySelector('[data-sort=kurtosis]')").unwrap();
     browser.eval::<Value>("location.reload()").unwrap();

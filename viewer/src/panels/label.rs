@@ -38,8 +38,10 @@ pub fn provide_labels(session: Session, bundle: Arc<Bundle>) {
         return;
     }
     provide_context(LabelsLoading(Loading::new(move || {
-        let labels = session.begun.get().then(|| bundle.labels());
-        let explanations = bundle.manifest.has_layer(&EXPLANATIONS).then(|| bundle.explanations());
+        let begun = session.begun.get();
+        let labels = begun.then(|| bundle.labels());
+        let explained = begun && bundle.manifest.has_layer(&EXPLANATIONS);
+        let explanations = explained.then(|| bundle.explanations());
         async move {
             let Some(labels) = labels else { return Ok(Said::default()) };
             let explanations = match explanations {
