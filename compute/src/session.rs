@@ -78,7 +78,7 @@ impl<'a> Session<'a> {
         let device = parse_device(&args.device)?;
         let features: Vec<u32> = manifest.feature_ids().collect();
         let subject = subject(args, manifest, &run, (&model, &sae), (device, &features))?;
-        let directions = Decoder::of(&subject)?.resid;
+        let directions = Decoder::of(&subject, 0)?.resid;
         let tokenizer = Tokenizer::of_model(&tokenizer)?;
         Ok(Self { bundle, run, tokenizer, subject, directions, features })
     }
@@ -91,6 +91,7 @@ impl<'a> Session<'a> {
             features: &self.features,
             effects: self.run.effects.as_deref() != Some("none"),
             sequences: self.sequences(),
+            sae_number: 0,
         };
         let mut block: Option<(usize, FeatureBlock)> = None;
         let mut quantiles = |i: usize| self.quantiles(self.features[i], &mut block);

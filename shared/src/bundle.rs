@@ -19,6 +19,7 @@ use crate::{
     index::FeatureIndex,
     labels::Labels,
     manifest::{FileInfo, Manifest},
+    neighbours::Neighbours,
     prompt::{Prompt, PromptIndex},
     roles::{ChunkRoles, RoleStats},
     v2,
@@ -215,4 +216,4 @@ macro_rules! checked_alone {
         }
     )+};
 }
-checked_alone!(CorpusChunk, Vocab, Explanations, ChunkRoles, RoleStats);
+checked_alone!(CorpusChunk, Vocab, Explanations, ChunkRoles, RoleStats, Neighbours);

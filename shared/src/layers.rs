@@ -10,6 +10,7 @@
 //! | `explanations` 1 | one | [`crate::explanations::Explanations`] |
 //! | `roles` 1 | one a corpus chunk | [`crate::roles::ChunkRoles`] |
 //! | `role_stats` 1 | one | [`crate::roles::RoleStats`] |
+//! | `neighbours` 1 | one a block of features | [`crate::neighbours::Neighbours`] |
 
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,11 @@ pub const ROLES: Layer = Layer { name: "roles", version: 1, per: Unit::Chunk };
 /// Density and maximum of each feature by role.
 pub const ROLE_STATS: Layer = Layer { name: "role_stats", version: 1, per: Unit::Bundle };
 
+/// The features of other SAEs of the site that are most like each feature; nothing outside that site.
+pub const NEIGHBOURS: Layer = Layer { name: "neighbours", version: 1, per: Unit::Block };
+
 /// All layers that this build reads.
-pub const KNOWN: [Layer; 4] = [LABELS, EXPLANATIONS, ROLES, ROLE_STATS];
+pub const KNOWN: [Layer; 5] = [LABELS, EXPLANATIONS, ROLES, ROLE_STATS, NEIGHBOURS];
 
 /// A layer of a bundle, as its manifest lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +83,12 @@ impl Layer {
 
     /// Path of the layer's file for chunk or block `i`.
     pub fn path_of(&self, i: usize) -> String {
-        format!("layers/{}/{i:04}.bin", self.name)
+        format!("{}{i:04}.bin", self.folder())
+    }
+
+    /// The folder of a layer of several files, with its `/`.
+    pub fn folder(&self) -> String {
+        format!("layers/{}/", self.name)
     }
 }
 

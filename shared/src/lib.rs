@@ -6,7 +6,7 @@
 //!
 //! Read in this order: [`manifest`] (what a bundle says of itself), [`feature`] (all that one feature's page
 //! shows), [`sequence`] (examples, activations and effects), [`prompt`], [`layout`], [`layers`] (what may be there
-//! besides), [`paths`], [`bundle`] (encoding, checking), [`wire`] (bytes).
+//! besides), [`site`] (several bundles), [`paths`], [`bundle`] (encoding, checking), [`wire`] (bytes).
 #![doc = include_str!("../FORMAT.md")]
 
 pub mod archive;
@@ -25,12 +25,14 @@ pub mod labels;
 pub mod layers;
 pub mod layout;
 pub mod manifest;
+pub mod neighbours;
 pub mod paths;
 pub mod prompt;
 pub mod quantiles;
 pub mod roles;
 pub mod sequence;
 pub mod shared_folder;
+pub mod site;
 mod v2;
 pub mod vocab;
 pub mod wire;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     error::{BundleError, Invalid, ensure},
-    layers::{LABELS, Layer, LayerInfo},
+    layers::{LABELS, Layer, LayerInfo, NEIGHBOURS},
     layout::Layout,
     paths,
     shared_folder::SharedFolder,
@@ -438,6 +438,20 @@ impl Manifest {
     /// Layers that this build does not read.
     pub fn newer_layers(&self) -> impl Iterator<Item = &LayerInfo> {
         self.layers.iter().filter(|info| !info.is_known())
+    }
+
+    /// The manifest of the same bundle outside its site: what it shared is its own, and it has no neighbours.
+    pub fn alone(&self) -> Self {
+        let mut alone = Self { shared: None, ..self.clone() };
+        alone.layers.retain(|info| info.name != NEIGHBOURS.name);
+        alone.files.retain(|file| !file.path.starts_with(&NEIGHBOURS.folder()));
+        alone.files.iter_mut().for_each(|file| file.shared = false);
+        alone
+    }
+
+    /// Whether it is a bundle by itself: nothing of it means anything only in its site.
+    pub fn is_alone(&self) -> bool {
+        self.shared.is_none() && self.layers.iter().all(|info| info.name != NEIGHBOURS.name)
     }
 
     /// Path of the layer `labels`.

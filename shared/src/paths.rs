@@ -13,6 +13,8 @@
 
 /// The manifest.
 pub const MANIFEST: &str = "manifest.json";
+/// What lists the bundles of a site, in its folder: [`crate::site::Site`], JSON.
+pub const SITE: &str = "site.json";
 /// The vocabulary.
 pub const VOCAB: &str = "vocab.bin";
 /// The table over all features.

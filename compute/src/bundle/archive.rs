@@ -18,7 +18,7 @@ use shared::{
 use super::{
     Bundle,
     owned::is_manifest,
-    reader::{check_own, folder_manifest, open_inside},
+    reader::folder_manifest,
 };
 use crate::{interrupt, output::OwnKind};
 
@@ -29,24 +29,29 @@ const PART: usize = 1 << 20;
 /// Bytes of the header before the manifest, which is the first file.
 const HEADER: usize = 30 + paths::MANIFEST.len();
 
-/// Writes the bundle in `folder` as an archive, the manifest first, and checks every file of it.
+/// Writes the bundle in `folder` as an archive, the manifest first, and checks every file of it. One of a site is then a
+/// bundle by itself.
 pub fn archive<W: Write>(folder: &Path, out: W) -> Result<W> {
     Bundle::check_folder(folder)?;
     let json = folder_manifest(folder)?;
     let manifest = Manifest::from_json(&json)?;
+    let alone = manifest.alone();
     let mut archive = ArchiveWriter::new(out);
-    archive.add(paths::MANIFEST, &json)?;
-    for info in &manifest.files {
+    // As it is stored, with what a newer version wrote into it, where nothing has to change.
+    archive.add(paths::MANIFEST, &if manifest.is_alone() { json } else { alone.to_json()? })?;
+    let bundle = Bundle::open(folder)?;
+    for info in &alone.files {
         archive.begin(&info.path, info.bytes, info.crc32)?;
-        copy(folder, info, |part| archive.write(part))?;
+        let path = bundle.path_of(manifest.file(&info.path)?)?;
+        copy(&path, info, |part| archive.write(part))?;
     }
     Ok(archive.finish()?)
 }
 
-/// Hands on the bytes of the file that `info` lists, part by part; fails at the end where they are others.
-fn copy(folder: &Path, info: &FileInfo, mut hand_on: impl FnMut(&[u8]) -> io::Result<()>) -> Result<()> {
-    check_own(info)?;
-    let (file, got) = open_inside(folder, &info.path)?;
+/// Hands on the bytes of the file at `path` that `info` lists, part by part; fails at the end where they are others.
+fn copy(path: &Path, info: &FileInfo, mut hand_on: impl FnMut(&[u8]) -> io::Result<()>) -> Result<()> {
+    let file = File::open(path).with_context(|| format!("could not read the bundle ({})", path.display()))?;
+    let got = file.metadata()?.len();
     let wrong_length = |got| BundleError::Truncated { expected: info.bytes, got, path: info.path.clone() };
     ensure!(got == info.bytes, wrong_length(got));
     // A file that grows while it is read is as wrong as one that shrinks.

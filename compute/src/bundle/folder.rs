@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::{owned::check_replaceable, publish};
 use crate::{
     interrupt,
-    output::{Lock, hidden, lock_file, make_folders, parent, resolve, sync_folder, system},
+    output::{Lock, hidden, lock_file, make_folders, parent, resolve, sync_folders, system},
 };
 
 const LOCK: &str = "lock";
@@ -150,17 +150,6 @@ fn lock_work(work: &Path) -> io::Result<Lock> {
 fn leave(work: &Path) {
     // What cannot be removed is removed by the next run into this output.
     fs::remove_file(work.join(LOCK)).and_then(|()| fs::remove_dir(work)).unwrap_or_default();
-}
-
-/// Makes sure that the entries of `folder` and of the folders in it are on the disk.
-fn sync_folders(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            sync_folders(&entry.path())?;
-        }
-    }
-    sync_folder(folder)
 }
 
 /// Whether a file system is mounted at `path`.

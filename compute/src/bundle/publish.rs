@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::owned::{OwnFiles, check_replaceable, manifest_bytes};
-use crate::output::{Lock, OutputFile, hidden, lock_folder, parent, sync_folder, system::exchange};
+use crate::output::{Lock, OutputFile, hidden, lock_folder, parent, remove_folder, sync_folder, system::exchange};
 
 /// The bundle in the making, in the hidden folder.
 pub const NEW: &str = "new";
@@ -117,13 +117,6 @@ fn retire(folder: &Path, done: &Path, out: &Path) -> io::Result<()> {
         sync_folder(out)?;
     }
     fs::rename(folder, done)
-}
-
-fn remove_folder(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
 
 fn sha256_of_manifest(folder: &Path) -> io::Result<String> {

@@ -48,7 +48,7 @@ impl Bundle {
         let (source, json) = if path.is_file() {
             let entries = archive_entries(path)?;
             let source = Source::Archive(path.to_owned(), entries);
-            let json = source.bytes(paths::MANIFEST, None)?;
+            let json = source.bytes(Path::new(""), paths::MANIFEST, None)?;
             (source, json)
         } else {
             (Source::Folder(path.to_owned()), folder_manifest(path)?)
@@ -100,8 +100,26 @@ impl Bundle {
     /// The bytes of a file that the manifest lists, as they are stored.
     pub fn bytes(&self, path: &str) -> Result<Vec<u8>> {
         let info = self.manifest.file(path)?;
-        check_own(info)?;
-        self.source.bytes(path, Some(info.bytes))
+        let (folder, path) = self.place(info);
+        self.source.bytes(&folder, &path, Some(info.bytes))
+    }
+
+    /// Where the file of a bundle in a folder lies.
+    pub fn path_of(&self, info: &FileInfo) -> Result<PathBuf> {
+        let Source::Folder(own) = &self.source else { bail!("the bundle is one file: {} is in it", info.path) };
+        let (folder, path) = self.place(info);
+        open_inside(&own.join(&folder), &path)?;
+        Ok(own.join(folder).join(path))
+    }
+
+    /// The folder beyond which a file may not lie, seen from the bundle's: its own or its site's; and its path in there.
+    fn place(&self, info: &FileInfo) -> (PathBuf, String) {
+        match self.manifest.shared.as_ref().filter(|_| info.shared) {
+            Some(shared) => {
+                (PathBuf::from("../".repeat(shared.n_up())), format!("{}/{}", shared.folder(), info.path))
+            }
+            None => (PathBuf::new(), info.path.clone()),
+        }
     }
 
     /// Reads and checks the file at `path` inside the bundle.
@@ -111,11 +129,13 @@ impl Bundle {
 }
 
 impl Source {
-    /// The file at `path`; of another length than `expected` none of it is read.
-    fn bytes(&self, path: &str, expected: Option<u64>) -> Result<Vec<u8>> {
+    /// The file at `path` of the folder `above`, as seen from the bundle's; of another length than `expected` none of it is
+    /// read.
+    fn bytes(&self, above: &Path, path: &str, expected: Option<u64>) -> Result<Vec<u8>> {
         let (file, stored, shown) = match self {
             Self::Folder(folder) => {
-                let (file, stored) = open_inside(folder, path)?;
+                let folder = folder.join(above);
+                let (file, stored) = open_inside(&folder, path)?;
                 (file, stored, folder.join(path))
             }
             Self::Archive(archive, entries) => {
@@ -149,16 +169,6 @@ pub fn folder_manifest(folder: &Path) -> Result<Vec<u8>> {
     }
     let path = folder.join(paths::MANIFEST);
     manifest_bytes(folder).with_context(|| format!("could not open the bundle ({})", path.display()))
-}
-
-/// Fails where a file lies in a folder that several bundles of a site share.
-pub fn check_own(info: &FileInfo) -> Result<()> {
-    ensure!(
-        !info.shared,
-        "a file of the bundle lies in its site's shared folder, which only the page reads ({})",
-        info.path
-    );
-    Ok(())
 }
 
 /// Opens the file at `path` of the bundle in `folder`, and gives its length: a regular file that lies inside.

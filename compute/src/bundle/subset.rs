@@ -14,21 +14,20 @@ use shared::{
     roles::RoleStats,
 };
 
-use super::{Bundle, BundleWriter, reader::check_own};
+use super::{Bundle, BundleWriter};
 use crate::interrupt;
 
 /// Writes the bundle `to` with those features of the bundle in `from` that are `chosen`: all where that is `None`. Vocabulary
 /// and corpus stay whole; prompts keep the chosen features' scores. The page then begins with `layout`, where it is given.
 pub fn subset(from: &Path, chosen: Option<&[FeatureRange]>, layout: Option<Layout>, to: &Path) -> Result<()> {
     let bundle = Bundle::open(from)?;
-    let mut manifest = bundle.manifest.clone();
+    let mut manifest = bundle.manifest.alone();
     let SchemaVersion { major, minor } = manifest.schema;
     ensure!(
         (major, minor) == (MAJOR, MINOR),
         "parts are made of bundles of schema {MAJOR}.{MINOR} only, this one has {major}.{minor}: run `compute` again ({})",
         from.display()
     );
-    manifest.files.iter().try_for_each(check_own)?;
     if let Some(chosen) = chosen {
         let all = chosen.iter().flat_map(|range| range.start..range.end);
         all.map(|feature| bundle.manifest.block_of(feature)).try_for_each(|block| block.map(drop))?;
@@ -48,7 +47,7 @@ pub fn subset(from: &Path, chosen: Option<&[FeatureRange]>, layout: Option<Layou
     let part = Part { bundle: &bundle, features: &manifest.features };
     let mut writer = BundleWriter::new(to)?;
     let labels = bundle.manifest.labels_path();
-    for info in &bundle.manifest.files {
+    for info in &manifest.files.clone() {
         interrupt::check()?;
         match info.path.as_str() {
             // The table follows the last block, and is made with them.
@@ -57,7 +56,7 @@ pub fn subset(from: &Path, chosen: Option<&[FeatureRange]>, layout: Option<Layou
             path if path == labels && manifest.has_layer(&LABELS) => writer.labels(&part.labels()?)?,
             path if path == ROLE_STATS.path() => writer.role_stats(&part.role_stats()?)?,
             path if part.is_block(path) || part.is_prompt(path) => {}
-            _ => writer.keep(from, info)?,
+            path => writer.keep(&bundle, bundle.manifest.file(path)?)?,
         }
     }
     manifest.blocks = writer.blocks().to_vec();

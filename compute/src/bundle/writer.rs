@@ -2,119 +2,82 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
     path::Path,
 };
 
 use anyhow::{Context, Result, ensure};
 use shared::{
-    bundle::encode,
-    corpus::CorpusChunk,
     explanations::Explanations,
     feature::Feature,
     labels::Labels,
-    layers::{EXPLANATIONS, LABELS, LayerInfo, ROLE_STATS, ROLES},
+    layers::{EXPLANATIONS, LABELS, LayerInfo, NEIGHBOURS, ROLE_STATS},
     manifest::{BlockInfo, FileInfo, Manifest},
+    neighbours::Neighbours,
     paths,
     prompt::{Prompt, PromptIndex},
-    roles::{ChunkRoles, RoleStats},
-    vocab::Vocab,
-    wire::Wire,
+    roles::RoleStats,
+    shared_folder::SharedFolder,
 };
 
 use super::{
-    OutputFolder,
-    blocks::{Blocks, EncodedFile},
-    reader::open_inside,
+    Bundle, FileWriter, OutputFolder, blocks::Blocks, shared_files::SharedFiles,
 };
 use crate::output::{make_folders, parent};
-
-/// Tokens in a chunk of the corpus: about 100 KB compressed.
-const CHUNK_TOKENS: usize = 1 << 16;
-
-/// Rows in every chunk of a corpus but the last.
-pub fn rows_per_chunk(seq_len: usize) -> usize {
-    (CHUNK_TOKENS / seq_len).max(1)
-}
 
 /// A bundle in the making. Dropped before [`BundleWriter::finish`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct BundleWriter {
     folder: OutputFolder,
     blocks: Blocks,
-    layers: Vec<LayerInfo>,
-    files: Vec<FileInfo>,
+    files: FileWriter,
+    shared: Option<SharedFolder>,
 }
 
 impl BundleWriter {
     /// Begins a bundle that will be at `out`, which no other process may write meanwhile.
     pub fn new(out: &Path) -> Result<Self> {
         let folder = OutputFolder::claim(out)?;
-        Ok(Self { folder, blocks: Blocks::default(), layers: Vec::new(), files: Vec::new() })
+        let files = FileWriter::new(folder.folder());
+        Ok(Self { folder, blocks: Blocks::default(), files, shared: None })
     }
 
-    /// Writes the vocabulary.
-    pub fn vocab(&mut self, vocab: &Vocab) -> Result<()> {
-        self.add(paths::VOCAB, vocab)
-    }
-
-    /// Writes the corpus in chunks.
-    ///
-    /// - `token_ids`: of all rows, `[row, pos]`
-    /// - `documents`: the document in which each row begins; empty for token arrays
-    pub fn corpus(&mut self, token_ids: &[u32], seq_len: usize, documents: &[u32]) -> Result<()> {
-        let n_rows = rows_per_chunk(seq_len);
-        for (i, token_ids) in token_ids.chunks(n_rows * seq_len).enumerate() {
-            let first_row = i * n_rows;
-            let end = (first_row + n_rows).min(documents.len());
-            let chunk = CorpusChunk {
-                first_row: first_row as u32,
-                seq_len: seq_len as u32,
-                token_ids: token_ids.to_vec(),
-                documents: documents.get(first_row..end).unwrap_or_default().to_vec(),
-            };
-            self.chunk(i, &chunk)?;
-        }
-        Ok(())
-    }
-
-    /// Writes chunk `i` of the corpus.
-    pub fn chunk(&mut self, i: usize, chunk: &CorpusChunk) -> Result<()> {
-        self.add(&paths::chunk(i), chunk)
+    /// Writes what the bundle has of its text: vocabulary, corpus, roles.
+    pub fn text(&mut self) -> &mut FileWriter {
+        &mut self.files
     }
 
     /// Takes features, which follow those taken before, and writes the blocks that they fill.
     pub fn features(&mut self, features: Vec<Feature>) -> Result<()> {
         let full = self.blocks.push(features)?;
-        full.into_iter().try_for_each(|file| self.add_encoded(file))
+        full.into_iter().try_for_each(|file| self.files.add_encoded(file))
     }
 
     /// Writes the last block of features and their index.
     pub fn end_of_features(&mut self) -> Result<()> {
         let last = self.blocks.last()?;
-        last.into_iter().try_for_each(|file| self.add_encoded(file))?;
+        last.into_iter().try_for_each(|file| self.files.add_encoded(file))?;
         let index = self.blocks.index()?;
-        self.add_encoded(index)
+        self.files.add_encoded(index)
     }
 
     /// Writes the prompts and their list.
     pub fn prompts(&mut self, prompts: &[Prompt]) -> Result<()> {
         let texts = prompts.iter().map(|p| p.text.clone()).collect();
-        self.add(paths::PROMPTS, &PromptIndex { texts })?;
+        self.files.add(paths::PROMPTS, &PromptIndex { texts })?;
         let mut numbered = prompts.iter().enumerate();
-        numbered.try_for_each(|(i, prompt)| self.add(&paths::prompt(i), prompt))
+        numbered.try_for_each(|(i, prompt)| self.files.add(&paths::prompt(i), prompt))
     }
 
-    /// Takes a file of the bundle in `folder` as it is, without copying it where the file system can.
-    pub fn keep(&mut self, folder: &Path, info: &FileInfo) -> Result<()> {
-        let (_, n_bytes) = open_inside(folder, &info.path)?;
+    /// Takes a file of another bundle as it is, without copying it where the file system can.
+    pub fn keep(&mut self, bundle: &Bundle, info: &FileInfo) -> Result<()> {
+        let (from, to) = (bundle.path_of(info)?, self.files.path(&info.path));
+        let n_bytes = fs::metadata(&from)?.len();
         ensure!(
             n_bytes == info.bytes,
             "a file of the bundle has {n_bytes} bytes, expected {} ({})",
             info.bytes,
             info.path
         );
-        let (from, to) = (folder.join(&info.path), self.folder.folder().join(&info.path));
         let link = || {
             make_folders(parent(&to))?;
             fs::hard_link(&from, &to).or_else(|_| {
@@ -123,45 +86,46 @@ impl BundleWriter {
             })
         };
         link().with_context(|| format!("could not write the bundle ({})", to.display()))?;
-        self.files.push(info.clone());
+        self.files.files.push(FileInfo { shared: false, ..info.clone() });
         Ok(())
+    }
+
+    /// Lists files of the site's shared folder.
+    pub fn share(&mut self, files: &SharedFiles) {
+        self.shared = Some(files.folder.clone());
+        self.files.layers.extend(files.layers.iter().cloned());
+        self.list(&files.files);
+    }
+
+    /// Lists files that another command put into the site's shared folder.
+    pub(super) fn list<'a>(&mut self, files: impl IntoIterator<Item = &'a FileInfo>) {
+        self.files.files.extend(files.into_iter().cloned());
+    }
+
+    /// Writes the neighbours of the features of block `i`.
+    pub fn neighbours(&mut self, i: usize, neighbours: &Neighbours) -> Result<()> {
+        if i == 0 {
+            self.files.layers.push(NEIGHBOURS.info());
+        }
+        self.files.add(&NEIGHBOURS.path_of(i), neighbours)
     }
 
     /// Writes the labels of features.
     pub fn labels(&mut self, labels: &Labels) -> Result<()> {
-        self.layers.push(LABELS.info());
-        self.add(&LABELS.path(), labels)
-    }
-
-    /// Writes the role of each token of the corpus, in the corpus' chunks.
-    pub fn roles(&mut self, roles: &[u8], seq_len: usize) -> Result<()> {
-        let n_rows = rows_per_chunk(seq_len);
-        for (i, roles) in roles.chunks(n_rows * seq_len).enumerate() {
-            let (first_row, seq_len) = ((i * n_rows) as u32, seq_len as u32);
-            let chunk = ChunkRoles { first_row, seq_len, roles: roles.to_vec() };
-            self.role_chunk(i, &chunk)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the roles of chunk `i` of the corpus.
-    pub fn role_chunk(&mut self, i: usize, chunk: &ChunkRoles) -> Result<()> {
-        if i == 0 {
-            self.layers.push(ROLES.info());
-        }
-        self.add(&ROLES.path_of(i), chunk)
+        self.files.layers.push(LABELS.info());
+        self.files.add(&LABELS.path(), labels)
     }
 
     /// Writes what people and programs say that features mean.
     pub fn explanations(&mut self, explanations: &Explanations) -> Result<()> {
-        self.layers.push(EXPLANATIONS.info());
-        self.add(&EXPLANATIONS.path(), explanations)
+        self.files.layers.push(EXPLANATIONS.info());
+        self.files.add(&EXPLANATIONS.path(), explanations)
     }
 
     /// Writes how features fare by role.
     pub fn role_stats(&mut self, stats: &RoleStats) -> Result<()> {
-        self.layers.push(ROLE_STATS.info());
-        self.add(&ROLE_STATS.path(), stats)
+        self.files.layers.push(ROLE_STATS.info());
+        self.files.add(&ROLE_STATS.path(), stats)
     }
 
     /// First and last feature of every block.
@@ -176,39 +140,22 @@ impl BundleWriter {
 
     /// Layers written so far.
     pub fn layers(&self) -> &[LayerInfo] {
-        &self.layers
+        &self.files.layers
+    }
+
+    /// The site's shared folder, where files of it are listed.
+    pub fn shared(&self) -> Option<&SharedFolder> {
+        self.shared.as_ref()
     }
 
     /// Files written so far.
     pub fn files(&self) -> &[FileInfo] {
-        &self.files
-    }
-
-    fn add<T: Wire>(&mut self, path: &str, value: &T) -> Result<()> {
-        let encoded = encode(value, path.to_owned())?;
-        self.add_encoded(encoded)
-    }
-
-    fn add_encoded(&mut self, (info, bytes): EncodedFile) -> Result<()> {
-        self.write(&info.path, &bytes)?;
-        self.files.push(info);
-        Ok(())
+        &self.files.files
     }
 
     /// Writes the manifest and puts the bundle in its place, where it replaces one that was there.
     pub fn finish(self, manifest: &Manifest) -> Result<()> {
-        self.write("manifest.json", &manifest.to_json()?)?;
+        self.files.write(paths::MANIFEST, &manifest.to_json()?)?;
         self.folder.publish()
-    }
-
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.folder.folder().join(path);
-        let write = || {
-            make_folders(parent(&path))?;
-            let mut file = File::create_new(&path)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        write().with_context(|| format!("could not write the bundle ({})", path.display()))
     }
 }

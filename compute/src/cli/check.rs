@@ -65,7 +65,7 @@ impl CheckArgs {
         input.rule.max_rows.get_or_insert((TOKENS / input.rule.seq_len).max(1));
         let tokenizer = Tokenizer::of_model(&input.tokenizer)?;
         let machine = Machine::open(&input)?;
-        let load = || load::with_saes(&input, &machine, None, false);
+        let load = || load::to_measure(&input, &machine);
         let (rows, mut subject) = rows_beside(&input, tokenizer.as_ref(), load)?;
         load::skip_tokens(&input, tokenizer.as_ref(), &mut subject);
         let health = measure(&subject, &rows, machine.batch_rows)?;

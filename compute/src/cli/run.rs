@@ -1,11 +1,11 @@
-//! `compute run`: from a model, SAEs and a corpus to a bundle.
+//! `compute run`: from a model, SAEs and a corpus to a bundle, or of several SAEs to a site.
 
 use anyhow::Result;
 use clap::Args;
 
 use crate::{
     hub,
-    plan::{Plan, RunOptions},
+    plan::{Plan, RunOptions, SitePlan},
     progress::Progress,
     run,
 };
@@ -22,13 +22,20 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// Computes the bundle.
+    /// Computes the bundle, or the site.
     pub fn run(&self) -> Result<()> {
         if self.quiet {
             hub::be_quiet();
         }
-        let mut plan = Plan::new(&self.options)?;
-        plan.input.corpus.quiet = self.quiet;
-        run::bundle(&plan, &mut Progress::new(self.quiet))
+        let mut progress = Progress::new(self.quiet);
+        let saes = hub::find_saes(&self.options.input.saes)?;
+        if saes.len() == 1 {
+            let mut plan = Plan::new(&self.options)?;
+            plan.input.corpus.quiet = self.quiet;
+            return run::bundle(&plan, &mut progress);
+        }
+        let mut site = SitePlan::new(&self.options, &saes)?;
+        site.plans.iter_mut().for_each(|plan| plan.input.corpus.quiet = self.quiet);
+        run::site(&site, &mut progress)
     }
 }

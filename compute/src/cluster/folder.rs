@@ -19,7 +19,7 @@ use crate::{
     output::{OutputFile, make_folders},
     pass::PassOutput,
     plan::Plan,
-    run::{self, Corpus, Machine, text},
+    run::{self, Corpus, Machine, provenance::tool, text},
     sections::Mark,
     store::PRODUCT_BYTES,
 };
@@ -60,10 +60,6 @@ pub struct PlanFolder {
     folder: PathBuf,
     hash: String,
     file: PlanFile,
-}
-
-fn tool() -> String {
-    format!("sae-vis compute {}", env!("CARGO_PKG_VERSION"))
 }
 
 impl PlanFolder {

@@ -1,5 +1,7 @@
 //! A range of features: all that one's page shows, from what all shards left.
 
+use std::slice;
+
 use anyhow::{Context as _, Result, ensure};
 use shared::{
     feature::Feature,
@@ -29,7 +31,7 @@ pub fn compute(folder: &PlanFolder, merge: usize, progress: &mut Progress) -> Re
     progress.begin("load", 0, "");
     let output = folder.pass_output(&machine)?;
     let corpus = folder.corpus()?;
-    let mut subject = load::subject(plan, &machine)?;
+    let mut subject = load::subject(slice::from_ref(plan), &machine)?;
     load::choose_features(plan, &machine, &mut subject)?;
     load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
     let (mut bytes, mut ends) = (Vec::new(), Vec::new());

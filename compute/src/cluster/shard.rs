@@ -1,5 +1,7 @@
 //! A range of batches: forward, encode, keep what is active.
 
+use std::slice;
+
 use anyhow::{Context as _, Result, ensure};
 
 use shared::manifest::Health;
@@ -34,7 +36,7 @@ pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Re
     let _no_grad = tch::no_grad_guard();
     progress.begin("load", 0, "");
     let corpus = folder.corpus()?;
-    let mut subject = load::subject(plan, &machine)?;
+    let mut subject = load::subject(slice::from_ref(plan), &machine)?;
     load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
     if no_health {
         progress.begin("health", 0, "");
@@ -44,7 +46,7 @@ pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Re
     for (piece, batches) in missing {
         let n_rows = batches.len() * machine.batch_rows;
         progress.begin("forward", n_rows.min(corpus.rows.n_rows()), "rows");
-        let output = run::pass(plan, &machine, &corpus, &subject, batches, |n| progress.at(n))?;
+        let output = run::pass(slice::from_ref(plan), &machine, &corpus, &subject, batches, |n| progress.at(n))?;
         ensure!(
             output.rows_at_once >= machine.batch_rows,
             "memory did not suffice for batches of {} rows, and parts of them have other bits: make the plan again with \
@@ -60,7 +62,7 @@ pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Re
 }
 
 fn write_health(folder: &PlanFolder, machine: &Machine, corpus: &Corpus, subject: &Subject) -> Result<()> {
-    let health = run::health(machine, corpus, subject)?;
+    let health = run::health(folder.plan(), machine, corpus, subject)?;
     let file = SectionWriter::create(&folder.health_path())?;
     file.finish(folder.mark("shard", &health_name(machine)), &health)
 }

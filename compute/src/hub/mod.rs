@@ -22,7 +22,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use checkpoints::model::aliases;
 use checkpoints::sae::{Lookup, Registry, RegistryEntry};
 use serde::{Deserialize, Serialize};
@@ -162,6 +162,60 @@ pub fn find(given: &Path, what: ArtifactKind) -> Result<Artifact> {
     }
     let name = name_of(given, what)?;
     fetch(&name, what).with_context(|| not_found(what, text))
+}
+
+/// The SAEs that names with `*`, `?` and `[` stand for, of the disk, the shipped list and repositories on the hub; other
+/// names as they are. None is looked up twice.
+pub fn find_saes(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in given {
+        let text = path.to_str().unwrap_or_default();
+        let found = if path.exists() || !text.contains(['*', '?', '[']) {
+            vec![path.clone()]
+        } else {
+            like(text)?
+        };
+        let new: Vec<PathBuf> = found.into_iter().filter(|found| !all.contains(found)).collect();
+        all.extend(new);
+    }
+    Ok(all)
+}
+
+/// The SAEs whose names are like `pattern`.
+fn like(pattern: &str) -> Result<Vec<PathBuf>> {
+    let wrong = |e: glob::PatternError| anyhow!("could not read the pattern {pattern}: {e}");
+    let on_disk: Vec<PathBuf> = glob::glob(pattern).map_err(wrong)?.filter_map(Result::ok).collect();
+    if !on_disk.is_empty() {
+        return Ok(on_disk);
+    }
+    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+    if let Lookup::Release(release) = Registry::shipped().look_up(pattern) {
+        let ids = pattern[release.name.len()..].trim_start_matches(['/', ':']);
+        let ids = glob::Pattern::new(ids).map_err(wrong)?;
+        let like = release.saes.iter().filter(|sae| ids.matches_with(&sae.id, options));
+        let found: Vec<PathBuf> = like.map(|sae| format!("{}/{}", release.name, sae.id).into()).collect();
+        ensure!(
+            !found.is_empty(),
+            "{} has no SAE like {ids}: `compute saes {}/` lists its {}",
+            release.name,
+            release.name,
+            release.saes.len()
+        );
+        return Ok(found);
+    }
+    let (repo, path) = pattern.split_once(':').unwrap_or((pattern, ""));
+    let name = Name::parse(repo, ArtifactKind::Sae).filter(|_| !path.is_empty());
+    let name = name.with_context(|| format!("no SAE is like this: no file, folder or known name ({pattern})"))?;
+    let repository = Repository::open(&name, ArtifactKind::Sae).with_context(|| not_found(ArtifactKind::Sae, repo))?;
+    let files: Vec<String> = repository.names().map(str::to_owned).collect();
+    let paths = glob::Pattern::new(path).map_err(wrong)?;
+    let found: Vec<PathBuf> = saes::saes(&files)
+        .into_iter()
+        .filter(|sae| paths.matches_with(sae, options))
+        .map(|sae| format!("{repo}:{sae}").into())
+        .collect();
+    ensure!(!found.is_empty(), "{repo} has no SAE like {path}: it has {}", listed(&files));
+    Ok(found)
 }
 
 /// The published SAE that `release/id` names; an error where the release is known and the id is not.

@@ -53,7 +53,7 @@ fn is_weights(file: &str) -> bool {
 }
 
 /// The SAEs among some files: folders, or single files, by their paths.
-fn saes(files: &[String]) -> BTreeSet<String> {
+pub fn saes(files: &[String]) -> BTreeSet<String> {
     let mut saes = BTreeSet::new();
     for file in files.iter().filter(|file| is_weights(file)) {
         if file.ends_with(BELOW) {

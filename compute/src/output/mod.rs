@@ -82,3 +82,22 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
         synced => synced,
     }
 }
+
+/// Makes sure that the entries of `folder` and of the folders in it are on the disk.
+pub fn sync_folders(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    sync_folder(folder)
+}
+
+/// Removes the folder at `path` with all that is in it, where there is one.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}

@@ -2,6 +2,7 @@
 
 mod layouts;
 mod options;
+mod site;
 
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ use crate::{
 };
 pub use layouts::read_layout;
 pub use options::{InputOptions, MachineOptions, RunOptions};
+pub use site::SitePlan;
 
 /// Model, SAE and text, validated: their files' headers fit together.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,6 +67,8 @@ pub struct Input {
 pub struct Plan {
     /// What is read.
     pub input: Input,
+    /// Which SAE of the subject is shown, tap after tap; 0 where there are no others but SAE B.
+    pub sae_number: usize,
     /// The second SAE, and what its files say.
     pub sae_b: Option<(Artifact, SaeConfig)>,
     /// Where the bundle goes.
@@ -91,27 +95,23 @@ pub struct Plan {
 
 /// Row length for text where neither the reader nor the SAE names one.
 const DEFAULT_SEQ_LEN: usize = 128;
-impl Input {
-    /// Checks `args` against the headers of the files that they name.
-    pub fn new(args: &InputOptions) -> Result<Self> {
+
+/// What all SAEs of a run have in common: the model and the text.
+#[derive(Debug, Clone)]
+struct ModelAndText {
+    model: Artifact,
+    model_config: ModelConfig,
+    tokenizer: PathBuf,
+    data: Source,
+    corpus: corpus::Options,
+    form: Form,
+}
+
+impl ModelAndText {
+    fn new(args: &InputOptions) -> Result<Self> {
         let model = hub::find(&args.model, ArtifactKind::Model)?;
-        let sae = hub::find(&args.sae, ArtifactKind::Sae)?;
         let data = hub::find_data(&args.data)?;
         let model_config = ModelConfig::read(&model.path)?;
-        let mut sae_config = Location::from(&sae).config(args.sae_format)?;
-        sae_config.hook_out = args.hook_out.clone().or(sae_config.hook_out);
-        let hook = hook(args, &model_config, &sae_config)?;
-        let hook_out = match &sae_config.hook_out {
-            Some(name) => model_config.hook_point(name)?,
-            None if sae_config.transcoder => bail!(
-                "a transcoder that does not say which hook point it writes: add --hook-out, such as --hook-out \
-                 blocks.0.hook_mlp_out ({})",
-                args.sae.display()
-            ),
-            None => hook,
-        };
-        check_width(&sae.path, "reads", sae_config.d_in, &hook, &model_config)?;
-        check_width(&sae.path, "writes", sae_config.d_out, &hook_out, &model_config)?;
         let tokenizer = tokenizer(args, &model.path, &model_config)?;
         let beside = if tokenizer.is_file() {
             tokenizer.parent().map(Path::to_owned).unwrap_or_default()
@@ -127,6 +127,26 @@ impl Input {
             quiet: false,
         };
         let form = corpus::form(&data, &corpus, model_config.n_ctx as usize)?;
+        Ok(Self { model, model_config, tokenizer, data, corpus, form })
+    }
+
+    fn with_sae(self, args: &InputOptions, given: &Path) -> Result<Input> {
+        let Self { model, model_config, tokenizer, data, corpus, form } = self;
+        let sae = hub::find(given, ArtifactKind::Sae)?;
+        let mut sae_config = Location::from(&sae).config(args.sae_format)?;
+        sae_config.hook_out = args.hook_out.clone().or(sae_config.hook_out);
+        let hook = hook(args, given, &model_config, &sae_config)?;
+        let hook_out = match &sae_config.hook_out {
+            Some(name) => model_config.hook_point(name)?,
+            None if sae_config.transcoder => bail!(
+                "a transcoder that does not say which hook point it writes: add --hook-out, such as --hook-out \
+                 blocks.0.hook_mlp_out ({})",
+                given.display()
+            ),
+            None => hook,
+        };
+        check_width(&sae.path, "reads", sae_config.d_in, &hook, &model_config)?;
+        check_width(&sae.path, "writes", sae_config.d_out, &hook_out, &model_config)?;
         let rule = rule(args, form, &model_config, &sae_config)?;
         let preprocessing = Preprocessing {
             center_writing_weights: args
@@ -136,7 +156,7 @@ impl Input {
             fold_value_biases: args.fold_value_biases.or(sae_config.fold_value_biases).unwrap_or_default(),
         };
         ensure!(args.machine.batch_rows != Some(0), "--batch-rows is 0, expected at least 1");
-        Ok(Self {
+        Ok(Input {
             model,
             model_config,
             tokenizer,
@@ -157,10 +177,25 @@ impl Input {
     }
 }
 
+impl Input {
+    /// Checks `args`, which name one SAE, against the headers of the files that they name.
+    pub fn new(args: &InputOptions) -> Result<Self> {
+        let saes = hub::find_saes(&args.saes)?;
+        let [sae] = saes.as_slice() else {
+            bail!("--sae names {} SAEs, and this command takes one: `compute run` takes several", saes.len())
+        };
+        ModelAndText::new(args)?.with_sae(args, sae)
+    }
+}
+
 impl Plan {
-    /// Checks `args` against the headers of the files that they name.
+    /// Checks `args`, which name one SAE, against the headers of the files that they name.
     pub fn new(args: &RunOptions) -> Result<Self> {
-        let mut input = Input::new(&args.input)?;
+        Self::of(args, Input::new(&args.input)?, args.out.clone())
+    }
+
+    /// Checks what `args` say beside the input `input`, whose bundle will be at `out`.
+    fn of(args: &RunOptions, mut input: Input, out: PathBuf) -> Result<Self> {
         if let Some(name) = &args.model_name {
             input.model.name.clone_from(name);
         }
@@ -194,11 +229,12 @@ impl Plan {
             needs.correlated_b_features = 0;
         }
         check_window(&needs, input.rule.seq_len)?;
-        bundle::check_output(&args.out)?;
+        bundle::check_output(&out)?;
         Ok(Self {
             input,
+            sae_number: 0,
             sae_b,
-            out: args.out.clone(),
+            out,
             prompts: args.prompts.clone(),
             feature_ranges,
             features,
@@ -234,9 +270,9 @@ fn tokenizer(args: &InputOptions, model: &Path, config: &ModelConfig) -> Result<
     }
 }
 
-fn hook(args: &InputOptions, model: &ModelConfig, sae: &SaeConfig) -> Result<HookPoint> {
+fn hook(args: &InputOptions, given: &Path, model: &ModelConfig, sae: &SaeConfig) -> Result<HookPoint> {
     let name = args.hook.as_deref().or(sae.hook.as_deref()).ok_or_else(|| {
-        anyhow!("the SAE does not say which hook point it reads: add --hook, such as --hook blocks.0.hook_resid_pre ({})", args.sae.display())
+        anyhow!("the SAE does not say which hook point it reads: add --hook, such as --hook blocks.0.hook_resid_pre ({})", given.display())
     })?;
     Ok(model.hook_point(name)?)
 }

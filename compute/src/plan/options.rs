@@ -18,9 +18,10 @@ pub struct InputOptions {
     #[arg(long, value_name = "FOLDER")]
     pub model: PathBuf,
     /// The SAE whose features are shown: a folder, a weight file, on the hub owner/name:path, with @revision after the
-    /// name where wanted, or a name that `compute saes` lists
-    #[arg(long, value_name = "PATH")]
-    pub sae: PathBuf,
+    /// name where wanted, or a name that `compute saes` lists. `run` takes several, given one by one or by * and ? in a
+    /// path or name (such as gemma-scope-2-1b-pt-res/layer_*): one pass then computes a site with a bundle of each
+    #[arg(long = "sae", value_name = "PATH", required = true)]
+    pub saes: Vec<PathBuf>,
     /// The corpus: a file, a folder or a glob of .txt, .jsonl, .ndjson or .json (also .gz, .zst), .parquet or .arrow, or
     /// token ids as .npy, .pt, .safetensors or lists; or a data set on the hub, such as NeelNanda/pile-10k
     #[arg(long, value_name = "PATH")]
@@ -114,7 +115,11 @@ pub struct RunOptions {
     /// Name of the model in the bundle; by default that of its folder, or the one that it has on the hub
     #[arg(long, value_name = "NAME")]
     pub model_name: Option<String>,
-    /// Folder to write the bundle to; a bundle that is there is replaced, other files in it are kept
+    /// How many SAEs before and after each, of several, its features' neighbours are looked for in
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub neighbours: usize,
+    /// Folder to write the bundle to; a bundle that is there is replaced, other files in it are kept. Of several SAEs, a
+    /// site's: bundles of other names that are there stay
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
     /// A prompt for the prompt-centric view; may be given several times

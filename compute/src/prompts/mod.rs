@@ -32,6 +32,8 @@ pub struct PromptSettings<'a> {
     pub effects: bool,
     /// What is shown of tokens; `None` for the least.
     pub sequences: Option<SequencesOptions>,
+    /// Which SAE of the subject has the features, tap after tap.
+    pub sae_number: usize,
 }
 
 /// Tokenizes prompts, before any long work: refuses one that is empty, longer than the model's context, or that holds a
@@ -94,7 +96,7 @@ pub fn compute(
     let unlimited = MemoryBudget::unlimited(); // a prompt is short
     let pass = Pass { resid: settings.effects, neuron_sums: false, ..Pass::whole(&rows, 1) };
     let output = pass.run(subject, &unlimited, |_| ())?;
-    let shown = output.taps.first().and_then(|tap| tap.first()).context("no SAE is loaded")?;
+    let shown = output.taps.iter().flatten().nth(settings.sae_number).context("no SAE is loaded")?;
     let n_features = settings.features.len();
     let by_feature = shown.acts.features(0..n_features)?;
     let active: Vec<usize> = (0..n_features).filter(|&i| !by_feature.of(i).0.is_empty()).collect();

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use bytesize::ByteSize;
 use tch::Device;
 
-use super::{Machine, features, tables, tiles::SIDE_BY_SIDE};
+use super::{Machine, features, neighbours, tables, tiles::SIDE_BY_SIDE};
 use crate::{
     backend::{MemoryBudget, memory},
     pass::{Subject, TappedSae, batch_bytes},
@@ -23,8 +23,15 @@ const DEFAULT_BYTES: usize = 64 << 20;
 const BASE_BYTES: usize = 88 << 20;
 
 /// What the corpus may take, within `--max-memory` or, without it, 64 MiB.
-pub fn of_corpus(plan: &Plan, machine: &Machine, subject: &Subject, seq_len: usize) -> Result<MemoryBudget> {
-    let Some(max) = plan.max_memory else { return Ok(MemoryBudget::new(DEFAULT_BYTES)) };
+pub fn of_corpus(
+    plans: &[Plan],
+    machine: &Machine,
+    subject: &Subject,
+    seq_len: usize,
+) -> Result<MemoryBudget> {
+    let Some(max) = plans.iter().find_map(|plan| plan.max_memory) else {
+        return Ok(MemoryBudget::new(DEFAULT_BYTES));
+    };
     memory::give_back();
     let used = memory::resident().unwrap_or_default();
     let products = |tapped: &TappedSae| {
@@ -35,14 +42,17 @@ pub fn of_corpus(plan: &Plan, machine: &Machine, subject: &Subject, seq_len: usi
     let n_others = subject.saes().skip(1).map(|(_, tapped)| tapped.sae.n_features()).max();
     // The pass comes first, then tables, then features: what one has freed the next takes.
     let pass = batch_bytes(subject, machine.batch_rows * seq_len) + 2 * SEGMENT_BYTES;
-    let d_vocab = plan.input.model_config.d_vocab as usize;
-    let n = plan.features.len();
+    let d_vocab = plans.iter().map(|plan| plan.input.model_config.d_vocab as usize).max().unwrap_or_default();
+    // One SAE's features come after another's.
+    let n = plans.iter().map(|plan| plan.features.len()).max().unwrap_or_default();
     let tables = tables::bytes(n, n_others.unwrap_or_default());
     let stages = match subject.device {
         Device::Cpu => [pass, tables, features::bytes(n, d_vocab, 1)],
         _ => [pass, 0, tables + features::bytes(n, d_vocab, SIDE_BY_SIDE)],
     };
-    let ahead = used + neurons + BASE_BYTES + stages.into_iter().max().unwrap_or_default();
+    let neighbours = neighbours::bytes(plans) + tables::bytes(n, n);
+    let stages = stages.into_iter().chain((plans.len() > 1).then_some(neighbours));
+    let ahead = used + neurons + BASE_BYTES + stages.max().unwrap_or_default();
     // Loading and health may have taken more than the later stages will.
     let reserved = ahead.max(memory::peak().unwrap_or_default());
     if max < reserved {

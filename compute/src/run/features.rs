@@ -11,7 +11,7 @@ use shared::{
 };
 use tch::{Device, Kind, Tensor};
 
-use super::{tables::Tables, tiles::Work};
+use super::{NO_SAE, tables::Tables, tiles::Work};
 use crate::{
     corpus::Rows,
     effects::{self, Ablation, Directions, Effects},
@@ -75,9 +75,9 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Of the first SAE.
-    pub fn of(subject: &Subject) -> Result<Self> {
-        let (_, TappedSae { sae, hook_out, .. }) = subject.saes().next().context("no SAE is loaded")?;
+    /// Of an SAE of the subject, by its number tap after tap.
+    pub fn of(subject: &Subject, sae_number: usize) -> Result<Self> {
+        let (_, TappedSae { sae, hook_out, .. }) = subject.saes().nth(sae_number).context(NO_SAE)?;
         let rows = sae.decoder()?.f_to_kind(Kind::Float)?; // [n, d_out]
         let resid = match subject.model.write_matrix(hook_out)? {
             Some(matrix) => rows.f_matmul(&matrix.f_to_kind(Kind::Float)?)?, // [n, d_model]

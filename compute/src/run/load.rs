@@ -1,8 +1,8 @@
 //! Reads the weights that a plan names.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use super::Machine;
+use super::{Machine, NO_SAE};
 use crate::{
     corpus::Tokenizer,
     hub::Artifact,
@@ -12,50 +12,58 @@ use crate::{
     sae::{ExcludedTokens, Sae, SaeConfig},
 };
 
-/// The model, and the SAEs with all their features.
-pub fn subject(plan: &Plan, machine: &Machine) -> Result<Subject> {
-    let sae_b = plan.sae_b.as_ref().map(|(sae_b, _)| sae_b);
-    with_saes(&plan.input, machine, sae_b, plan.needs.correlated_neurons > 0)
+/// The model, and the SAEs of all plans with all their features; plans of one tap stand side by side.
+pub fn subject(plans: &[Plan], machine: &Machine) -> Result<Subject> {
+    let mut taps: Vec<Tap> = Vec::new();
+    for Plan { input, sae_b, needs, .. } in plans {
+        let mut saes = vec![tapped(input, &input.sae, machine, needs.correlated_neurons > 0)?];
+        if let Some((sae_b, _)) = sae_b {
+            saes.push(tapped(input, sae_b, machine, false)?);
+        }
+        let Input { hook, preprocessing, .. } = *input;
+        match taps.last_mut().filter(|tap| tap.hook == hook && tap.preprocessing == preprocessing) {
+            Some(tap) => tap.saes.append(&mut saes),
+            None => taps.push(Tap { hook, preprocessing, saes }),
+        }
+    }
+    with_taps(&plans.first().context(NO_SAE)?.input, machine, taps)
 }
 
-/// The model, the SAE with all its features, and another on the same hook point.
-///
-/// - `neuron_sums`: whether the SAE's features are correlated with neurons
-pub fn with_saes(
-    input: &Input,
-    machine: &Machine,
-    sae_b: Option<&Artifact>,
-    neuron_sums: bool,
-) -> Result<Subject> {
-    let tapped = |found: &Artifact, neuron_sums| -> Result<TappedSae> {
-        Ok(TappedSae {
-            sae: Sae::load(found, input.sae_format, machine.device)?.encoding_in(machine.sae_kind),
-            hook_out: input.hook_out,
-            skipped: Vec::new(),
-            neuron_sums,
-        })
-    };
-    let mut saes = vec![tapped(&input.sae, neuron_sums)?];
-    if let Some(found) = sae_b {
-        saes.push(tapped(found, false)?);
-    }
+/// The model and the SAE with all its features, to be measured.
+pub fn to_measure(input: &Input, machine: &Machine) -> Result<Subject> {
+    let saes = vec![tapped(input, &input.sae, machine, false)?];
+    let Input { hook, preprocessing, .. } = *input;
+    with_taps(input, machine, vec![Tap { hook, preprocessing, saes }])
+}
+
+fn with_taps(input: &Input, machine: &Machine, taps: Vec<Tap>) -> Result<Subject> {
     input.model.fetch_weights()?;
     Ok(Subject {
         model: Model::load(&input.model.path, machine.device, machine.precision.kind)?,
         tf32: machine.precision.tf32,
-        taps: vec![Tap { hook: input.hook, preprocessing: input.preprocessing, saes }],
+        taps,
         device: machine.device,
     })
 }
 
-/// Leaves of the first SAE only the chosen features.
+/// - `neuron_sums`: whether its features are correlated with neurons
+fn tapped(input: &Input, sae: &Artifact, machine: &Machine, neuron_sums: bool) -> Result<TappedSae> {
+    Ok(TappedSae {
+        sae: Sae::load(sae, input.sae_format, machine.device)?.encoding_in(machine.sae_kind),
+        hook_out: input.hook_out,
+        skipped: Vec::new(),
+        neuron_sums,
+    })
+}
+
+/// Leaves of the plan's SAE only the chosen features.
 pub fn choose_features(plan: &Plan, machine: &Machine, subject: &mut Subject) -> Result<()> {
     let Input { sae, sae_format, .. } = &plan.input;
     if plan.features.len() as i64 == plan.input.sae_config.d_sae {
         return Ok(());
     }
     let features: Vec<i64> = plan.features.iter().map(|f| i64::from(*f)).collect();
-    if let Some(tapped) = subject.taps.iter_mut().flat_map(|tap| &mut tap.saes).next() {
+    if let Some(tapped) = subject.taps.iter_mut().flat_map(|tap| &mut tap.saes).nth(plan.sae_number) {
         tapped.sae =
             Sae::load_features(sae, *sae_format, machine.device, &features)?.encoding_in(machine.sae_kind);
     }

@@ -6,13 +6,15 @@ mod budget;
 mod features;
 pub mod load;
 mod machine;
+mod neighbours;
 mod prepare;
 pub mod provenance;
+mod site;
 pub mod summary;
 mod tables;
 mod tiles;
 
-use std::{ops::Range, thread};
+use std::{ops::Range, slice, thread};
 
 use anyhow::{Context as _, Result};
 use shared::{
@@ -23,7 +25,7 @@ use shared::{
 };
 
 use crate::{
-    bundle::{BackgroundWriter, BundleWriter},
+    bundle::{BackgroundWriter, BundleWriter, FileWriter},
     corpus as text, health, interrupt,
     pass::{Pass, PassOutput, RecomputedResid, SaeOutput, Subject},
     plan::Plan,
@@ -36,6 +38,7 @@ pub use budget::text;
 pub use features::Decoder;
 use features::Sources;
 pub use machine::Machine;
+pub use site::site;
 pub use prepare::{Corpus, prepare, prepare_beside, rows_beside, tokenize_prompts};
 
 /// Computes the bundle that is planned.
@@ -43,30 +46,42 @@ pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
     let _no_grad = tch::no_grad_guard();
     let machine = Machine::open(&plan.input)?;
     let writer = BundleWriter::new(&plan.out)?;
-    progress.begin("load", 0, "");
-    for note in &plan.input.data.notes {
-        progress.line(&format!("corpus: {note}"));
-    }
-    if let Some(warning) = sae::warning(&plan.input.sae_config, &plan.input.sae.name) {
-        progress.line(&format!("SAE: {warning}"));
-    }
-    if let Some(note) = &machine.note {
-        progress.line(note);
-    }
-    let (corpus, mut subject) = prepare_beside(plan, || load::subject(plan, &machine))?;
-    load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
-    for sentence in corpus.rows.reading().sentences() {
-        progress.line(&format!("corpus: {sentence}"));
-    }
+    let (corpus, subject) = begin(slice::from_ref(plan), &machine, progress)?;
     let (health, writer) = thread::scope(|scope| {
         let background = BackgroundWriter::begin(scope, writer);
         let done = compute(plan, &machine, &corpus, subject, progress, &background);
         progress.begin("write", 0, "");
         background.end(done)
     })?;
-    let manifest = finish(plan, &machine, &corpus, health, writer)?;
+    let model_sha256 = provenance::sha256(&plan.input.model.path)?;
+    let manifest = finish(plan, &machine, &corpus, (health, model_sha256), writer)?;
     progress.end();
     if progress.is_quiet() { Ok(()) } else { summary::print(&manifest, progress, plan) }
+}
+
+/// Reads the corpus and the weights, and says what should be known of them.
+///
+/// - `plans`: of the same text
+fn begin(plans: &[Plan], machine: &Machine, progress: &mut Progress) -> Result<(Corpus, Subject)> {
+    let first = plans.first().context(NO_SAE)?;
+    progress.begin("load", 0, "");
+    for note in &first.input.data.notes {
+        progress.line(&format!("corpus: {note}"));
+    }
+    for Plan { input, .. } in plans {
+        if let Some(warning) = sae::warning(&input.sae_config, &input.sae.name) {
+            progress.line(&format!("SAE: {warning}"));
+        }
+    }
+    if let Some(note) = &machine.note {
+        progress.line(note);
+    }
+    let (corpus, mut subject) = prepare_beside(first, || load::subject(plans, machine))?;
+    load::skip_tokens(&first.input, corpus.tokenizer.as_ref(), &mut subject);
+    for sentence in corpus.rows.reading().sentences() {
+        progress.line(&format!("corpus: {sentence}"));
+    }
+    Ok((corpus, subject))
 }
 
 /// Computes everything, and has what is ready written beside.
@@ -78,35 +93,67 @@ fn compute<'scope>(
     progress: &mut Progress,
     background: &BackgroundWriter<'scope, BundleWriter>,
 ) -> Result<Health> {
-    background.then(move |w| write_corpus(plan, corpus, w))?;
+    background.then(move |w| write_corpus(plan, corpus, w.text()))?;
     progress.begin("health", 0, "");
-    let health = health(machine, corpus, &subject)?;
+    let health = health(plan, machine, corpus, &subject)?;
     load::choose_features(plan, machine, &mut subject)?;
+    let output = whole_pass(slice::from_ref(plan), machine, corpus, &subject, progress)?;
+    let gathered = Gathered { corpus, subject: &subject, output: &output };
+    gathered.write(plan, progress, background)?;
+    whole_health(plan, corpus, &output, health)
+}
 
+/// The pass over the whole corpus.
+fn whole_pass(
+    plans: &[Plan],
+    machine: &Machine,
+    corpus: &Corpus,
+    subject: &Subject,
+    progress: &mut Progress,
+) -> Result<PassOutput> {
     progress.begin("forward", corpus.rows.n_rows(), "rows");
-    let output = pass(plan, machine, corpus, &subject, 0..n_batches(machine, corpus), |n| progress.at(n))?;
+    let output = pass(plans, machine, corpus, subject, 0..n_batches(machine, corpus), |n| progress.at(n))?;
     if output.rows_at_once < machine.batch_rows {
         let (fitted, asked) = (output.rows_at_once, machine.batch_rows);
         progress
             .line(&format!("memory did not suffice for batches of {asked} rows: computed {fitted} at once"));
     }
-    let all = 0..plan.features.len();
-    features(plan, corpus, &subject, &output, all, progress, |features| {
-        background.then(move |w| w.features(features))
-    })?;
-    background.then(BundleWriter::end_of_features)?;
-    if let Some(stats) = role_stats(corpus, &output)? {
-        background.then(move |w| w.role_stats(&stats))?;
-    }
+    Ok(output)
+}
 
-    progress.begin("prompts", corpus.prompts.len(), "prompts");
-    let prompts = prompts(plan, corpus, &subject, &output, |n| progress.at(n))?;
-    background.then(move |w| write_prompts(plan, &prompts, w))?;
-    whole_health(plan, corpus, &output, health)
+/// Everything that a bundle is computed from once the pass is over.
+#[derive(Clone, Copy)]
+struct Gathered<'a> {
+    corpus: &'a Corpus,
+    subject: &'a Subject,
+    output: &'a PassOutput,
+}
+
+impl Gathered<'_> {
+    /// Computes the features and prompts of a bundle, and has what is ready written beside.
+    fn write<'scope>(
+        self,
+        plan: &'scope Plan,
+        progress: &mut Progress,
+        background: &BackgroundWriter<'scope, BundleWriter>,
+    ) -> Result<()> {
+        let Self { corpus, subject, output } = self;
+        let all = 0..plan.features.len();
+        features(plan, corpus, subject, output, all, progress, |features| {
+            background.then(move |w| w.features(features))
+        })?;
+        background.then(BundleWriter::end_of_features)?;
+        if let Some(stats) = role_stats(plan, corpus, output)? {
+            background.then(move |w| w.role_stats(&stats))?;
+        }
+        progress.begin("prompts", corpus.prompts.len(), "prompts");
+        let prompts = prompts(plan, corpus, subject, output, |n| progress.at(n))?;
+        background.then(move |w| write_prompts(plan, &prompts, w))
+    }
 }
 
 /// Writes vocabulary and corpus.
-pub fn write_corpus(plan: &Plan, corpus: &Corpus, writer: &mut BundleWriter) -> Result<()> {
+pub fn write_corpus(plan: &Plan, corpus: &Corpus, writer: &mut FileWriter) -> Result<()> {
     let d_vocab = plan.input.model_config.d_vocab as usize;
     writer.vocab(&text::vocab(corpus.tokenizer.as_ref(), d_vocab))?;
     let rows = &corpus.rows;
@@ -117,8 +164,8 @@ pub fn write_corpus(plan: &Plan, corpus: &Corpus, writer: &mut BundleWriter) -> 
 /// Measures how well the SAE fits the model, on the corpus's first rows.
 ///
 /// - `subject`: with all features of the SAE
-pub fn health(machine: &Machine, corpus: &Corpus, subject: &Subject) -> Result<Health> {
-    let tapped = subject.saes().next().context(NO_SAE)?;
+pub fn health(plan: &Plan, machine: &Machine, corpus: &Corpus, subject: &Subject) -> Result<Health> {
+    let tapped = subject.saes().nth(plan.sae_number).context(NO_SAE)?;
     health::measure(subject, tapped, &corpus.rows, machine.batch_rows)
 }
 
@@ -127,7 +174,7 @@ pub fn whole_health(plan: &Plan, corpus: &Corpus, output: &PassOutput, health: H
     if plan.features.len() as i64 != plan.input.sae_config.d_sae {
         return Ok(health);
     }
-    let n_active = shown(output)?.acts.n_active();
+    let n_active = shown(plan, output)?.acts.n_active();
     let n_dead = n_active.iter().filter(|n| **n == 0).count() as u32;
     let n_active: usize = n_active.iter().sum();
     let n_positions = corpus.rows.n_positions();
@@ -149,19 +196,20 @@ pub fn n_batches(machine: &Machine, corpus: &Corpus) -> usize {
 ///
 /// - `subject`: with the chosen features of the SAE
 pub fn pass(
-    plan: &Plan,
+    plans: &[Plan],
     machine: &Machine,
     corpus: &Corpus,
     subject: &Subject,
     batches: Range<usize>,
     after_batch: impl FnMut(usize),
 ) -> Result<PassOutput> {
-    let budget = budget::of_corpus(plan, machine, subject, corpus.rows.seq_len())?;
+    let budget = budget::of_corpus(plans, machine, subject, corpus.rows.seq_len())?;
+    let needs_resid = |plan: &Plan| plan.effects && plan.needs.sequences.is_some() && !plan.recompute_resid;
     let pass = Pass {
         rows: &corpus.rows,
         batch_rows: machine.batch_rows,
         batches,
-        resid: plan.effects && plan.needs.sequences.is_some() && !plan.recompute_resid,
+        resid: plans.iter().any(needs_resid),
         neuron_sums: true,
     };
     pass.run(subject, &budget, after_batch)
@@ -180,22 +228,23 @@ pub fn features(
     progress: &mut Progress,
     hand_on: impl FnMut(Vec<Feature>) -> Result<()> + Send,
 ) -> Result<()> {
-    let SaeOutput { acts, neurons } = shown(output)?;
-    let acts_b = output.taps.iter().flatten().nth(1).map(|b| &b.acts);
+    let SaeOutput { acts, neurons } = shown(plan, output)?;
+    let b = plan.sae_b.as_ref().and_then(|_| output.taps.iter().flatten().nth(plan.sae_number + 1));
+    let acts_b = b.map(|b| &b.acts);
     let recomputed = RecomputedResid::new(subject, &corpus.rows, output.batch_rows);
     let resid: &dyn ResidSource = if plan.recompute_resid { &recomputed } else { &output.resid };
     let sources = Sources { plan, rows: &corpus.rows, acts, neurons, acts_b };
-    let decoder = Decoder::of(subject)?;
+    let decoder = Decoder::of(subject, plan.sae_number)?;
     sources.features(subject.model.head(), &decoder, resid, features, progress, hand_on)
 }
 
 /// How features fare by role, where the corpus holds conversations.
-pub fn role_stats(corpus: &Corpus, output: &PassOutput) -> Result<Option<RoleStats>> {
+pub fn role_stats(plan: &Plan, corpus: &Corpus, output: &PassOutput) -> Result<Option<RoleStats>> {
     let roles = corpus.rows.roles();
     if roles.is_empty() {
         return Ok(None);
     }
-    Ok(Some(stats::roles::by_role(&shown(output)?.acts, roles)?))
+    Ok(Some(stats::roles::by_role(&shown(plan, output)?.acts, roles)?))
 }
 
 /// Computes the prompts; `after_prompt` is told the number of prompts done.
@@ -206,10 +255,14 @@ pub fn prompts(
     output: &PassOutput,
     mut after_prompt: impl FnMut(usize),
 ) -> Result<Vec<Prompt>> {
-    let acts = &shown(output)?.acts;
-    let directions = Decoder::of(subject)?.resid;
-    let settings =
-        PromptSettings { features: &plan.features, effects: plan.effects, sequences: plan.needs.sequences };
+    let acts = &shown(plan, output)?.acts;
+    let directions = Decoder::of(subject, plan.sae_number)?.resid;
+    let settings = PromptSettings {
+        features: &plan.features,
+        effects: plan.effects,
+        sequences: plan.needs.sequences,
+        sae_number: plan.sae_number,
+    };
     let quantiles = |i: usize| {
         let in_corpus = acts.features(i..i + 1)?;
         Ok(stats::moments::quantiles(in_corpus.of(0).1, acts.n_positions()))
@@ -230,23 +283,25 @@ pub fn write_prompts(plan: &Plan, prompts: &[Prompt], writer: &mut BundleWriter)
 }
 
 /// Writes the manifest and puts the bundle in its place.
+///
+/// - `model_sha256`: of the model's weights
 pub fn finish(
     plan: &Plan,
     machine: &Machine,
     corpus: &Corpus,
-    health: Health,
+    (health, model_sha256): (Health, String),
     writer: BundleWriter,
 ) -> Result<Manifest> {
     let tokenizer = corpus.tokenizer.as_ref();
     let skipped = load::skipped_tokens(&plan.input, &plan.input.sae_config, tokenizer);
-    let manifest = provenance::manifest(plan, machine, &corpus.rows, &skipped, health, &writer)?;
+    let manifest = provenance::manifest(plan, machine, &corpus.rows, &skipped, (health, model_sha256), &writer)?;
     writer.finish(&manifest)?;
     Ok(manifest)
 }
 
-/// What the pass left behind of the SAE whose features are shown: the first.
-fn shown(output: &PassOutput) -> Result<&SaeOutput> {
-    output.taps.iter().flatten().next().context(NO_SAE)
+/// What the pass left behind of the SAE whose features are shown.
+fn shown<'a>(plan: &Plan, output: &'a PassOutput) -> Result<&'a SaeOutput> {
+    output.taps.iter().flatten().nth(plan.sae_number).context(NO_SAE)
 }
 
 const NO_SAE: &str = "no SAE is loaded";

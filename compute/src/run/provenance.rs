@@ -22,15 +22,21 @@ use crate::{
     sae::SaeConfig,
 };
 
+/// This program, with its version.
+pub fn tool() -> String {
+    format!("sae-vis compute {}", env!("CARGO_PKG_VERSION"))
+}
+
 /// The manifest of a run whose files are written.
 ///
 /// - `skipped`: token ids at which features count as inactive
+/// - `model_sha256`: of the model's weights, see [`sha256`]
 pub fn manifest(
     plan: &Plan,
     machine: &Machine,
     rows: &Rows,
     skipped: &[i64],
-    health: Health,
+    (health, model_sha256): (Health, String),
     writer: &BundleWriter,
 ) -> Result<Manifest> {
     let config = &plan.input.model_config;
@@ -40,14 +46,14 @@ pub fn manifest(
     };
     Ok(Manifest {
         schema: SchemaVersion { major: MAJOR, minor: MINOR },
-        tool: format!("sae-vis compute {}", env!("CARGO_PKG_VERSION")),
+        tool: tool(),
         model: ModelInfo {
             name: plan.input.model.name.clone(),
             family: Some(config.family.name().to_owned()),
             n_layers: Some(config.n_layers() as u32),
             d_model: Some(config.d_model as u32),
             d_vocab: Some(config.d_vocab as u32),
-            sha256: Some(sha256(&plan.input.model.path)?),
+            sha256: Some(model_sha256),
         },
         sae: sae_info(plan, &plan.input.sae, &plan.input.sae_config)?,
         sae_b,
@@ -81,7 +87,7 @@ pub fn manifest(
         rows_per_chunk: Some(rows_per_chunk(rows.seq_len()) as u32),
         blocks: writer.blocks().to_vec(),
         layers: writer.layers().to_vec(),
-        shared: None,
+        shared: writer.shared().cloned(),
         files: writer.files().to_vec(),
     })
 }

@@ -6,7 +6,12 @@ use anyhow::Result;
 use shared::manifest::Manifest;
 
 use super::budget;
-use crate::{backend::memory, plan::Plan, progress::Progress, terminal};
+use crate::{
+    backend::memory,
+    plan::{Plan, SitePlan},
+    progress::Progress,
+    terminal,
+};
 
 /// Prints the bundle's figures, and how long each stage took.
 pub fn print(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> {
@@ -32,6 +37,39 @@ pub fn print(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()
         "health    L0 {:.1}, explained variance {variance}, loss recovered {recovered}",
         health.l0.unwrap_or_default()
     )?;
+    write_costs(&mut out, progress)?;
+    let mb = manifest.total_bytes() as f64 / 1e6;
+    writeln!(out, "bundle    {mb:.2} MB in {} files ({})", manifest.files.len() + 1, plan.out.display())?;
+    terminal::print(&out)
+}
+
+/// Prints a line of each bundle's figures, and how long each stage took.
+pub fn print_site(manifests: &[Manifest], progress: &Progress, site: &SitePlan) -> Result<()> {
+    let mut out = String::new();
+    let width = site.names.iter().map(String::len).max().unwrap_or_default();
+    for (name, Manifest { sae, health, .. }) in site.names.iter().zip(manifests) {
+        let variance = health.explained_variance.map_or("-".to_owned(), |v| format!("{v:.3}"));
+        let (l0, n_dead) = (health.l0.unwrap_or_default(), health.n_dead.unwrap_or_default());
+        let hook = sae.hook.as_deref().unwrap_or("-");
+        writeln!(out, "{name:<width$}  {hook}, L0 {l0:.1}, explained variance {variance}, {n_dead} never active")?;
+    }
+    if let Some(dataset) = manifests.first().map(|manifest| &manifest.dataset) {
+        let [n_rows, seq_len] = [dataset.n_rows, dataset.seq_len].map(Option::unwrap_or_default);
+        let n_tokens = dataset.n_tokens().unwrap_or_default();
+        writeln!(out, "tokens    {n_tokens} in {n_rows} rows of {seq_len}, read once for {} SAEs", manifests.len())?;
+    }
+    write_costs(&mut out, progress)?;
+    let own = |manifest: &Manifest| -> u64 {
+        manifest.files.iter().filter(|file| !file.shared).map(|file| file.bytes).sum()
+    };
+    let shared = |manifest: &Manifest| manifest.total_bytes() - own(manifest);
+    let bytes = manifests.iter().map(own).sum::<u64>() + manifests.first().map_or(0, shared);
+    writeln!(out, "site      {:.2} MB ({})", bytes as f64 / 1e6, site.out.display())?;
+    terminal::print(&out)
+}
+
+/// How long each stage took, and the memory.
+fn write_costs(out: &mut String, progress: &Progress) -> Result<()> {
     let mut stages: Vec<(&str, f64)> = Vec::new();
     for (name, time) in &progress.stages {
         match stages.iter_mut().find(|s| s.0 == *name) {
@@ -45,7 +83,5 @@ pub fn print(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()
     if let Some(peak) = memory::peak() {
         writeln!(out, "memory    {} at the most", budget::text(peak))?;
     }
-    let mb = manifest.total_bytes() as f64 / 1e6;
-    writeln!(out, "bundle    {mb:.2} MB in {} files ({})", manifest.files.len() + 1, plan.out.display())?;
-    terminal::print(&out)
+    Ok(())
 }

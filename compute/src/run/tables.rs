@@ -27,7 +27,7 @@ pub fn bytes(n: usize, n_b: usize) -> usize {
     8 * rows_at_once(n, n_b).min(n) * (n + n_b) + segments_bytes(n.max(n_b))
 }
 
-fn rows_at_once(n: usize, n_b: usize) -> usize {
+pub(super) fn rows_at_once(n: usize, n_b: usize) -> usize {
     (ROWS_BYTES / (8 * (n + n_b).max(1))).max(1)
 }
 

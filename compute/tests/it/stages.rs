@@ -6,6 +6,7 @@ use std::{
     fs,
     ops::Range,
     path::{Path, PathBuf},
+    slice,
 };
 
 use clap::Parser;
@@ -72,12 +73,12 @@ fn ranges(n: usize, cuts: &[usize]) -> Vec<Range<usize>> {
 fn staged(plan: &Plan, shard_cuts: &[usize], merge_cuts: &[usize]) {
     let corpus = run::prepare(plan).unwrap();
     let machine = Machine::open(&plan.input).unwrap();
-    let mut subject = load::subject(plan, &machine).unwrap();
+    let mut subject = load::subject(slice::from_ref(plan), &machine).unwrap();
     load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
-    let health = run::health(&machine, &corpus, &subject).unwrap();
+    let health = run::health(plan, &machine, &corpus, &subject).unwrap();
     load::choose_features(plan, &machine, &mut subject).unwrap();
 
-    let shard = |batches| run::pass(plan, &machine, &corpus, &subject, batches, |_| ()).unwrap();
+    let shard = |batches| run::pass(slice::from_ref(plan), &machine, &corpus, &subject, batches, |_| ()).unwrap();
     let shards = ranges(run::n_batches(&machine, &corpus), shard_cuts).into_iter().map(shard);
     let output = shards.reduce(|mut all, shard| {
         all.append(shard).unwrap();
@@ -86,7 +87,7 @@ fn staged(plan: &Plan, shard_cuts: &[usize], merge_cuts: &[usize]) {
     let output = output.unwrap();
 
     let mut writer = BundleWriter::new(&plan.out).unwrap();
-    run::write_corpus(plan, &corpus, &mut writer).unwrap();
+    run::write_corpus(plan, &corpus, writer.text()).unwrap();
     let mut progress = Progress::new(true);
     for part in ranges(plan.features.len(), merge_cuts) {
         let write = |features| writer.features(features);
@@ -96,7 +97,8 @@ fn staged(plan: &Plan, shard_cuts: &[usize], merge_cuts: &[usize]) {
     let prompts = run::prompts(plan, &corpus, &subject, &output, |_| ()).unwrap();
     run::write_prompts(plan, &prompts, &mut writer).unwrap();
     let health = run::whole_health(plan, &corpus, &output, health).unwrap();
-    run::finish(plan, &machine, &corpus, health, writer).unwrap();
+    let sha256 = run::provenance::sha256(&plan.input.model.path).unwrap();
+    run::finish(plan, &machine, &corpus, (health, sha256), writer).unwrap();
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn each_of_three_taps_gives_what_a_pass_of_its_own_gives() {
     let temp = tempfile::tempdir().unwrap();
     let plan = plan(&temp.path().join("unused"), &[]);
     let corpus: Corpus = run::prepare(&plan).unwrap();
-    let mut subject = load::subject(&plan, &Machine::open(&plan.input).unwrap()).unwrap();
+    let mut subject = load::subject(slice::from_ref(&plan), &Machine::open(&plan.input).unwrap()).unwrap();
     let tap = |name: &str, hook: &str| {
         let hook = subject.model.hook_point(hook).unwrap();
         let sae = Sae::load(&demo(name), None, Device::Cpu).unwrap().encoding_in(Kind::Float);

@@ -123,7 +123,7 @@ impl Import {
         ensure!(!self.ranges.is_empty(), "it holds no feature");
         self.writer.features(self.waiting)?;
         self.writer.end_of_features()?;
-        self.writer.vocab(vocab)?;
+        self.writer.text().vocab(vocab)?;
         self.writer.prompts(&self.prompts)?;
         let has = |feature: u32| self.ranges.iter().any(|range| (range.start..range.end).contains(&feature));
         self.explanations.retain(|explanation| has(explanation.feature));

@@ -217,7 +217,7 @@ impl Import<'_> {
     fn vocab(&mut self, vocab: &Vocab) -> Result<()> {
         self.check(vocab, "vocab")?;
         ensure!(!std::mem::replace(&mut self.parts.vocab, true), "it has two vocabularies");
-        self.writer.vocab(vocab)
+        self.writer.text().vocab(vocab)
     }
 
     fn chunk(&mut self, chunk: &CorpusChunk) -> Result<()> {
@@ -225,7 +225,7 @@ impl Import<'_> {
         self.check(chunk, &paths::chunk(i))?;
         self.check_place(i, chunk.first_row, chunk.seq_len)?;
         self.parts.n_chunks += 1;
-        self.writer.chunk(i, chunk)
+        self.writer.text().chunk(i, chunk)
     }
 
     fn roles(&mut self, chunk: &ChunkRoles) -> Result<()> {
@@ -233,7 +233,7 @@ impl Import<'_> {
         self.check(chunk, &ROLES.path_of(i))?;
         self.check_place(i, chunk.first_row, chunk.seq_len)?;
         self.parts.n_role_chunks += 1;
-        self.writer.role_chunk(i, chunk)
+        self.writer.text().role_chunk(i, chunk)
     }
 
     /// Fails where chunk `i` of the corpus is not where the manifest has it.

@@ -25,7 +25,7 @@ use crate::{bundle::Bundle, interrupt};
 /// Where a file of the bundle cannot be read, holds a number that JSON has not, or the document cannot be written.
 pub fn write_json<W: Write>(bundle: &Bundle, out: W) -> Result<W> {
     let schema = SchemaVersion { major: MAJOR, minor: MINOR };
-    let manifest = Manifest { schema, shared: None, ..bundle.manifest.clone() };
+    let manifest = Manifest { schema, ..bundle.manifest.alone() };
     let mut document = DocumentWriter { out };
     document.put("{\"manifest\":")?;
     document.put(&serde_json::to_string(&manifest)?)?;
