@@ -32,6 +32,7 @@ mod sae_cases;
 mod sae_formats;
 mod saes_match_sae_lens;
 mod serve;
+mod sites;
 mod slurm;
 mod speed;
 mod stages;
