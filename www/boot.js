@@ -22,6 +22,30 @@ for (const [css, file] of Object.entries(LATER)) {
   addEventListener("click", load, { capture: true });
 }
 
+// A bundle that shares files with others is of a site, which lies so many folders above it; in a page of several bundles, all
+// are. The viewer says which bundle is open, then whether it shares files.
+let besides;
+const besideOthers = async (nUp) => {
+  besides ??= import("./switch.js");
+  const { start } = await besides;
+  const named = new URLSearchParams(location.search).get("bundle") ?? "bundle";
+  const { folder } = await import("./sites.js");
+  const bundle = await folder(named);
+  if (bundle) await start(bundle, nUp);
+};
+addEventListener("saevis-bundle", async () => {
+  const isReaders = document.querySelector("[data-opened-file]");
+  if (besides) (await besides).leave();
+  if ("site" in document.documentElement.dataset && !isReaders) await besideOthers(1);
+});
+addEventListener("saevis-site", (event) => besideOthers(event.detail));
+// What is no bundle may be a site of several.
+addEventListener("saevis-no-bundle", async (event) => {
+  const site = new URL(event.detail, document.baseURI);
+  const found = await fetch(new URL("site.json", site)).catch(() => null);
+  if (found?.ok) location.replace(`site.html?site=${site.href}`);
+});
+
 // `compute serve` answers prompts, and says so on the root element.
 if ("live" in document.documentElement.dataset) await import("./ask.js");
 

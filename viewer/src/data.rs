@@ -276,8 +276,14 @@ impl Bundle {
         decoded: Decode,
     ) -> LocalBoxFuture<'static, Result<Rc<dyn Any>, DataError>> {
         async move {
-            self.manifest.file(&path)?;
-            let bytes = self.source.file_bytes(&path).await?;
+            let shared = self.manifest.shared.as_ref().filter(|_| self.manifest.file(&path).is_ok_and(|f| f.shared));
+            let bytes = match shared {
+                Some(shared) => {
+                    let up = "../".repeat(shared.n_up());
+                    self.source.file_bytes(&[&up, shared.folder(), "/", &path].concat()).await?
+                }
+                None => self.source.file_bytes(&self.manifest.file(&path)?.path).await?,
+            };
             Ok(decoded(&self.manifest, &path, &bytes)?)
         }
         .boxed_local()

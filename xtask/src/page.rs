@@ -49,56 +49,72 @@ pub fn build(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Compiles the viewer; gives back the module's path.
+/// The second module, which pages of a site of several bundles load; scripts name it, so that its name is kept.
+const SITE_VIEW: &str = "site_view";
+
+/// Compiles the viewer and [`SITE_VIEW`], which share what they depend on; gives back the folder of the modules.
 fn build_wasm(project: &Project) -> Result<PathBuf> {
     const TARGET: &str = "wasm32-unknown-unknown";
-    let args = ["build", "--quiet", "--package", "viewer", "--profile", "wasm", "--target", TARGET];
+    let args = ["build", "--quiet", "--package", "viewer", "--package", "site-view"];
+    let args = args.into_iter().chain(["--profile", "wasm", "--target", TARGET]);
     steps::run(&mut cargo(project, args))?;
-    Ok(project.target().join(TARGET).join("wasm/viewer.wasm"))
+    Ok(project.target().join(TARGET).join("wasm"))
 }
 
-/// Runs wasm-bindgen over the module and fills in the page.
-fn assemble(project: &Project, wasm: &Path) -> Result<Page> {
-    let out = project.target().join("bindgen");
+/// Runs wasm-bindgen over a module: its script, the module, and what the script imports.
+fn bind(project: &Project, wasm: &Path, name: &str) -> Result<(Vec<u8>, Vec<u8>, Page)> {
+    let out = project.target().join("bindgen").join(name);
     if out.exists() {
         fs::remove_dir_all(&out).with_context(|| format!("could not clear {}", out.display()))?;
     }
+    let module = wasm.join(name).with_extension("wasm");
     let mut bindgen = Bindgen::new();
     bindgen
-        .input_path(wasm)
+        .input_path(&module)
         .typescript(false)
         .remove_name_section(true)
         .remove_producers_section(true)
         .web(true)?;
     let mut bound =
-        bindgen.generate_output().with_context(|| format!("wasm-bindgen refused {}", wasm.display()))?;
+        bindgen.generate_output().with_context(|| format!("wasm-bindgen refused {}", module.display()))?;
     drop_streams(bound.wasm_mut());
     bound.emit(&out).with_context(|| format!("could not write to {}", out.display()))?;
+    let mut files = Page::new();
+    collect(&out, Path::new(""), &mut files)?;
+    let mut take =
+        |file: String| files.remove(Path::new(&file)).with_context(|| format!("wasm-bindgen wrote no {file}"));
+    let (js, module) = (take(format!("{name}.js"))?, take(format!("{name}_bg.wasm"))?);
+    Ok((js, module, files))
+}
 
-    let mut page = Page::new();
-    collect(&out, Path::new(""), &mut page)?;
-    let take = |page: &mut Page, name: &str| {
-        page.remove(Path::new(name)).with_context(|| format!("wasm-bindgen wrote no {name}"))
-    };
-    let (js, module) = (take(&mut page, "viewer.js")?, take(&mut page, "viewer_bg.wasm")?);
+/// Binds both modules and fills in the pages.
+fn assemble(project: &Project, wasm: &Path) -> Result<Page> {
+    let (js, module, mut page) = bind(project, wasm, "viewer")?;
     // Both names carry one hash over both files and what they import: they only fit together.
     let hash = hash_of(&page.values().chain([&js, &module]).map(Vec::as_slice).collect::<Vec<_>>());
     let viewer = html::Viewer { js: format!("viewer-{hash}.js"), wasm: format!("viewer-{hash}_bg.wasm") };
     page.insert(PathBuf::from(&viewer.js), js);
     page.insert(PathBuf::from(&viewer.wasm), module);
+    let (js, module, others) = bind(project, wasm, SITE_VIEW)?;
+    page.extend(others);
+    page.insert(PathBuf::from(format!("{SITE_VIEW}.js")), js);
+    page.insert(PathBuf::from(format!("{SITE_VIEW}_bg.wasm")), module);
 
     let www = project.root().join("www");
-    let source = fs::read_to_string(www.join("index.html")).context("could not read www/index.html")?;
-    let html = html::fill_in(&source, &viewer, |name, naming| {
-        let bytes = fs::read(www.join(name)).with_context(|| format!("could not read www/{name}"))?;
-        let name = match naming {
-            html::Naming::Kept => name.to_owned(),
-            html::Naming::Hashed => with_hash(name, &hash_of(&[&bytes])),
-        };
-        page.insert(PathBuf::from(&name), bytes);
-        Ok(name)
-    })?;
-    page.insert(PathBuf::from("index.html"), html.into_bytes());
+    for name in ["index.html", "site.html"] {
+        let source =
+            fs::read_to_string(www.join(name)).with_context(|| format!("could not read www/{name}"))?;
+        let html = html::fill_in(&source, &viewer, |name, naming| {
+            let bytes = fs::read(www.join(name)).with_context(|| format!("could not read www/{name}"))?;
+            let name = match naming {
+                html::Naming::Kept => name.to_owned(),
+                html::Naming::Hashed => with_hash(name, &hash_of(&[&bytes])),
+            };
+            page.insert(PathBuf::from(&name), bytes);
+            Ok(name)
+        })?;
+        page.insert(PathBuf::from(name), html.into_bytes());
+    }
     Ok(page)
 }
 

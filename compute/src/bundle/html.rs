@@ -104,15 +104,16 @@ fn attributes<'a>(html: &'a str, before: &'a str) -> impl Iterator<Item = &'a st
     html.split(before).skip(1).filter_map(|rest| rest.split_once('"')).map(|(value, _)| value)
 }
 
-/// The page's scripts beside the viewer's, in the order of their names. What starts a page on a host, or asks it, is left
-/// out.
+/// The page's scripts beside the viewer's, in the order of their names. What only pages on a host
+/// have is left out.
 fn parts(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut parts = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         let is_script = path.extension().is_some_and(|e| e == "js");
-        if is_script && !["ask.js", "boot.js"].contains(&name) && !name.starts_with("viewer") {
+        let on_hosts = ["ask.js", "boot.js", "site.js", "sites.js", "site_view.js", "switch.js"];
+        if is_script && !on_hosts.contains(&name) && !name.starts_with("viewer") {
             parts.push(path);
         }
     }

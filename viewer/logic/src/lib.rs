@@ -3,7 +3,7 @@
 //! Read in this order: [`route`] (what a link carries), [`browse`] (what the reader chose to see of the table), [`find`] (which
 //! features that is), [`walk`] (going through them), [`axis`] and [`scale`] (from values to lengths), [`mod@format`]
 //! (numbers as text), [`mod@line`] (tokens as text and colour), [`layouts`] (which layouts a bundle can be shown in), [`files`]
-//! (decoded files, each read once), [`address`] and [`error`].
+//! (decoded files, each read once), [`site`] (several bundles), [`address`] and [`error`].
 
 pub mod address;
 pub mod annotations;
@@ -25,4 +25,5 @@ pub mod reading;
 pub mod route;
 pub mod scale;
 pub mod script;
+pub mod site;
 pub mod walk;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use leptos::{ev, prelude::*};
-use page_logic::{annotations::Annotations, layouts::used_by, route::Route};
+use page_logic::{annotations::Annotations, error::DataError, layouts::used_by, route::Route};
 use wasm_bindgen::{JsCast as _, JsValue};
 
 use crate::{
@@ -57,7 +57,12 @@ pub fn Frame() -> impl IntoView {
             .into_any()
         }
         Some(Ok(bundle)) => view! { <Pages bundle /> }.into_any(),
-        Some(Err(e)) => failed(e.to_string()),
+        Some(Err(e)) => {
+            if matches!(e, DataError::NoBundle { .. }) {
+                tell("saevis-no-bundle", &address().into());
+            }
+            failed(e.to_string())
+        }
     };
     let about = move || opened.get().and_then(Result::ok).map(|b| bundle_name(&b)).unwrap_or_default();
     view! {
@@ -228,6 +233,9 @@ fn Pages(bundle: Arc<Bundle>) -> impl IntoView {
     // What was found in another bundle.
     session.walk.set(None);
     tell("saevis-bundle", &annotated(&bundle).into());
+    if let Some(shared) = &bundle.manifest.shared {
+        tell("saevis-site", &(shared.n_up() as u32).into());
+    }
     provide_labels(session, bundle.clone());
     let fitting = bundle.clone();
     Effect::new(move || session.layouts.fit(&fitting));
