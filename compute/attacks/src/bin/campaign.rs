@@ -1,0 +1,148 @@
+//! `cargo run -p attacks --bin campaign -- [--runs N] [--seconds N] [--keep] [ATTACK ...]`: lets libFuzzer make every
+//! attack, or those that are named, and prints what it did as a table.
+//!
+//! Inputs that reach something new gather in the target folder; `--keep` puts the fewest that reach as much into `corpus/`.
+//! What breaks a promise is left in `findings/`, and the next attack goes on. It needs a nightly compiler and cargo-fuzz.
+
+#![expect(clippy::print_stdout, reason = "the table is what the program is for")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use attacks::{ALL, Attack, here};
+
+/// Bytes of the longest input: short ones are tried more often, and no reader needs more to go wrong.
+const MAX_INPUT_BYTES: u32 = 8192;
+/// Seconds after which an input counts as a hang.
+const MAX_SECONDS: u32 = 2;
+/// Bytes of the longest input that is kept.
+const MAX_KEPT_BYTES: u32 = 2048;
+
+struct Options {
+    runs: u64,
+    seconds: u64,
+    keeps: bool,
+    attacks: Vec<Attack>,
+}
+
+/// What libFuzzer did with one attack.
+struct Done {
+    executions: u64,
+    found: usize,
+}
+
+fn main() -> Result<(), String> {
+    let options = options(std::env::args().skip(1))?;
+    println!("| attack | executions | found |\n|---|---|---|");
+    let mut all = 0;
+    for attack in &options.attacks {
+        let done = fuzz(attack, &options).map_err(|error| format!("{}: {error}", attack.name))?;
+        println!("| {} | {} | {} |", attack.name, done.executions, done.found);
+        all += done.executions;
+    }
+    println!("| all | {all} | |");
+    Ok(())
+}
+
+fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options { runs: 1_000_000, seconds: 120, keeps: false, attacks: Vec::new() };
+    while let Some(word) = words.next() {
+        let mut number = || words.next().and_then(|n| n.parse().ok()).ok_or(format!("{word} takes a number"));
+        match word.as_str() {
+            "--runs" => options.runs = number()?,
+            "--seconds" => options.seconds = number()?,
+            "--keep" => options.keeps = true,
+            name => options.attacks.push(Attack::named(name).ok_or_else(|| {
+                let names: Vec<&str> = ALL.iter().map(|attack| attack.name).collect();
+                format!("no attack {name:?}, expected one of {}", names.join(", "))
+            })?),
+        }
+    }
+    if options.attacks.is_empty() {
+        options.attacks = ALL.to_vec();
+    }
+    Ok(options)
+}
+
+fn fuzz(attack: &Attack, options: &Options) -> Result<Done, String> {
+    let wrong = |error: std::io::Error| error.to_string();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| here().join("../../target"), PathBuf::from);
+    let gathered = target.join("attacks").join(attack.name);
+    let (corpus, findings) = (here().join("corpus").join(attack.name), here().join("findings").join(attack.name));
+    for folder in [&gathered, &corpus, &findings] {
+        fs::create_dir_all(folder).map_err(wrong)?;
+    }
+    for (i, seed) in attack.seeds().iter().enumerate() {
+        fs::write(gathered.join(format!("good-{i}")), seed).map_err(wrong)?;
+    }
+    let before = n_files(&findings);
+    let log = target.join("attacks").join(format!("{}.log", attack.name));
+    let artifacts = format!("-artifact_prefix={}/", findings.display());
+    let words = [
+        format!("-runs={}", options.runs),
+        format!("-max_total_time={}", options.seconds),
+        format!("-max_len={MAX_INPUT_BYTES}"),
+        format!("-timeout={MAX_SECONDS}"),
+        "-rss_limit_mb=1024".to_owned(),
+        "-print_final_stats=1".to_owned(),
+        artifacts,
+    ];
+    let _found = libfuzzer(attack, &target, &log, &[&gathered, &corpus], &words)?;
+    let executions = executions(&fs::read_to_string(&log).map_err(wrong)?)
+        .ok_or_else(|| format!("libFuzzer did not run: {}", log.display()))?;
+    if options.keeps {
+        keep(attack, &target, &gathered, &corpus)?;
+    }
+    for folder in [&corpus, &findings] {
+        // A folder of no inputs is nothing to keep.
+        let _kept = fs::remove_dir(folder);
+    }
+    Ok(Done { executions, found: n_files(&findings).saturating_sub(before) })
+}
+
+/// The fewest inputs that reach as much, of those that are short.
+fn keep(attack: &Attack, target: &Path, gathered: &Path, corpus: &Path) -> Result<(), String> {
+    let log = target.join("attacks").join(format!("{}.merge.log", attack.name));
+    let words = ["-merge=1".to_owned(), format!("-max_len={MAX_KEPT_BYTES}"), format!("-timeout={MAX_SECONDS}")];
+    fs::remove_dir_all(corpus).and_then(|()| fs::create_dir_all(corpus)).map_err(|error| error.to_string())?;
+    libfuzzer(attack, target, &log, &[corpus, gathered], &words).map(|_ended| ())
+}
+
+/// Runs the binary of cargo-fuzz, which is built where it is not; its words go to `log`. Says whether it ended well.
+fn libfuzzer(
+    attack: &Attack,
+    target: &Path,
+    log: &Path,
+    folders: &[&Path],
+    words: &[String],
+) -> Result<bool, String> {
+    let out = fs::File::create(log).map_err(|error| error.to_string())?;
+    let status = Command::new("rustup")
+        .args(["run", "nightly", "cargo", "fuzz", "run", "--sanitizer", "none", "--features", "fuzz"])
+        .arg("--fuzz-dir")
+        .arg(here())
+        .arg("--target-dir")
+        .arg(target.join("fuzz"))
+        .arg("fuzz")
+        .args(folders)
+        .arg("--")
+        .args(words)
+        .env("ATTACK", attack.name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(out)
+        .status();
+    status.map(|status| status.success()).map_err(|error| format!("rustup cannot be run: {error}"))
+}
+
+/// What libFuzzer says it has executed; where it stopped at a finding, the last number that it printed.
+fn executions(log: &str) -> Option<u64> {
+    let stated = log.lines().rev().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    let counted = || log.lines().rev().find_map(|line| line.strip_prefix('#')?.split_whitespace().next());
+    stated.or_else(counted)?.trim().parse().ok()
+}
+
+fn n_files(folder: &Path) -> usize {
+    folder.read_dir().into_iter().flatten().count()
+}
