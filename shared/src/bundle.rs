@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    cell::Cell,
     io::{Read, Write},
 };
 
@@ -32,6 +33,10 @@ pub const MAX_DECODED_BYTES: u64 = 1 << 30;
 /// Nor to more than this many times its stored length, beyond the first [`FREE_BYTES`]: what a file takes in memory is
 /// bounded by what was fetched. Real blocks are packed three to five times, blocks of dead features twenty times.
 const MAX_RATIO: u64 = 64;
+/// Memory that the lists of any file may take: far more than those of a block, a chunk or a prompt.
+const FREE_ROOM: u64 = 128 << 20;
+/// Beyond that, memory for each stored byte. Large files are indices and vocabularies, which take some four.
+const ROOM_RATIO: u64 = 24;
 /// Decompressed length that any file may have.
 const FREE_BYTES: u64 = 4 << 20;
 
@@ -77,8 +82,10 @@ fn gzip(plain: &[u8], level: u32, path: &str) -> Result<Vec<u8>, BundleError> {
 /// A host that serves files with `Content-Encoding: gzip` hands over the decompressed bytes; these are recognised by the
 /// missing gzip header and checked by their length alone.
 pub fn decode<T: Checked>(manifest: &Manifest, path: &str, bytes: &[u8]) -> Result<T, BundleError> {
-    let plain = unpack(manifest.file(path)?, bytes)?;
-    let mut reader = Reader::new(&plain);
+    let info = manifest.file(path)?;
+    let plain = unpack(info, bytes)?;
+    let room = Cell::new(most_room(info.bytes));
+    let mut reader = Reader::within(&plain, &room);
     let read = if manifest.is_v2() { T::read_v2(&mut reader) } else { T::read(&mut reader) };
     let value = read.map_err(|e| BundleError::Decode { reason: e.to_string(), path: path.to_owned() })?;
     let invalid = |Invalid(reason)| BundleError::Invalid { reason, path: path.to_owned() };
@@ -89,6 +96,11 @@ pub fn decode<T: Checked>(manifest: &Manifest, path: &str, bytes: &[u8]) -> Resu
 /// The most that `stored` bytes may decompress to.
 fn most_decoded(stored: u64) -> u64 {
     stored.saturating_mul(MAX_RATIO).saturating_add(FREE_BYTES).min(MAX_DECODED_BYTES)
+}
+
+/// The most memory that the lists in `stored` bytes may take.
+fn most_room(stored: u64) -> u64 {
+    stored.saturating_mul(ROOM_RATIO).saturating_add(FREE_ROOM)
 }
 
 /// The checked file, decompressed.

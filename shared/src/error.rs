@@ -1,6 +1,10 @@
 //! The ways a bundle can be wrong.
 
+use std::fmt::Display;
+
 use thiserror::Error;
+
+use crate::text::escape;
 
 /// Why a bundle, or a file of one, cannot be used. The path comes last, as in every message of this project.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -23,8 +27,9 @@ pub enum BundleError {
     JsonFiles,
     /// A file is not as long as the manifest says.
     #[error(
-        "bundle {}: expected {expected} bytes, got {got} ({path})",
-        if got < expected { "is truncated" } else { "has a file that is too long" }
+        "bundle {}: expected {expected} bytes, got {got} ({})",
+        if got < expected { "is truncated" } else { "has a file that is too long" },
+        shown(path)
     )]
     Truncated {
         /// Length by the manifest.
@@ -35,7 +40,10 @@ pub enum BundleError {
         path: String,
     },
     /// A file's bytes are not those that were written.
-    #[error("bundle is damaged: checksum {got:08x}, expected {expected:08x}; fetch it again ({path})")]
+    #[error(
+        "bundle is damaged: checksum {got:08x}, expected {expected:08x}; fetch it again ({})",
+        shown(path)
+    )]
     Checksum {
         /// CRC-32 by the manifest.
         expected: u32,
@@ -45,7 +53,7 @@ pub enum BundleError {
         path: String,
     },
     /// The bytes do not decode.
-    #[error("could not read the bundle: {reason} ({path})")]
+    #[error("could not read the bundle: {} ({})", shown(reason), shown(path))]
     Decode {
         /// What the decoder said.
         reason: String,
@@ -53,7 +61,7 @@ pub enum BundleError {
         path: String,
     },
     /// The values decode but contradict one another.
-    #[error("bundle contradicts itself: {reason} ({path})")]
+    #[error("bundle contradicts itself: {} ({})", shown(reason), shown(path))]
     Invalid {
         /// Which values, and how.
         reason: String,
@@ -61,7 +69,7 @@ pub enum BundleError {
         path: String,
     },
     /// The manifest does not list the file.
-    #[error("bundle has no {what}: {have}")]
+    #[error("bundle has no {}: {}", shown(what), shown(have))]
     Missing {
         /// What was asked for.
         what: String,
@@ -72,8 +80,24 @@ pub enum BundleError {
 
 /// A contradiction between values of one file; the file's reader adds the path.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error("{0}")]
+#[error("{}", shown(.0))]
 pub struct Invalid(pub String);
+
+/// Text that a file holds, as part of a message: on one line, without what a terminal would obey, and of bearable length.
+///
+/// Every message passes what it quotes through this. What is shown already stays as it is.
+pub fn shown(text: impl Display) -> String {
+    const MOST_BYTES: usize = 1000;
+    /// A decoder says at the end where it was.
+    const AT_END: usize = 200;
+    let text = escape(text.to_string().as_bytes());
+    if text.len() <= MOST_BYTES {
+        return text;
+    }
+    let begin = text.floor_char_boundary(MOST_BYTES - AT_END - '…'.len_utf8());
+    let end = text.ceil_char_boundary(text.len() - AT_END);
+    format!("{}…{}", &text[..begin], &text[end..])
+}
 
 /// Fails with `reason` unless `holds`.
 pub(crate) fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Result<(), Invalid> {

@@ -33,6 +33,7 @@ pub mod roles;
 pub mod sequence;
 pub mod shared_folder;
 pub mod site;
+mod text;
 mod v2;
 pub mod vocab;
 pub mod wire;

@@ -315,7 +315,8 @@ impl DatasetInfo {
     pub fn origin(&self, document: u32) -> String {
         match self.files.iter().rfind(|file| file.first_document <= document) {
             Some(file) => {
-                format!(", begins in document {} of {}", document - file.first_document + 1, file.name)
+                let number = u64::from(document - file.first_document) + 1;
+                format!(", begins in document {number} of {}", file.name)
             }
             None => format!(", begins in document {}", u64::from(document) + 1),
         }
@@ -351,10 +352,10 @@ impl Manifest {
             return Err(BundleError::JsonFiles);
         }
         let mut manifest = Self::deserialize(&value).map_err(decode)?;
+        manifest.validate().map_err(|Invalid(reason)| BundleError::Invalid { reason, path: path() })?;
         if manifest.is_v2() {
             manifest.complete_v2();
         }
-        manifest.validate().map_err(|Invalid(reason)| BundleError::Invalid { reason, path: path() })?;
         Ok(manifest)
     }
 
@@ -476,7 +477,7 @@ impl Manifest {
 
     /// Bytes of all files but the manifest.
     pub fn total_bytes(&self) -> u64 {
-        self.files.iter().map(|f| f.bytes).sum()
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     fn validate(&self) -> Result<(), Invalid> {

@@ -3,6 +3,8 @@
 //! `compute run` with several SAEs writes one, whose bundles share corpus and vocabulary; `compute export --site` makes one
 //! of any bundles, with the page beside them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -92,11 +94,11 @@ impl Site {
     fn validate(&self) -> Result<(), Invalid> {
         let n = self.bundles.len();
         ensure(n <= MAX_BUNDLES, || format!("it lists {n} bundles, expected at most {MAX_BUNDLES}"))?;
-        for (i, bundle) in self.bundles.iter().enumerate() {
+        let mut listed = BTreeSet::new();
+        for bundle in &self.bundles {
             let path = &bundle.path;
             ensure(paths::is_inside(path), || format!("it lists a bundle outside it: {path:?}"))?;
-            let is_new = self.bundles[..i].iter().all(|other| other.path != *path);
-            ensure(is_new, || format!("it lists {path} twice"))?;
+            ensure(listed.insert(path), || format!("it lists {path} twice"))?;
         }
         Ok(())
     }

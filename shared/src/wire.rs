@@ -20,6 +20,8 @@
 //! Why not a crate: a count must be checked against the bytes that are left before anything is allocated, a reader must
 //! skip what it does not know, and the page is to carry one decoder of a few kilobytes.
 
+use std::cell::Cell;
+
 use thiserror::Error;
 
 /// Why bytes cannot be read as a value.
@@ -47,31 +49,45 @@ pub enum WireError {
     /// A number is beyond its type.
     #[error("a number is out of range")]
     Range,
+    /// The values would take more memory than those of a file of this length may.
+    #[error("its values take more memory than a file of its length may need")]
+    TooMuch,
     /// Text is not UTF-8.
     #[error("a text is not UTF-8")]
     Text,
 }
 
-/// Bytes that are left to read.
+/// Bytes that are left to read, and the memory that lists may still take.
+///
+/// An empty list is one byte in a file and a few dozen in memory: the count alone, checked against the bytes that are
+/// left, does not keep a small file from taking much.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a> {
+    left: &'a [u8],
+    room: Option<&'a Cell<u64>>,
+}
 
 impl<'a> Reader<'a> {
     /// Reads `bytes` from their beginning.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self { left: bytes, room: None }
+    }
+
+    /// The same, with lists that take at most `room` bytes of memory in all.
+    pub fn within(bytes: &'a [u8], room: &'a Cell<u64>) -> Self {
+        Self { left: bytes, room: Some(room) }
     }
 
     /// The next `n` bytes.
     fn take(&mut self, n: usize) -> Result<&'a [u8], WireError> {
-        let (taken, rest) = self.0.split_at_checked(n).ok_or(WireError::Cut)?;
-        self.0 = rest;
+        let (taken, rest) = self.left.split_at_checked(n).ok_or(WireError::Cut)?;
+        self.left = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(WireError::Cut)?;
-        self.0 = rest;
+        let (taken, rest) = self.left.split_first_chunk().ok_or(WireError::Cut)?;
+        self.left = rest;
         Ok(*taken)
     }
 
@@ -93,7 +109,7 @@ impl<'a> Reader<'a> {
 
     /// Length of a list whose items take at least `min_bytes` each.
     fn length(&mut self, min_bytes: usize) -> Result<usize, WireError> {
-        let (n, left) = (self.varint()?, self.0.len());
+        let (n, left) = (self.varint()?, self.left.len());
         if n > (left / min_bytes.max(1)) as u64 {
             return Err(WireError::TooLong { n, left });
         }
@@ -103,7 +119,7 @@ impl<'a> Reader<'a> {
     /// The body of a sized struct.
     pub fn sized(&mut self) -> Result<Self, WireError> {
         let n = self.length(1)?;
-        Ok(Self(self.take(n)?))
+        Ok(Self { left: self.take(n)?, ..*self })
     }
 
     /// A list that must have `expected` items, whatever it says: checked before anything is allocated.
@@ -130,6 +146,10 @@ impl<'a> Reader<'a> {
         n: usize,
         mut read: impl FnMut(&mut Self) -> Result<T, WireError>,
     ) -> Result<Vec<T>, WireError> {
+        if let Some(room) = self.room {
+            let bytes = (n as u64).saturating_mul(size_of::<T>() as u64);
+            room.set(room.get().checked_sub(bytes).ok_or(WireError::TooMuch)?);
+        }
         let mut items = Vec::with_capacity(n);
         for _ in 0..n {
             items.push(read(self)?);

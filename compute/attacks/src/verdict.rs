@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 /// Bytes of an error beyond which nobody reads it.
-const MAX_LINE_BYTES: usize = 2_000;
+const MAX_LINE_BYTES: usize = 4_000;
 
 /// What a reader said of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,10 @@ pub fn judged<T, E: Display>(result: Result<T, E>) -> Option<T> {
         Ok(value) => Some(value),
         Err(error) => {
             let line = error.to_string();
-            assert!(!line.is_empty() && !line.contains(char::is_control), "an error of several lines: {line:?}");
+            assert!(
+                !line.is_empty() && !line.contains(char::is_control),
+                "an error of several lines: {line:?}"
+            );
             assert!(line.len() <= MAX_LINE_BYTES, "an error of {} bytes: {line:.300}", line.len());
             None
         }

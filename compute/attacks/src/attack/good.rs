@@ -32,9 +32,8 @@ pub fn of_v2(path: &str) -> Vec<u8> {
 }
 
 /// The manifest of that bundle.
-pub static V2: LazyLock<Option<Manifest>> = LazyLock::new(|| {
-    Manifest::from_json(&fixture("tests/fixtures/bundles/2.1/postcard/manifest.json")).ok()
-});
+pub static V2: LazyLock<Option<Manifest>> =
+    LazyLock::new(|| Manifest::from_json(&fixture("tests/fixtures/bundles/2.1/postcard/manifest.json")).ok());
 
 /// The manifest of the same bundle in today's schema.
 static V3: LazyLock<Option<Manifest>> = LazyLock::new(|| {
@@ -73,7 +72,10 @@ pub fn written<T: Wire>(value: &T) -> Vec<u8> {
 pub fn comes_back<T: Checked>(value: &T) {
     let once = written(value);
     let again: Option<T> = read(Schema::Three, &once);
-    assert!(again.is_some_and(|again| written(&again) == once), "a value changes when it is written and read");
+    assert!(
+        again.is_some_and(|again| written(&again) == once),
+        "a value changes when it is written and read"
+    );
 }
 
 /// A file of version 2, written as today.
@@ -83,7 +85,8 @@ pub fn of_v3<T: Checked>(path: &str) -> Vec<u8> {
 
 /// A safetensors file of zeros.
 pub fn safetensors(tensors: &[(&str, &[usize])]) -> Vec<u8> {
-    let longest = tensors.iter().map(|(_, shape)| 4 * shape.iter().product::<usize>()).max().unwrap_or_default();
+    let longest =
+        tensors.iter().map(|(_, shape)| 4 * shape.iter().product::<usize>()).max().unwrap_or_default();
     let zeros = vec![0; longest];
     let views = tensors.iter().filter_map(|(name, shape)| {
         let bytes = &zeros[..4 * shape.iter().product::<usize>()];
@@ -140,7 +143,9 @@ pub fn npy() -> Vec<u8> {
 pub fn pickle() -> Vec<u8> {
     let mut out = b"\x80\x02}q\x00(X\x05\0\0\0W_encq\x01ctorch._utils\n_rebuild_tensor_v2\nq\x02((".to_vec();
     out.extend(b"X\x07\0\0\0storageq\x03ctorch\nFloatStorage\nq\x04X\x01\0\0\x000q\x05X\x03\0\0\0cpuq\x06K\x04tq\x07Q");
-    out.extend(b"K\x00K\x02K\x02\x86q\x08K\x02K\x01\x86q\x09\x89ccollections\nOrderedDict\nq\x0a)Rq\x0btq\x0cRq\x0d");
+    out.extend(
+        b"K\x00K\x02K\x02\x86q\x08K\x02K\x01\x86q\x09\x89ccollections\nOrderedDict\nq\x0a)Rq\x0btq\x0cRq\x0d",
+    );
     out.extend(b"X\x01\0\0\0kq\x0eK\x03X\x01\0\0\0fG\x3f\xf0\0\0\0\0\0\0u.");
     out
 }

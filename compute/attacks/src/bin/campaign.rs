@@ -34,10 +34,13 @@ struct Done {
 
 fn main() -> Result<(), String> {
     let options = options(std::env::args().skip(1))?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| here().join("../../target"), PathBuf::from);
+    let binary = build(&target)?;
     println!("| attack | executions | found |\n|---|---|---|");
     let mut all = 0;
     for attack in &options.attacks {
-        let done = fuzz(attack, &options).map_err(|error| format!("{}: {error}", attack.name))?;
+        let done = fuzz(attack, &binary, &options).map_err(|error| format!("{}: {error}", attack.name))?;
         println!("| {} | {} | {} |", attack.name, done.executions, done.found);
         all += done.executions;
     }
@@ -65,11 +68,11 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
     Ok(options)
 }
 
-fn fuzz(attack: &Attack, options: &Options) -> Result<Done, String> {
+fn fuzz(attack: &Attack, binary: &Path, options: &Options) -> Result<Done, String> {
     let wrong = |error: std::io::Error| error.to_string();
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| here().join("../../target"), PathBuf::from);
-    let gathered = target.join("attacks").join(attack.name);
-    let (corpus, findings) = (here().join("corpus").join(attack.name), here().join("findings").join(attack.name));
+    let gathered = binary.with_file_name(attack.name);
+    let (corpus, findings) =
+        (here().join("corpus").join(attack.name), here().join("findings").join(attack.name));
     for folder in [&gathered, &corpus, &findings] {
         fs::create_dir_all(folder).map_err(wrong)?;
     }
@@ -77,7 +80,7 @@ fn fuzz(attack: &Attack, options: &Options) -> Result<Done, String> {
         fs::write(gathered.join(format!("good-{i}")), seed).map_err(wrong)?;
     }
     let before = n_files(&findings);
-    let log = target.join("attacks").join(format!("{}.log", attack.name));
+    let log = binary.with_file_name(format!("{}.log", attack.name));
     let artifacts = format!("-artifact_prefix={}/", findings.display());
     let words = [
         format!("-runs={}", options.runs),
@@ -88,11 +91,11 @@ fn fuzz(attack: &Attack, options: &Options) -> Result<Done, String> {
         "-print_final_stats=1".to_owned(),
         artifacts,
     ];
-    let _found = libfuzzer(attack, &target, &log, &[&gathered, &corpus], &words)?;
+    libfuzzer(attack, binary, &log, &[&gathered, &corpus], &words)?;
     let executions = executions(&fs::read_to_string(&log).map_err(wrong)?)
         .ok_or_else(|| format!("libFuzzer did not run: {}", log.display()))?;
     if options.keeps {
-        keep(attack, &target, &gathered, &corpus)?;
+        keep(attack, binary, &gathered, &corpus)?;
     }
     for folder in [&corpus, &findings] {
         // A folder of no inputs is nothing to keep.
@@ -102,38 +105,52 @@ fn fuzz(attack: &Attack, options: &Options) -> Result<Done, String> {
 }
 
 /// The fewest inputs that reach as much, of those that are short.
-fn keep(attack: &Attack, target: &Path, gathered: &Path, corpus: &Path) -> Result<(), String> {
-    let log = target.join("attacks").join(format!("{}.merge.log", attack.name));
-    let words = ["-merge=1".to_owned(), format!("-max_len={MAX_KEPT_BYTES}"), format!("-timeout={MAX_SECONDS}")];
-    fs::remove_dir_all(corpus).and_then(|()| fs::create_dir_all(corpus)).map_err(|error| error.to_string())?;
-    libfuzzer(attack, target, &log, &[corpus, gathered], &words).map(|_ended| ())
+fn keep(attack: &Attack, binary: &Path, gathered: &Path, corpus: &Path) -> Result<(), String> {
+    let log = binary.with_file_name(format!("{}.merge.log", attack.name));
+    let words =
+        ["-merge=1".to_owned(), format!("-max_len={MAX_KEPT_BYTES}"), format!("-timeout={MAX_SECONDS}")];
+    fs::remove_dir_all(corpus)
+        .and_then(|()| fs::create_dir_all(corpus))
+        .map_err(|error| error.to_string())?;
+    libfuzzer(attack, binary, &log, &[corpus, gathered], &words)
 }
 
-/// Runs the binary of cargo-fuzz, which is built where it is not; its words go to `log`. Says whether it ended well.
+/// Runs libFuzzer until it has done all or found something; its words go to `log`.
 fn libfuzzer(
     attack: &Attack,
-    target: &Path,
+    binary: &Path,
     log: &Path,
     folders: &[&Path],
     words: &[String],
-) -> Result<bool, String> {
+) -> Result<(), String> {
     let out = fs::File::create(log).map_err(|error| error.to_string())?;
+    let mut command = Command::new(binary);
+    command.args(folders).args(words).env("ATTACK", attack.name);
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(out).status();
+    status.map(|_ended| ()).map_err(|error| format!("{}: {error}", binary.display()))
+}
+
+/// Builds the binary of cargo-fuzz, and copies it: what is fuzzed stays the same while sources change.
+fn build(target: &Path) -> Result<PathBuf, String> {
     let status = Command::new("rustup")
-        .args(["run", "nightly", "cargo", "fuzz", "run", "--sanitizer", "none", "--features", "fuzz"])
+        .args(["run", "nightly", "cargo", "fuzz", "build", "--sanitizer", "none", "--features", "fuzz"])
         .arg("--fuzz-dir")
         .arg(here())
         .arg("--target-dir")
         .arg(target.join("fuzz"))
         .arg("fuzz")
-        .args(folders)
-        .arg("--")
-        .args(words)
-        .env("ATTACK", attack.name)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(out)
         .status();
-    status.map(|status| status.success()).map_err(|error| format!("rustup cannot be run: {error}"))
+    let built = status.map_err(|error| format!("rustup cannot be run: {error}"))?;
+    if !built.success() {
+        return Err(
+            "the fuzz target cannot be built: `rustup toolchain install nightly`, `cargo install cargo-fuzz`"
+                .to_owned(),
+        );
+    }
+    let copy = target.join("attacks/fuzz");
+    let made = target.join("fuzz").join(format!("{}-unknown-linux-gnu/release/fuzz", std::env::consts::ARCH));
+    let copied = fs::create_dir_all(target.join("attacks")).and_then(|()| fs::copy(&made, &copy));
+    copied.map(|_length| copy).map_err(|error| format!("{}: {error}", made.display()))
 }
 
 /// What libFuzzer says it has executed; where it stopped at a finding, the last number that it printed.

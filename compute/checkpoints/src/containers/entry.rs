@@ -67,8 +67,14 @@ impl Entry {
         Ok(bytes)
     }
 
-    /// All elements in order, row by row, as floats.
+    /// All elements of a small tensor in order, row by row, as floats.
     pub fn values(&self) -> Result<Vec<f64>, WeightsError> {
+        /// A threshold for each of 16 million features; a float for each takes 128 MiB.
+        const MOST: usize = 1 << 24;
+        if self.n_elements() > MOST {
+            let reason = format!("a tensor of {} values, expected at most {MOST} here", self.n_elements());
+            return Err(self.file.malformed("weights", reason));
+        }
         let width = self.dtype.n_bytes();
         let bytes = self.storage()?;
         let value = |at: usize| self.dtype.value(&bytes[at * width..(at + 1) * width]);
@@ -102,9 +108,9 @@ impl Entry {
     /// Makes one axis of the first two, where they lie so that it can be: `[n, d, d_sae]` becomes `[n d, d_sae]`.
     pub(super) fn merge_leading_axes(&mut self) {
         let [first, second, ..] = self.shape.as_slice() else { return };
-        let merged = first * second;
+        let Some(merged) = first.checked_mul(*second) else { return };
         if let Some(strides) = &mut self.strides {
-            if strides[0] != strides[1] * second {
+            if strides[1].checked_mul(*second) != Some(strides[0]) {
                 return;
             }
             strides.remove(0);

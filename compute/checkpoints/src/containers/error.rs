@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use shared::error::shown;
+
 /// Why weights could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// The operating system refused.
-    #[error("cannot read the file: {cause} ({})", path.display())]
+    #[error("cannot read the file: {cause} ({})", shown(path.display()))]
     Read {
         /// What the system said.
         cause: std::io::Error,
@@ -14,7 +16,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// The file ends before its data does.
-    #[error("{what} is truncated: expected {expected} bytes, got {got}; download it again ({})", path.display())]
+    #[error("{} is truncated: expected {expected} bytes, got {got}; download it again ({})", shown(what), shown(path.display()))]
     Truncated {
         /// Which part.
         what: String,
@@ -26,7 +28,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// A header, an index or an archive makes no sense.
-    #[error("not a readable {container} file: {reason} ({})", path.display())]
+    #[error("not a readable {container} file: {} ({})", shown(reason), shown(path.display()))]
     Malformed {
         /// What the file was taken for.
         container: &'static str,
@@ -36,7 +38,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// An archive member unpacks to more than it may.
-    #[error("{member:?} unpacks from {packed} to {unpacked} bytes, which no weights do: refused ({})", path.display())]
+    #[error("\"{}\" unpacks from {packed} to {unpacked} bytes, which no weights do: refused ({})", shown(member), shown(path.display()))]
     Bomb {
         /// The archive's member.
         member: String,
@@ -48,13 +50,13 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// `torch.save` before torch 1.6.
-    #[error("a pickle from before torch 1.6, which cannot be read safely: load it in Python and torch.save it again ({})", path.display())]
+    #[error("a pickle from before torch 1.6, which cannot be read safely: load it in Python and torch.save it again ({})", shown(path.display()))]
     LegacyTorch {
         /// The file.
         path: PathBuf,
     },
     /// What Git leaves in place of a large file that it did not fetch.
-    #[error("a Git LFS pointer lies here in place of the file of {size} bytes: fetch it with `git lfs pull` ({})", path.display())]
+    #[error("a Git LFS pointer lies here in place of the file of {size} bytes: fetch it with `git lfs pull` ({})", shown(path.display()))]
     LfsPointer {
         /// Length of the file that it stands for, as the pointer writes it.
         size: String,
@@ -62,7 +64,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// A tensor is not there.
-    #[error("no tensor {name:?}: the file has {has} ({})", path.display())]
+    #[error("no tensor \"{}\": the file has {} ({})", shown(name), shown(has), shown(path.display()))]
     Missing {
         /// The tensor.
         name: String,
@@ -72,7 +74,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// A tensor has the wrong shape.
-    #[error("{name:?} has shape {got:?}, expected {axes} = {expected:?}{} ({})", if *transposed { "; is it transposed?" } else { "" }, path.display())]
+    #[error("\"{}\" has shape {}, expected {axes} = {expected:?}{} ({})", shown(name), shown(format_args!("{got:?}")), if *transposed { "; is it transposed?" } else { "" }, shown(path.display()))]
     Shape {
         /// The tensor.
         name: String,
@@ -88,7 +90,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// A tensor with more or fewer axes than its kind has.
-    #[error("{name:?} has shape {got:?}, expected {expected} axes ({})", path.display())]
+    #[error("\"{}\" has shape {}, expected {expected} axes ({})", shown(name), shown(format_args!("{got:?}")), shown(path.display()))]
     Axes {
         /// The tensor.
         name: String,
@@ -100,7 +102,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// A feature index beyond the dictionary.
-    #[error("{name:?} has no row or column {index}: it has {n} ({})", path.display())]
+    #[error("\"{}\" has no row or column {index}: it has {n} ({})", shown(name), shown(path.display()))]
     Index {
         /// The tensor.
         name: String,
@@ -112,7 +114,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// NaN or infinity.
-    #[error("{name:?} holds NaN or infinite values: the file is damaged or its training diverged ({})", path.display())]
+    #[error("\"{}\" holds NaN or infinite values: the file is damaged or its training diverged ({})", shown(name), shown(path.display()))]
     NotFinite {
         /// The tensor.
         name: String,
@@ -120,7 +122,7 @@ pub enum WeightsError {
         path: PathBuf,
     },
     /// An element type that is not read.
-    #[error("{name:?} has elements of type {got}, expected a float or integer of 8 to 64 bits ({})", path.display())]
+    #[error("\"{}\" has elements of type {}, expected a float or integer of 8 to 64 bits ({})", shown(name), shown(got), shown(path.display()))]
     Dtype {
         /// The tensor.
         name: String,

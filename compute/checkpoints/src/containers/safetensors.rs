@@ -8,6 +8,7 @@ use std::sync::Arc;
 use safetensors::Dtype as FileDtype;
 use safetensors::tensor::Metadata;
 use serde::Deserialize;
+use shared::paths::is_inside;
 
 use super::dtype::Dtype;
 use super::entry::Entry;
@@ -96,13 +97,17 @@ struct Index {
 
 /// The shards that an index names: plain file names, never paths that lead elsewhere.
 pub(super) fn shards(index: &Path) -> Result<BTreeSet<String>, WeightsError> {
-    const MAX_INDEX_BYTES: u64 = 64 << 20;
+    /// Twice what the largest models have; parsing takes several times as much memory.
+    const MAX_INDEX_BYTES: u64 = 16 << 20;
     let file = InputFile::open(index)?;
     let malformed = |reason: String| file.malformed("shard index", reason);
-    let parsed: Index = serde_json::from_slice(&file.read(0, file.len().min(MAX_INDEX_BYTES))?)
-        .map_err(|error| malformed(error.to_string()))?;
+    if file.len() > MAX_INDEX_BYTES {
+        return Err(malformed(format!("it has {} bytes, more than any checkpoint needs", file.len())));
+    }
+    let parsed: Index =
+        serde_json::from_slice(&file.read(0, file.len())?).map_err(|error| malformed(error.to_string()))?;
     let shards: BTreeSet<String> = parsed.weight_map.into_values().collect();
-    match shards.iter().find(|shard| shard.contains(['/', '\\']) || shard.as_str() == "..") {
+    match shards.iter().find(|shard| shard.contains('/') || !is_inside(shard)) {
         Some(shard) => Err(malformed(format!("\"{shard}\" is not a plain file name"))),
         None => Ok(shards),
     }

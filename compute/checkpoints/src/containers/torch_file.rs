@@ -135,10 +135,11 @@ fn reach(shape: &[i64], strides: &[i64]) -> Option<i64> {
 }
 
 fn is_contiguous(shape: &[i64], strides: &[i64]) -> bool {
-    let mut expected = 1;
+    let mut expected = Some(1i64);
     shape.iter().zip(strides).rev().all(|(width, stride)| {
-        let fits = *width == 1 || *stride == expected;
-        expected *= *width;
+        let fits = *width == 1 || Some(*stride) == expected;
+        // Beside a width of 0, the product of the others may be any.
+        expected = expected.and_then(|expected| expected.checked_mul(*width));
         fits
     })
 }

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use shared::error::shown;
+
 /// Why a config could not be read, or has no such hook point.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// No `config.json`, or one that cannot be read.
-    #[error("could not load the model: {reason} ({})", path.display())]
+    #[error("could not load the model: {} ({})", shown(reason), shown(path.display()))]
     Config {
         /// What is wrong with it.
         reason: String,
@@ -14,7 +16,7 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// A setting that is not read.
-    #[error("could not load the model: its config says {what} {got}, expected {expected} ({})", path.display())]
+    #[error("could not load the model: its config says {} {}, expected {expected} ({})", shown(what), shown(got), shown(path.display()))]
     Unsupported {
         /// Which setting.
         what: String,
@@ -26,7 +28,7 @@ pub enum ConfigError {
         path: PathBuf,
     },
     /// A hook point that the model does not have.
-    #[error("no hook point \"{name}\": {has}{hint}")]
+    #[error("no hook point \"{}\": {}{hint}", shown(name), shown(has))]
     NoHookPoint {
         /// What was asked for.
         name: String,

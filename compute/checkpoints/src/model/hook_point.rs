@@ -224,11 +224,21 @@ impl ModelConfig {
     fn nearest(&self, name: &str) -> Option<String> {
         /// Below this share of equal letters a guess is a wild one.
         const NEAR: f64 = 0.75;
+        /// Nor is a name of twice the longest's length near to any; the time that comparing takes grows with it.
+        const LONGEST_BYTES: usize = 64;
+        if name.len() > LONGEST_BYTES {
+            return None;
+        }
         if Site::parse(name).is_some_and(Site::in_block) {
             return Some(format!("blocks.0.{name}"));
         }
         let near = |own: String| (strsim::normalized_damerau_levenshtein(name, &own), own);
-        let names = self.hook_points().into_iter().map(|hook| near(hook.to_string()));
+        // All blocks have much the same names, so that only the block that the name's number says is compared.
+        let number = name.split(|c: char| !c.is_ascii_digit()).find_map(|digits| digits.parse::<i64>().ok());
+        let block = number.unwrap_or_default().min(self.n_layers() - 1);
+        let sites =
+            Site::all().map(|site| HookPoint { layer: if site.in_block() { block } else { 0 }, site });
+        let names = sites.filter(|hook| self.refusal(*hook).is_none()).map(|hook| near(hook.to_string()));
         names.filter(|(share, _)| *share >= NEAR).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, own)| own)
     }
 

@@ -276,6 +276,8 @@ pub struct ModelConfig {
 
 /// The largest width or count that a config may claim; it only keeps products from overflowing.
 const MAX_WIDTH: i64 = 1 << 24;
+/// The most bytes of a `config.json`.
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
 /// The most layers that a config may claim.
 const MAX_LAYERS: i64 = 4096;
 
@@ -284,6 +286,10 @@ impl ModelConfig {
     pub fn read(folder: &Path) -> Result<Self, ConfigError> {
         let path = folder.join("config.json");
         let wrong = |reason: String| ConfigError::Config { reason, path: path.clone() };
+        let len = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        if len > MAX_CONFIG_BYTES {
+            return Err(wrong(format!("config has {len} bytes, no config is that long")));
+        }
         let text = fs::read_to_string(&path).map_err(|error| wrong(no_config(folder, &error)))?;
         let json: Value =
             serde_json::from_str(&text).map_err(|error| wrong(format!("config is not JSON: {error}")))?;

@@ -168,7 +168,7 @@ impl SaeFiles {
             weights.expect(name, "[d_sae]", &[d_sae])?;
         }
         if let Some(name) = names.threshold.name()
-            && weights.shape(name).is_none_or(|shape| shape.iter().product::<i64>() != 1)
+            && weights.shape(name).is_none_or(|shape| shape.iter().any(|width| *width != 1))
         {
             weights.expect(name, "[d_sae]", &[d_sae])?;
         }

@@ -143,7 +143,8 @@ fn k(weights: &Weights, config: &Settings) -> Result<i64, SaeError> {
         return match values.as_slice() {
             [k] if *k >= 1.0 && k.fract() == 0.0 => Ok(*k as i64),
             _ => {
-                let reason = format!("its \"k\" is {values:?}, expected one whole number above 0");
+                let shown = &values[..values.len().min(4)];
+                let reason = format!("its \"k\" is {shown:?}, expected one whole number above 0");
                 Err(SaeError::Config { reason, path: weights.path().to_owned() })
             }
         };
