@@ -9,7 +9,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use shared::vocab::{escape, is_invisible};
+use shared::{
+    error::shown,
+    vocab::{escape, is_invisible},
+};
 use tch::TchError;
 
 use crate::weights::first_line;
@@ -56,13 +59,13 @@ pub fn print_error(error: &anyhow::Error) {
 }
 
 /// The error and its causes, without libtorch's lines of where in its C++ code it was.
-fn in_one_line(error: &anyhow::Error) -> String {
+pub fn in_one_line(error: &anyhow::Error) -> String {
     let text = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<TchError>() {
         Some(error) => first_line(error),
         None => cause.to_string(),
     };
-    let causes: Vec<String> = error.chain().map(text).collect();
-    escape(causes.join(": ").as_bytes())
+    let causes: Vec<String> = error.chain().map(|cause| shown(text(cause))).collect();
+    causes.join(": ")
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl Vocab {
     /// What is read as one and split over several tokens of `token_ids`: characters, and words or emoji that a joiner
     /// holds together.
     pub fn joined_characters(&self, token_ids: &[u32]) -> Vec<JoinedCharacter> {
-        let mut units = self.characters(token_ids);
+        let units = self.characters(token_ids);
         let mut chars = Vec::new();
         let mut of_unit = Vec::new();
         for (i, (_, bytes)) in units.iter().enumerate() {
@@ -131,12 +131,17 @@ impl Vocab {
                 first[unit] = first[unit - 1];
             }
         }
-        for unit in (1..units.len()).rev().filter(|unit| first[*unit] != *unit) {
-            let (tokens, bytes) = units.remove(unit);
-            units[unit - 1].0.end = tokens.end;
-            units[unit - 1].1.extend(bytes);
+        let mut joined: Vec<(Range<usize>, Vec<u8>)> = Vec::with_capacity(units.len());
+        for (unit, (tokens, bytes)) in units.into_iter().enumerate() {
+            match joined.last_mut() {
+                Some((whole, text)) if first[unit] != unit => {
+                    whole.end = tokens.end;
+                    text.extend(bytes);
+                }
+                _ => joined.push((tokens, bytes)),
+            }
         }
-        let several = units.into_iter().filter(|(tokens, _)| tokens.len() > 1);
+        let several = joined.into_iter().filter(|(tokens, _)| tokens.len() > 1);
         several.map(|(tokens, bytes)| JoinedCharacter { tokens, text: escape(&bytes) }).collect()
     }
 

@@ -29,3 +29,19 @@ pub fn with_files<T>(folder: &str, files: &[(&str, &[u8])], read: impl FnOnce(&P
     }
     answer
 }
+
+/// Has `make` make a bundle of the file `name`, and throws the bundle away.
+#[cfg(feature = "compute")]
+pub fn made_of<T>(
+    name: &str,
+    bytes: &[u8],
+    make: impl FnOnce(&Path, &Path) -> anyhow::Result<T>,
+) -> crate::Outcome {
+    with_files("import", &[(name, bytes)], |folder| {
+        let out = folder.with_file_name("made");
+        let made = crate::verdict::told(make(&folder.join(name), &out));
+        assert!(made.is_some() == out.exists(), "a bundle is there without success, or not with it");
+        assert!(made.is_none() || std::fs::remove_dir_all(&out).is_ok(), "the bundle cannot be removed");
+        crate::verdict::outcome(made)
+    })
+}

@@ -1,4 +1,4 @@
-//! Hostile files for every reader that needs no libtorch.
+//! Hostile files for every reader.
 //!
 //! An [`Attack`] hands any bytes to one reader, uses what it accepts as a program would, and panics where the reader breaks
 //! its promise: an answer or one clear line, within bounded memory. `src/attack/` has one file an attack.
@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use peak_alloc::PeakAlloc;
 
-pub use attack::ALL;
+pub use attack::all;
 pub use verdict::Outcome;
 
 /// Counts what is asked for, touched or not: a length in a file that is believed shows here.
@@ -50,7 +50,7 @@ pub struct Run {
 impl Attack {
     /// The attack of this name.
     pub fn named(name: &str) -> Option<Self> {
-        ALL.iter().copied().find(|attack| attack.name == name)
+        all().find(|attack| attack.name == name)
     }
 
     /// Hands `bytes` to the reader; panics where it breaks its promise.

@@ -30,6 +30,12 @@ pub fn judged<T, E: Display>(result: Result<T, E>) -> Option<T> {
     }
 }
 
+/// The same of a reader of the program, whose errors are printed with their causes.
+#[cfg(feature = "compute")]
+pub fn told<T, E: Into<anyhow::Error>>(result: Result<T, E>) -> Option<T> {
+    judged(result.map_err(|error| compute::terminal::in_one_line(&error.into())))
+}
+
 /// What a reader said, of the value that it gave.
 pub fn outcome<T>(value: Option<T>) -> Outcome {
     if value.is_some() { Outcome::Accepted } else { Outcome::Refused }

@@ -83,6 +83,8 @@ fn little_files_take_little() {
     members_over_one_another();
     arrays_of_zeros();
     a_header_of_many_tensors();
+    a_value_that_stands_for_a_thousand();
+    files_that_are_too_long();
     assert!(peak() < 300 << 20, "{} bytes", peak());
 }
 
@@ -162,6 +164,48 @@ fn arrays_of_zeros() {
     let zeros = vec![0; 100 << 20];
     let packed = deflate(&zeros);
     refused(zip_over_one_span(&["a.npy".to_owned()], &packed, zeros.len(), 8), "refused");
+}
+
+/// A stride of 0 shows one stored value many times.
+fn a_value_that_stands_for_a_thousand() {
+    let n = 100_000i32.to_le_bytes();
+    let pickle = [
+        b"\x80\x02}X\x01\0\0\0kctorch._utils\n_rebuild_tensor_v2\n(".as_slice(),
+        b"(X\x07\0\0\0storagectorch\nByteStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x01tQ",
+        b"K\0(J",
+        &n,
+        b"M\0\x04t(K\x01K\0ttRs.",
+    ]
+    .concat();
+    let members = [("archive/data.pkl", pickle.as_slice()), ("archive/data/0", &[0; 100_000])];
+    let weights = open(stored_zip(&members)).unwrap();
+    assert_eq!(weights.shape("k"), Some(&[100_000, 1024][..]));
+    let error = weights.values("k").unwrap_err().to_string();
+    assert!(error.contains("a tensor of 102400000 values, expected at most"), "{error}");
+}
+
+/// A ZIP whose members lie there as they are.
+fn stored_zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = shared::archive::ArchiveWriter::new(Vec::new());
+    for (name, bytes) in members {
+        archive.add(name, bytes).unwrap();
+    }
+    archive.finish().unwrap()
+}
+
+/// Text of which each byte takes many in memory once it is parsed.
+fn files_that_are_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = folder.path().join("model.safetensors.index.json");
+    std::fs::write(&index, vec![b' '; (16 << 20) + 1]).unwrap();
+    let error = Weights::open_index(&index).unwrap_err().to_string();
+    assert!(error.contains("more than any checkpoint needs"), "{error}");
+    std::fs::write(&index, r#"{"weight_map":{"a":"b\u001b[2J"}}"#).unwrap();
+    let error = Weights::open_index(&index).unwrap_err().to_string();
+    assert!(error.contains("is not a plain file name") && !error.contains(char::is_control), "{error}");
+    std::fs::write(folder.path().join("config.json"), vec![b' '; (4 << 20) + 1]).unwrap();
+    let error = checkpoints::model::ModelConfig::read(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("no config is that long"), "{error}");
 }
 
 fn a_header_of_many_tensors() {

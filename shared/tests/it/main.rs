@@ -4,6 +4,7 @@
 
 mod archives;
 mod decoding;
+mod hostile;
 mod layouts;
 mod modules;
 mod newer;

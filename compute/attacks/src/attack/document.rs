@@ -1,11 +1,12 @@
 //! Tries any text as a whole bundle in one JSON document.
 
 use shared::document::Document;
+use shared::error::shown;
 
 use crate::verdict::{Outcome, judged, outcome};
 
 pub fn attack(bytes: &[u8]) -> Outcome {
-    outcome(judged(serde_json::from_slice::<Document>(bytes)).map(|document| {
+    outcome(judged(serde_json::from_slice::<Document>(bytes).map_err(shown)).map(|document| {
         let ids: Vec<u32> = document.corpus.iter().flat_map(|chunk| &chunk.token_ids).copied().take(64).collect();
         let _texts = document.vocab.texts(&ids);
     }))

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::LazyLock;
 
-use flate2::{Compression, read::GzDecoder, write::DeflateEncoder};
+use flate2::{Compression, read::GzDecoder, write::DeflateEncoder, write::GzEncoder};
 use safetensors::{Dtype, tensor::TensorView};
 use shared::bundle::{Checked, decode};
 use shared::manifest::{FileInfo, Manifest};
@@ -24,6 +24,12 @@ pub fn unpacked(gzip: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
     let _n = GzDecoder::new(gzip).read_to_end(&mut plain).unwrap_or_default();
     plain
+}
+
+/// A gzip file that holds `plain`.
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(plain).and_then(|()| gzip.finish()).unwrap_or_default()
 }
 
 /// A file of the bundle that version 2.1 wrote, unpacked.

@@ -3,11 +3,11 @@
 use super::Attack;
 
 macro_rules! attacks {
-    ($($name:ident),+ $(,)?) => {
+    ($(#[$doc:meta])+ $list:ident: $($name:ident),+ $(,)?) => {
         $(mod $name;)+
 
-        /// Every attack.
-        pub const ALL: &[Attack] =
+        $(#[$doc])+
+        const $list: &[Attack] =
             &[$(Attack { name: stringify!($name), reads: $name::attack, seeds: $name::seeds }),+];
     };
 }
@@ -15,6 +15,8 @@ macro_rules! attacks {
 mod good;
 
 attacks! {
+    /// Every attack on what needs no libtorch.
+    LIGHT:
     // checkpoints: containers of weights
     weights, safetensors_header, pickle, npy, shard_index,
     // checkpoints: SAEs
@@ -28,4 +30,20 @@ attacks! {
     neighbours, numbers,
     // shared: archives
     saevis,
+}
+
+#[cfg(feature = "compute")]
+attacks! {
+    /// Every attack on the program's own readers.
+    OF_COMPUTE:
+    label_file, corpus_file, chat_template, json_bundle, neuronpedia_batch, sae_vis_json, page,
+}
+
+/// Without the program, none on its readers.
+#[cfg(not(feature = "compute"))]
+const OF_COMPUTE: &[Attack] = &[];
+
+/// Every attack.
+pub fn all() -> impl Iterator<Item = Attack> {
+    LIGHT.iter().chain(OF_COMPUTE).copied()
 }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use attacks::{ALL, Attack, here};
+use attacks::{Attack, all, here};
 
 /// Bytes of the longest input: short ones are tried more often, and no reader needs more to go wrong.
 const MAX_INPUT_BYTES: u32 = 8192;
@@ -18,6 +18,8 @@ const MAX_INPUT_BYTES: u32 = 8192;
 const MAX_SECONDS: u32 = 2;
 /// Bytes of the longest input that is kept.
 const MAX_KEPT_BYTES: u32 = 2048;
+/// Bytes of all that is kept of one attack, the shortest first: the repository stays small.
+const KEPT_BYTES: u64 = 24 << 10;
 
 struct Options {
     runs: u64,
@@ -38,13 +40,13 @@ fn main() -> Result<(), String> {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| here().join("../../target"), PathBuf::from);
     let binary = build(&target)?;
     println!("| attack | executions | found |\n|---|---|---|");
-    let mut all = 0;
+    let mut executions = 0;
     for attack in &options.attacks {
         let done = fuzz(attack, &binary, &options).map_err(|error| format!("{}: {error}", attack.name))?;
         println!("| {} | {} | {} |", attack.name, done.executions, done.found);
-        all += done.executions;
+        executions += done.executions;
     }
-    println!("| all | {all} | |");
+    println!("| all | {executions} | |");
     Ok(())
 }
 
@@ -57,13 +59,13 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
             "--seconds" => options.seconds = number()?,
             "--keep" => options.keeps = true,
             name => options.attacks.push(Attack::named(name).ok_or_else(|| {
-                let names: Vec<&str> = ALL.iter().map(|attack| attack.name).collect();
+                let names: Vec<&str> = all().map(|attack| attack.name).collect();
                 format!("no attack {name:?}, expected one of {}", names.join(", "))
             })?),
         }
     }
     if options.attacks.is_empty() {
-        options.attacks = ALL.to_vec();
+        options.attacks = all().collect();
     }
     Ok(options)
 }
@@ -107,12 +109,28 @@ fn fuzz(attack: &Attack, binary: &Path, options: &Options) -> Result<Done, Strin
 /// The fewest inputs that reach as much, of those that are short.
 fn keep(attack: &Attack, binary: &Path, gathered: &Path, corpus: &Path) -> Result<(), String> {
     let log = binary.with_file_name(format!("{}.merge.log", attack.name));
-    let words =
-        ["-merge=1".to_owned(), format!("-max_len={MAX_KEPT_BYTES}"), format!("-timeout={MAX_SECONDS}")];
+    let words = [
+        "-set_cover_merge=1".to_owned(),
+        format!("-max_len={MAX_KEPT_BYTES}"),
+        format!("-timeout={MAX_SECONDS}"),
+    ];
     fs::remove_dir_all(corpus)
         .and_then(|()| fs::create_dir_all(corpus))
         .map_err(|error| error.to_string())?;
-    libfuzzer(attack, binary, &log, &[corpus, gathered], &words)
+    libfuzzer(attack, binary, &log, &[corpus, gathered], &words)?;
+    let entries = corpus.read_dir().map_err(|error| error.to_string())?;
+    let sized = |path: PathBuf| Some((path.metadata().ok()?.len(), path));
+    let mut files: Vec<(u64, PathBuf)> =
+        entries.filter_map(|entry| sized(entry.ok()?.path())).collect();
+    files.sort();
+    let mut bytes = 0;
+    for (len, path) in files {
+        bytes += len;
+        if bytes > KEPT_BYTES {
+            fs::remove_file(path).map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs libFuzzer until it has done all or found something; its words go to `log`.
@@ -134,6 +152,7 @@ fn libfuzzer(
 fn build(target: &Path) -> Result<PathBuf, String> {
     let status = Command::new("rustup")
         .args(["run", "nightly", "cargo", "fuzz", "build", "--sanitizer", "none", "--features", "fuzz"])
+        .args((!cfg!(feature = "compute")).then_some("--no-default-features"))
         .arg("--fuzz-dir")
         .arg(here())
         .arg("--target-dir")

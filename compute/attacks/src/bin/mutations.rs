@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use attacks::{ALL, Attack, Outcome, mutate};
+use attacks::{Attack, Outcome, mutate};
 
 /// What came of the changes of one reader's files.
 #[derive(Default)]
@@ -23,8 +23,8 @@ fn main() {
     println!("| reader | inputs | refused | accepted | panics | slowest, ms | most memory, KiB |");
     println!("|---|---|---|---|---|---|---|");
     let mut all = Counts::default();
-    for attack in ALL {
-        let counts = counts(attack);
+    for attack in attacks::all() {
+        let counts = counts(&attack);
         row(attack.name, &counts);
         all = Counts {
             inputs: all.inputs + counts.inputs,
