@@ -11,9 +11,12 @@ mod folder;
 pub mod mutate;
 mod verdict;
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use peak_alloc::PeakAlloc;
 
 pub use attack::all;
@@ -69,16 +72,40 @@ impl Attack {
         (self.seeds)()
     }
 
-    /// The inputs that are kept: a small corpus that reaches all that the fuzzer has reached, and what it found.
-    pub fn kept(&self) -> Vec<PathBuf> {
-        let folders = ["corpus", "findings"].map(|kind| here().join(kind).join(self.name));
-        let mut files: Vec<PathBuf> = folders
-            .iter()
-            .filter_map(|folder| folder.read_dir().ok())
-            .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))
-            .collect();
-        files.sort();
-        files
+    /// The inputs that are kept, each with where it lies: a small corpus that reaches much of what the fuzzer has
+    /// reached, and what it found.
+    pub fn kept(&self) -> io::Result<Vec<(String, Vec<u8>)>> {
+        let mut kept = Vec::new();
+        let corpus = self.corpus();
+        let lines = if corpus.exists() { fs::read_to_string(&corpus)? } else { String::new() };
+        for (i, line) in lines.lines().enumerate() {
+            let input = BASE64.decode(line).map_err(io::Error::other)?;
+            kept.push((format!("{}, line {}", corpus.display(), i + 1), input));
+        }
+        let findings = self.findings();
+        if findings.exists() {
+            for entry in findings.read_dir()? {
+                let path = entry?.path();
+                kept.push((path.display().to_string(), fs::read(&path)?));
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Keeps `inputs`, one a line in base64: they are bytes, and a file each would be thousands.
+    pub fn keep(&self, inputs: &[Vec<u8>]) -> io::Result<()> {
+        let lines: String = inputs.iter().map(|input| BASE64.encode(input) + "\n").collect();
+        fs::create_dir_all(here().join("corpus"))?;
+        fs::write(self.corpus(), lines)
+    }
+
+    fn corpus(&self) -> PathBuf {
+        here().join("corpus").join(format!("{}.txt", self.name))
+    }
+
+    /// The folder of what the fuzzer found.
+    pub fn findings(&self) -> PathBuf {
+        here().join("findings").join(self.name)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every input that is kept does what every input has to do, and every good file is accepted.
 
+use std::panic::catch_unwind;
+
 use attacks::Outcome;
 
 #[test]
@@ -20,25 +22,23 @@ fn good_files_are_accepted() {
 
 #[test]
 fn what_was_found_stays_mended() {
-    let mut n = 0;
     for attack in attacks::all() {
-        for path in attack.kept() {
-            let input = std::fs::read(&path);
-            assert!(input.is_ok(), "{}: {input:?}", path.display());
-            attack.run(&input.unwrap_or_default());
-            n += 1;
+        let kept = attack.kept();
+        assert!(kept.as_ref().is_ok_and(|kept| !kept.is_empty()), "{} has no inputs: {kept:?}", attack.name);
+        for (place, input) in kept.unwrap_or_default() {
+            let run = catch_unwind(|| attack.run(&input));
+            assert!(run.is_ok(), "{} breaks its promise: {place}", attack.name);
         }
     }
-    assert!(n > 0, "no inputs lie in compute/attacks");
 }
 
 #[test]
-fn every_folder_of_inputs_belongs_to_an_attack() {
+fn every_input_belongs_to_an_attack() {
     for kind in ["corpus", "findings"] {
-        let folders = attacks::here().join(kind).read_dir().into_iter().flatten().flatten();
-        for folder in folders {
-            let name = folder.file_name().to_string_lossy().into_owned();
-            assert!(attacks::Attack::named(&name).is_some(), "{kind}/{name} is no attack's");
+        for entry in attacks::here().join(kind).read_dir().into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let known = attacks::Attack::named(name.trim_end_matches(".txt")).is_some();
+            assert!(known || !cfg!(feature = "compute"), "{kind}/{name} is no attack's");
         }
     }
 }

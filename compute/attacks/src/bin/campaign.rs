@@ -19,7 +19,7 @@ const MAX_SECONDS: u32 = 2;
 /// Bytes of the longest input that is kept.
 const MAX_KEPT_BYTES: u32 = 2048;
 /// Bytes of all that is kept of one attack, the shortest first: the repository stays small.
-const KEPT_BYTES: u64 = 24 << 10;
+const KEPT_BYTES: usize = 16 << 10;
 
 struct Options {
     runs: u64,
@@ -73,13 +73,13 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
 fn fuzz(attack: &Attack, binary: &Path, options: &Options) -> Result<Done, String> {
     let wrong = |error: std::io::Error| error.to_string();
     let gathered = binary.with_file_name(attack.name);
-    let (corpus, findings) =
-        (here().join("corpus").join(attack.name), here().join("findings").join(attack.name));
-    for folder in [&gathered, &corpus, &findings] {
+    let findings = attack.findings();
+    for folder in [&gathered, &findings] {
         fs::create_dir_all(folder).map_err(wrong)?;
     }
-    for (i, seed) in attack.seeds().iter().enumerate() {
-        fs::write(gathered.join(format!("good-{i}")), seed).map_err(wrong)?;
+    let kept = attack.kept().map_err(wrong)?.into_iter().map(|(_, input)| input);
+    for (i, input) in attack.seeds().into_iter().chain(kept).enumerate() {
+        fs::write(gathered.join(format!("kept-{i}")), input).map_err(wrong)?;
     }
     let before = n_files(&findings);
     let log = binary.with_file_name(format!("{}.log", attack.name));
@@ -93,44 +93,43 @@ fn fuzz(attack: &Attack, binary: &Path, options: &Options) -> Result<Done, Strin
         "-print_final_stats=1".to_owned(),
         artifacts,
     ];
-    libfuzzer(attack, binary, &log, &[&gathered, &corpus], &words)?;
+    libfuzzer(attack, binary, &log, &[&gathered], &words)?;
     let executions = executions(&fs::read_to_string(&log).map_err(wrong)?)
         .ok_or_else(|| format!("libFuzzer did not run: {}", log.display()))?;
     if options.keeps {
-        keep(attack, binary, &gathered, &corpus)?;
+        keep(attack, binary, &gathered)?;
     }
-    for folder in [&corpus, &findings] {
-        // A folder of no inputs is nothing to keep.
-        let _kept = fs::remove_dir(folder);
+    let found = n_files(&findings).saturating_sub(before);
+    if n_files(&findings) == 0 {
+        fs::remove_dir(&findings).map_err(wrong)?;
     }
-    Ok(Done { executions, found: n_files(&findings).saturating_sub(before) })
+    Ok(Done { executions, found })
 }
 
-/// The fewest inputs that reach as much, of those that are short.
-fn keep(attack: &Attack, binary: &Path, gathered: &Path, corpus: &Path) -> Result<(), String> {
+/// Keeps the fewest inputs that reach as much, of those that are short.
+fn keep(attack: &Attack, binary: &Path, gathered: &Path) -> Result<(), String> {
     let log = binary.with_file_name(format!("{}.merge.log", attack.name));
+    let few = binary.with_file_name(format!("{}.few", attack.name));
     let words = [
         "-set_cover_merge=1".to_owned(),
         format!("-max_len={MAX_KEPT_BYTES}"),
         format!("-timeout={MAX_SECONDS}"),
     ];
-    fs::remove_dir_all(corpus)
-        .and_then(|()| fs::create_dir_all(corpus))
-        .map_err(|error| error.to_string())?;
-    libfuzzer(attack, binary, &log, &[corpus, gathered], &words)?;
-    let entries = corpus.read_dir().map_err(|error| error.to_string())?;
-    let sized = |path: PathBuf| Some((path.metadata().ok()?.len(), path));
-    let mut files: Vec<(u64, PathBuf)> =
-        entries.filter_map(|entry| sized(entry.ok()?.path())).collect();
-    files.sort();
-    let mut bytes = 0;
-    for (len, path) in files {
-        bytes += len;
-        if bytes > KEPT_BYTES {
-            fs::remove_file(path).map_err(|error| error.to_string())?;
-        }
+    let wrong = |error: std::io::Error| error.to_string();
+    if few.exists() {
+        fs::remove_dir_all(&few).map_err(wrong)?;
     }
-    Ok(())
+    fs::create_dir_all(&few).map_err(wrong)?;
+    libfuzzer(attack, binary, &log, &[&few, gathered], &words)?;
+    let read = few.read_dir().map_err(wrong)?.map(|entry| fs::read(entry?.path()));
+    let mut inputs: Vec<Vec<u8>> = read.collect::<Result<_, _>>().map_err(wrong)?;
+    inputs.sort_by_key(|input| (input.len(), input.clone()));
+    let mut bytes = 0;
+    inputs.retain(|input| {
+        bytes += input.len();
+        bytes <= KEPT_BYTES
+    });
+    attack.keep(&inputs).map_err(wrong)
 }
 
 /// Runs libFuzzer until it has done all or found something; its words go to `log`.
