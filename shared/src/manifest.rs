@@ -442,6 +442,7 @@ impl Manifest {
     }
 
     /// The manifest of the same bundle outside its site: what it shared is its own, and it has no neighbours.
+    #[must_use]
     pub fn alone(&self) -> Self {
         let mut alone = Self { shared: None, ..self.clone() };
         alone.layers.retain(|info| info.name != NEIGHBOURS.name);

@@ -56,7 +56,11 @@ impl Attack {
         all().find(|attack| attack.name == name)
     }
 
-    /// Hands `bytes` to the reader; panics where it breaks its promise.
+    /// Hands `bytes` to the reader.
+    ///
+    /// # Panics
+    ///
+    /// Where the reader breaks its promise.
     pub fn run(&self, bytes: &[u8]) -> Run {
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let before = MEMORY.current_usage();

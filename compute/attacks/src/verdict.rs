@@ -38,5 +38,5 @@ pub fn told<T, E: Into<anyhow::Error>>(result: Result<T, E>) -> Option<T> {
 
 /// What a reader said, of the value that it gave.
 pub fn outcome<T>(value: Option<T>) -> Outcome {
-    if value.is_some() { Outcome::Accepted } else { Outcome::Refused }
+    value.map_or(Outcome::Refused, |_value| Outcome::Accepted)
 }

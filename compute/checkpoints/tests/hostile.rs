@@ -177,7 +177,7 @@ fn a_value_that_stands_for_a_thousand() {
         b"M\0\x04t(K\x01K\0ttRs.",
     ]
     .concat();
-    let members = [("archive/data.pkl", pickle.as_slice()), ("archive/data/0", &[0; 100_000])];
+    let members = [("archive/data.pkl", pickle.as_slice()), ("archive/data/0", &vec![0; 100_000])];
     let weights = open(stored_zip(&members)).unwrap();
     assert_eq!(weights.shape("k"), Some(&[100_000, 1024][..]));
     let error = weights.values("k").unwrap_err().to_string();

@@ -57,11 +57,11 @@ pub fn attack(bytes: &[u8]) -> Outcome {
 
 fn open(path: &Path, format: SaeFormat) -> Outcome {
     let _recognised = judged(SaeFiles::open(path, None));
-    outcome(judged(SaeFiles::open(path, Some(format))).map(use_all))
+    outcome(judged(SaeFiles::open(path, Some(format))).map(|files| use_all(&files)))
 }
 
 /// Asks for what a program asks of an opened SAE.
-pub fn use_all(files: SaeFiles) {
+pub fn use_all(files: &SaeFiles) {
     let config = &files.config;
     assert!(config.d_in >= 0 && config.d_sae >= 0 && config.d_out >= 0, "a width is below 0: {config:?}");
     let _text = (config.description(), config.is_signed(), config.architecture.needs_all_features());

@@ -37,7 +37,7 @@ pub fn attack(bytes: &[u8]) -> Outcome {
     // Every second choice leaves the format to be recognised.
     let format = (first % 2 == 1).then(|| SaeFormat::ALL[first / 2 % SaeFormat::ALL.len()]);
     with_files("folder", &files, |folder| {
-        outcome(judged(SaeFiles::open(folder, format)).map(sae_config::use_all))
+        outcome(judged(SaeFiles::open(folder, format)).map(|files| sae_config::use_all(&files)))
     })
 }
 

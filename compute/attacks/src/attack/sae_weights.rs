@@ -38,7 +38,7 @@ pub fn attack(bytes: &[u8]) -> Outcome {
         _ => {}
     }
     with_files("weights", &files, |folder| {
-        outcome(judged(SaeFiles::open(&folder.join(name), format)).map(sae_config::use_all))
+        outcome(judged(SaeFiles::open(&folder.join(name), format)).map(|files| sae_config::use_all(&files)))
     })
 }
 
