@@ -43,7 +43,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         file(1, lines),
         file(1, ids),
         file(2, array),
-        file(6, &good::fixture("compute/tests/fixtures/sae_cases/gemma-scope-transcoder/ids.npy")),
+        file(6, &good::npy_of("<i4", "(2, 4)", &[1, 0, 0, 0].repeat(8))),
         file(9, &good::gzip(b"one two three four five six")),
         file(11, &good::gzip(array)),
     ]

@@ -14,21 +14,26 @@ pub fn attack(bytes: &[u8]) -> Outcome {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     use super::good::{self, Schema};
-    use shared::{corpus::CorpusChunk, feature::FeatureBlock, labels::Labels, prompt::Prompt, vocab::Vocab};
+    use shared::{labels::Labels, manifest::MAJOR};
+    use shared::{corpus::CorpusChunk, feature::FeatureBlock, prompt::Prompt, vocab::Vocab};
     let file = |path: &str| good::of_v2(path);
     let block: Option<FeatureBlock> = good::read(Schema::Two, &file("features/0000.bin"));
     let chunk: Option<CorpusChunk> = good::read(Schema::Two, &file("corpus/0000.bin"));
     let prompt: Option<Prompt> = good::read(Schema::Two, &file("prompts/0000.bin"));
-    let labels: Option<Labels> = good::read(Schema::Two, &file("features/labels.bin"));
     let vocab: Option<Vocab> = good::read(Schema::Two, &file("vocab.bin"));
-    let (Some(manifest), Some(block), Some(vocab)) = (good::V2.clone(), block, vocab) else { return Vec::new() };
+    let (Some(mut manifest), Some(block), Some(vocab)) = (good::V2.clone(), block, vocab) else {
+        return Vec::new();
+    };
+    manifest.schema.major = MAJOR;
+    manifest.features.truncate(1);
+    manifest.features.iter_mut().for_each(|range| range.end = range.start + 1);
     let document = Document {
         manifest,
         vocab,
         corpus: chunk.into_iter().collect(),
         features: block.features.into_iter().take(1).collect(),
         prompts: prompt.into_iter().collect(),
-        labels,
+        labels: Some(Labels { features: vec![4], texts: vec!["words".to_owned()] }),
         explanations: None,
         roles: None,
         role_stats: None,

@@ -137,11 +137,16 @@ fn deflate(plain: &[u8]) -> Vec<u8> {
 
 /// An array of three floats, as numpy writes it.
 pub fn npy() -> Vec<u8> {
-    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }                                       \n";
+    npy_of("<f4", "(1, 3)", &[0; 12])
+}
+
+/// An array of a type and a shape, as numpy writes it.
+pub fn npy_of(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}     \n");
     let mut out = b"\x93NUMPY\x01\0".to_vec();
     out.extend((header.len() as u16).to_le_bytes());
     out.extend(header.as_bytes());
-    out.extend([0; 12]);
+    out.extend(values);
     out
 }
 

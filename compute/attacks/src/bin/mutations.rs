@@ -1,4 +1,4 @@
-//! `cargo run --release -p attacks --bin mutations`: hands every small change of every good file to its reader, and prints
+//! `cargo run --release -p attacks --bin mutations [-- READER ...]`: hands every small change of every good file to its reader, and prints
 //! what came of them as a table.
 
 #![expect(clippy::print_stdout, reason = "the table is what the program is for")]
@@ -23,7 +23,10 @@ fn main() {
     println!("| reader | inputs | refused | accepted | panics | slowest, ms | most memory, KiB |");
     println!("|---|---|---|---|---|---|---|");
     let mut all = Counts::default();
-    for attack in attacks::all() {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    for attack in
+        attacks::all().filter(|attack| named.is_empty() || named.iter().any(|name| name == attack.name))
+    {
         let counts = counts(&attack);
         row(attack.name, &counts);
         all = Counts {
