@@ -47,7 +47,7 @@ pub struct SiteArgs {
     /// Folder to write: new, empty, or written by this command before.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Bundles to show, folders that `compute run` wrote; without any, the demo's. Of several there is a start page.
+    /// Bundles and sites to show, folders that `compute run` wrote; without any, the demo's. Of several there is a start page.
     #[arg(long, value_name = "DIR")]
     pub bundle: Vec<PathBuf>,
 }

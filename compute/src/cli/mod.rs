@@ -64,7 +64,7 @@ pub enum Command {
     /// Write activations, logits or feature activations as safetensors, to compare with other programs.
     #[command(subcommand)]
     Dump(DumpCommand),
-    /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself.
+    /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself; or bundles as a site.
     Export(ExportArgs),
     /// Make a bundle of other programs' files.
     Import(ImportArgs),
