@@ -23,6 +23,7 @@ pub mod corpus;
 pub mod effects;
 pub mod examples;
 pub mod exchange;
+pub mod given;
 pub mod health;
 pub mod hub;
 pub mod inspect;

@@ -35,8 +35,7 @@ use crate::{
     store::ResidSource,
 };
 pub use budget::text;
-pub use features::Decoder;
-use features::Sources;
+pub use features::{Decoder, FeatureRequest, Sources, Writes};
 pub use machine::Machine;
 pub use site::site;
 pub use prepare::{Corpus, prepare, prepare_beside, rows_beside, tokenize_prompts};
@@ -233,9 +232,10 @@ pub fn features(
     let acts_b = b.map(|b| &b.acts);
     let recomputed = RecomputedResid::new(subject, &corpus.rows, output.batch_rows);
     let resid: &dyn ResidSource = if plan.recompute_resid { &recomputed } else { &output.resid };
-    let sources = Sources { plan, rows: &corpus.rows, acts, neurons, acts_b };
+    let sources = Sources { request: plan.into(), rows: &corpus.rows, acts, neurons, acts_b };
     let decoder = Decoder::of(subject, plan.sae_number)?;
-    sources.features(subject.model.head(), &decoder, resid, features, progress, hand_on)
+    let writes = Writes::Model { head: subject.model.head(), decoder: &decoder, resid };
+    sources.features(writes, features, progress, hand_on)
 }
 
 /// How features fare by role, where the corpus holds conversations.

@@ -12,6 +12,7 @@ mod effects;
 mod exchange;
 #[cfg(target_os = "linux")]
 mod faults;
+mod given;
 mod health;
 mod hub;
 mod hub_saes;
