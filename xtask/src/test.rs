@@ -3,7 +3,7 @@
 use crate::{
     builds,
     cargo::cargo,
-    demo, layers, setup,
+    demo, layers, python, setup,
     steps::{self, Steps},
 };
 use anyhow::Result;
@@ -47,6 +47,7 @@ pub fn run(project: &Project) -> Result<()> {
     steps.run("oracle", "numbers of other software", || tests_of_tests(&["--lib", "--test", "oracle"]))?;
     steps.run("programs", "compute as a program", || tests_of_tests(&["--test", "cli"]))?;
     steps.run("pages", "the page in Chromium", || tests_of_tests(&["--test", "browser"]))?;
+    steps.run("python", "the package's wheel, installed, and its tour", || python::test(project))?;
     steps.run("developer commands", "their own tests", || {
         cargo_step(&["test", "--quiet", "--release", "--package", "xtask"])
     })?;
