@@ -36,6 +36,7 @@ pub mod pass;
 pub mod plan;
 pub mod progress;
 pub mod prompts;
+pub mod publish;
 pub mod run;
 pub mod sae;
 pub mod sections;

@@ -34,4 +34,3 @@ pub fn run(project: &Project, args: &SiteArgs) -> Result<()> {
     }
     Ok(())
 }
-

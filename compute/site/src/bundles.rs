@@ -41,7 +41,11 @@ impl Published {
         let path = given.join(paths::SITE);
         let site = Site::from_json(&small_file(&path)?)
             .with_context(|| format!("could not open the site ({})", given.display()))?;
-        ensure!(!site.bundles.is_empty(), "the site has no bundles: run `compute` again ({})", given.display());
+        ensure!(
+            !site.bundles.is_empty(),
+            "the site has no bundles: run `compute` again ({})",
+            given.display()
+        );
         site.bundles.iter().map(|bundle| Self::one(&given.join(&bundle.path))).collect()
     }
 
@@ -98,7 +102,11 @@ fn copy(folder: &Path, from: &Path, to: &Path, info: &FileInfo) -> Result<()> {
     let reading = || format!("could not read {}", from.display());
     let writing = || format!("could not write {}", to.display());
     let found = fs::canonicalize(from).with_context(reading)?;
-    ensure!(found.starts_with(folder), "a file of the bundle is a link to outside of it ({})", from.display());
+    ensure!(
+        found.starts_with(folder),
+        "a file of the bundle is a link to outside of it ({})",
+        from.display()
+    );
     ensure!(found.is_file(), "a file of the bundle is not a regular file ({})", from.display());
     to.parent().map_or(Ok(()), fs::create_dir_all).with_context(writing)?;
     let mut source = File::open(&found).with_context(reading)?.take(info.bytes + 1);

@@ -16,8 +16,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bundles::Published;
-pub use page::Page;
 use page::BUNDLES;
+pub use page::Page;
 use shared::{
     paths,
     site::{Site, SiteBundle},
@@ -44,7 +44,8 @@ pub fn write(page: &Path, given: &[PathBuf], tool: &str, out: &Path) -> Result<V
         bundles.extend(Published::read(folder)?);
     }
     check_names(&bundles)?;
-    let parent = out.parent().with_context(|| format!("the output has no parent folder ({})", out.display()))?;
+    let parent =
+        out.parent().with_context(|| format!("the output has no parent folder ({})", out.display()))?;
     fs::create_dir_all(parent).with_context(|| format!("could not create {}", parent.display()))?;
     let new =
         tempfile::tempdir_in(parent).with_context(|| format!("could not write into {}", parent.display()))?;
@@ -84,7 +85,8 @@ fn write_bundles(bundles: &[Published], tool: &str, site: &Path) -> Result<()> {
     for bundle in bundles {
         bundle.copy(&site.join(&bundle.name), site)?;
     }
-    let listed = bundles.iter().map(|bundle| SiteBundle::new(bundle.name.clone(), &bundle.manifest)).collect();
+    let listed =
+        bundles.iter().map(|bundle| SiteBundle::new(bundle.name.clone(), &bundle.manifest)).collect();
     write_file(&site.join(paths::SITE), &Site::new(tool.to_owned(), listed).to_json()?)
 }
 

@@ -56,7 +56,10 @@ mod tests {
             File::create(inner.join(name)).unwrap().set_len(bytes).unwrap();
         }
         let said = beyond(temp.path()).unwrap();
-        assert!(said.len() == 1 && said[0].contains("100 MB") && said[0].ends_with("inner/large)"), "{said:?}");
+        assert!(
+            said.len() == 1 && said[0].contains("100 MB") && said[0].ends_with("inner/large)"),
+            "{said:?}"
+        );
         File::create(inner.join("larger")).unwrap().set_len(MAX_SITE_BYTES).unwrap();
         let said = beyond(temp.path()).unwrap();
         assert!(said.len() == 3 && said[2].starts_with("the site has 1200 MB"), "{said:?}");

@@ -36,7 +36,8 @@ impl Page {
         let mut page = Self { files };
         if page.files.contains_key(VIEWER_OF_SITE) {
             let viewer = page.take(VIEWER_OF_SITE)?.replacen(&site_attribute(), "", 1);
-            let start = page.take(START)?.replacen(&view_attribute(VIEWER_OF_SITE), &view_attribute(VIEWER), 1);
+            let start =
+                page.take(START)?.replacen(&view_attribute(VIEWER_OF_SITE), &view_attribute(VIEWER), 1);
             page.put(VIEWER, viewer);
             page.put(START, start);
         }
@@ -74,7 +75,8 @@ impl Page {
 
     /// The HTML file `name`, to be put back.
     fn take(&mut self, name: &str) -> Result<String> {
-        let bytes = self.files.remove(name).with_context(|| format!("the page has no {name}: build it anew"))?;
+        let bytes =
+            self.files.remove(name).with_context(|| format!("the page has no {name}: build it anew"))?;
         let html = String::from_utf8(bytes).with_context(|| format!("the page's {name} is no text"))?;
         ensure!(html.contains(ROOT), "the page's {name} is not this program's: build the page anew");
         Ok(html)

@@ -14,7 +14,8 @@ fn page(temp: &Path) -> PathBuf {
     let page = temp.join("page");
     fs::create_dir_all(&page).unwrap();
     fs::write(page.join("index.html"), PAGE).unwrap();
-    fs::write(page.join("site.html"), PAGE.replace("lang=\"en\"", "lang=\"en\" data-view=\"index.html\"")).unwrap();
+    fs::write(page.join("site.html"), PAGE.replace("lang=\"en\"", "lang=\"en\" data-view=\"index.html\""))
+        .unwrap();
     fs::write(page.join("viewer.wasm"), b"\0asm").unwrap();
     page
 }
@@ -79,8 +80,14 @@ fn one_bundle_lies_beside_the_page_without_what_is_not_its_own() {
     bundle(&temp.path().join("a"));
     let out = temp.path().join("out");
     write(&page(temp.path()), &[temp.path().join("a")], "t", &out).unwrap();
-    let expected =
-        [".nojekyll", "bundle/features/index.bin", "bundle/manifest.json", "index.html", "site.html", "viewer.wasm"];
+    let expected = [
+        ".nojekyll",
+        "bundle/features/index.bin",
+        "bundle/manifest.json",
+        "index.html",
+        "site.html",
+        "viewer.wasm",
+    ];
     assert_eq!(files(&out), expected);
     assert_eq!(text(&out.join("index.html")), PAGE);
 }
@@ -96,7 +103,8 @@ fn several_have_a_start_page_and_a_page_of_theirs_serves_again() {
         fs::write(site.join(name).join("manifest.json"), manifest.to_string()).unwrap();
     }
     let listed = |path: &str| json!({ "path": path, "model": "m", "sae": "s", "n_features": 0 });
-    let list = json!({ "schema": { "major": 3, "minor": 0 }, "tool": "t", "bundles": [listed("b c"), listed("a")] });
+    let list =
+        json!({ "schema": { "major": 3, "minor": 0 }, "tool": "t", "bundles": [listed("b c"), listed("a")] });
     fs::write(site.join("site.json"), list.to_string()).unwrap();
     bundle(&temp.path().join("alone"));
     let out = temp.path().join("out");
@@ -171,7 +179,8 @@ fn what_cannot_be_published_is_named() {
     let said = |given: &[PathBuf]| format!("{:#}", write(&page, given, "t", &folder("out")).unwrap_err());
     assert!(said(&[folder("nothing")]).starts_with("not a bundle ("));
     fs::create_dir(folder("extension")).unwrap();
-    fs::write(folder("extension").join("manifest.json"), "{\"name\": \"x\", \"manifest_version\": 3}").unwrap();
+    fs::write(folder("extension").join("manifest.json"), "{\"name\": \"x\", \"manifest_version\": 3}")
+        .unwrap();
     assert!(said(&[folder("extension")]).starts_with("not a bundle that this program reads"));
     for name in ["a b", "a-b"] {
         bundle(&folder(name));

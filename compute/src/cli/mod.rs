@@ -10,6 +10,7 @@ mod inspect;
 mod label;
 mod layout;
 mod prompt;
+mod publish;
 mod run;
 mod saes;
 mod serve;
@@ -26,6 +27,7 @@ pub use inspect::InspectArgs;
 pub use label::LabelArgs;
 pub use layout::{LayoutArgs, LayoutCommand};
 pub use prompt::PromptArgs;
+pub use publish::PublishArgs;
 pub use run::RunArgs;
 pub use saes::SaesArgs;
 pub use serve::ServeArgs;
@@ -72,6 +74,8 @@ pub enum Command {
     Prompt(PromptArgs),
     /// Serve a bundle's page on this machine; with its model and SAE the page answers prompts.
     Serve(Box<ServeArgs>),
+    /// Put a bundle or a site on the Hugging Face hub, as a data set that the page opens.
+    Publish(PublishArgs),
     /// Put labels of features into a bundle, in place of those that it has; nothing is computed.
     Label(LabelArgs),
     /// Explain, check and print layouts.

@@ -46,7 +46,8 @@ pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Re
     for (piece, batches) in missing {
         let n_rows = batches.len() * machine.batch_rows;
         progress.begin("forward", n_rows.min(corpus.rows.n_rows()), "rows");
-        let output = run::pass(slice::from_ref(plan), &machine, &corpus, &subject, batches, |n| progress.at(n))?;
+        let output =
+            run::pass(slice::from_ref(plan), &machine, &corpus, &subject, batches, |n| progress.at(n))?;
         ensure!(
             output.rows_at_once >= machine.batch_rows,
             "memory did not suffice for batches of {} rows, and parts of them have other bits: make the plan again with \

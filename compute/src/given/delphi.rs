@@ -47,7 +47,11 @@ type Found = (u32, u32, f32);
 ///
 /// - `module`: the hook point's name, where there are several
 /// - `tokenizer`: token texts
-pub fn read_delphi(folder: &Path, module: Option<&str>, tokenizer: Option<&Tokenizer>) -> Result<Activations> {
+pub fn read_delphi(
+    folder: &Path,
+    module: Option<&str>,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<Activations> {
     let (module, latents) = module_folder(folder, module)?;
     let (mut found, mut tokens, mut n_features) = (Vec::<Found>::new(), None, 0);
     for (start, end, path) in split_files(&latents)? {
@@ -58,7 +62,10 @@ pub fn read_delphi(folder: &Path, module: Option<&str>, tokenizer: Option<&Token
             tokens = Some(read_tokens(&weights).with_context(reading)?);
         }
         let (_, seq_len) = tokens.as_ref().with_context(|| {
-            format!("the latents were kept without their tokens, which the examples need ({})", path.display())
+            format!(
+                "the latents were kept without their tokens, which the examples need ({})",
+                path.display()
+            )
         })?;
         read_latents(&weights, start, *seq_len, &mut found).with_context(reading)?;
     }
@@ -108,7 +115,9 @@ fn module_folder(folder: &Path, module: Option<&str>) -> Result<(String, PathBuf
         (Some(module), _) if modules.iter().any(|known| known == module) => module.to_owned(),
         (None, [only]) => only.clone(),
         (None, []) => bail!("{}", reading()),
-        (Some(module), _) => bail!("no module {module}: there are {} ({})", modules.join(", "), folder.display()),
+        (Some(module), _) => {
+            bail!("no module {module}: there are {} ({})", modules.join(", "), folder.display())
+        }
         (None, _) => bail!("there are several modules: name one with --module ({})", modules.join(", ")),
     };
     let path = latents.join(&module);
@@ -121,10 +130,15 @@ fn split_files(folder: &Path) -> Result<Vec<(u32, u32, PathBuf)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(reading)? {
         let path = entry.with_context(reading)?.path();
-        let range = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".safetensors")?.split_once('_'));
+        let range =
+            path.file_name().and_then(|name| name.to_str()?.strip_suffix(".safetensors")?.split_once('_'));
         let range = range.and_then(|(start, end)| Some((start.parse().ok()?, end.parse().ok()?)));
         if let Some((start, end)) = range {
-            ensure!(start <= end && end < u32::MAX, "the file's name says latents {start} to {end} ({})", path.display());
+            ensure!(
+                start <= end && end < u32::MAX,
+                "the file's name says latents {start} to {end} ({})",
+                path.display()
+            );
             files.push((start, end, path));
         }
     }
@@ -182,7 +196,8 @@ fn explanations(folder: &Path, module: &str, n_features: u32) -> Result<Vec<Expl
         let Some(text) = json::<String>(&folder.join("explanations").join(&file))? else { continue };
         let mut scores = Vec::new();
         for (test, path) in &tests {
-            let judgements = json::<Vec<Judgement>>(&path.join(&file)).unwrap_or_default().unwrap_or_default();
+            let judgements =
+                json::<Vec<Judgement>>(&path.join(&file)).unwrap_or_default().unwrap_or_default();
             let correct: Vec<bool> = judgements.iter().filter_map(|judgement| judgement.correct).collect();
             if !correct.is_empty() {
                 let n_right = correct.iter().filter(|correct| **correct).count();

@@ -49,7 +49,10 @@ impl<'a> EntryTaker<'a> {
         neurons: Option<(usize, ReadNeurons<'a>)>,
     ) -> Result<Self> {
         ensure!(n_features > 0, "there are no features");
-        ensure!(n_features <= i32::MAX as usize / BATCH_POSITIONS, "there are too many features: {n_features}");
+        ensure!(
+            n_features <= i32::MAX as usize / BATCH_POSITIONS,
+            "there are too many features: {n_features}"
+        );
         let neurons = neurons.map(|(d, read)| Ok((NeuronAccumulator::new(n_features, d, None)?, read)));
         Ok(Self {
             n_features,
@@ -74,7 +77,10 @@ impl<'a> EntryTaker<'a> {
             usize::try_from(feature).is_ok_and(|at| at < n_features),
             "an activation is of feature {feature}, there are {n_features}, counted from 0"
         );
-        ensure!(act.is_finite(), "the activation of feature {feature} at position {position} is {act}, no finite number");
+        ensure!(
+            act.is_finite(),
+            "the activation of feature {feature} at position {position} is {act}, no finite number"
+        );
         ensure!(
             self.signed || act >= 0.0,
             "the activation of feature {feature} at position {position} is {act}: say that activations are signed, or \

@@ -74,7 +74,8 @@ pub fn read_folder(folder: &Path, tokenizer: Option<&Tokenizer>) -> Result<Activ
     let logits = matrix(folder, "logits", "logits", n_features)?;
     let hook_acts = HookActs::open(folder, n_positions)?;
     let read = |first, n| hook_acts.as_ref().context("there are no neurons")?.read(first, n);
-    let neurons = hook_acts.as_ref().map(|hook_acts| (hook_acts.d_in, &read as super::entries::ReadNeurons<'_>));
+    let neurons =
+        hook_acts.as_ref().map(|hook_acts| (hook_acts.d_in, &read as super::entries::ReadNeurons<'_>));
     let mut taker = EntryTaker::new((n_features, n_positions), about.signed, neurons)?;
     for path in entry_files(folder)? {
         read_entries(&path, |entry| taker.take(entry))
@@ -146,7 +147,11 @@ fn tokens(path: &Path) -> Result<(Vec<u32>, usize)> {
     let reading = || format!("could not read the tokens ({})", path.display());
     let weights = Weights::open(path).with_context(reading)?;
     let (n_rows, seq_len) = weights.matrix("tokens").with_context(reading)?;
-    ensure!(n_rows > 0 && seq_len > 1, "{}: expected rows of at least 2 tokens, got [{n_rows}, {seq_len}]", reading());
+    ensure!(
+        n_rows > 0 && seq_len > 1,
+        "{}: expected rows of at least 2 tokens, got [{n_rows}, {seq_len}]",
+        reading()
+    );
     ensure!(
         n_rows.saturating_mul(seq_len) <= i64::from(u32::MAX),
         "{}: there are more than {} tokens",
@@ -169,7 +174,11 @@ fn matrix(folder: &Path, file: &str, name: &'static str, n_features: usize) -> R
     let reading = || format!("could not read ({})", path.display());
     let weights = Weights::open(&path).with_context(reading)?;
     let (n_rows, _) = weights.matrix(name).with_context(reading)?;
-    ensure!(n_rows as usize == n_features, "{name} has {n_rows} rows, expected one for each of {n_features} features ({})", path.display());
+    ensure!(
+        n_rows as usize == n_features,
+        "{name} has {n_rows} rows, expected one for each of {n_features} features ({})",
+        path.display()
+    );
     Ok(Some(weights.read(name, Select::All, Kind::Float, Device::Cpu).with_context(reading)?))
 }
 

@@ -79,8 +79,10 @@ pub fn bundle(
     let _no_grad = tch::no_grad_guard();
     let mut import = Import::new(out)?;
     let needs = layout.needs();
-    let Activations { subject, format, rows, vocab, features, acts, neurons, decoder, logits, explanations } = given;
-    let request = FeatureRequest { features: &features, needs: &needs, effects: false, seed, d_vocab: vocab.len() };
+    let Activations { subject, format, rows, vocab, features, acts, neurons, decoder, logits, explanations } =
+        given;
+    let request =
+        FeatureRequest { features: &features, needs: &needs, effects: false, seed, d_vocab: vocab.len() };
     let sources = Sources { request, rows: &rows, acts: &acts, neurons: &neurons, acts_b: None };
     let writes = Writes::Given { decoder: decoder.as_ref(), logits: logits.as_ref() };
     import.corpus(&rows)?;

@@ -23,7 +23,10 @@ pub struct SitePlan {
 impl SitePlan {
     /// Checks `args` with the SAEs `saes` against the headers of the files that they name.
     pub fn new(args: &RunOptions, saes: &[PathBuf]) -> Result<Self> {
-        ensure!(args.sae_b.is_none(), "--sae-b goes with one --sae: of several, neighbours say what is alike");
+        ensure!(
+            args.sae_b.is_none(),
+            "--sae-b goes with one --sae: of several, neighbours say what is alike"
+        );
         ensure!(
             args.labels.is_none(),
             "--labels goes with one --sae: put labels into each bundle with `compute label` once they are there"
@@ -52,7 +55,8 @@ fn place(input: &Input) -> (bool, bool) {
 fn check_rules(inputs: &[Input]) -> Result<()> {
     let Some((first, others)) = inputs.split_first() else { return Ok(()) };
     for other in others {
-        let (Rule { seq_len: a, bos: bos_a, .. }, Rule { seq_len: b, bos: bos_b, .. }) = (&first.rule, &other.rule);
+        let (Rule { seq_len: a, bos: bos_a, .. }, Rule { seq_len: b, bos: bos_b, .. }) =
+            (&first.rule, &other.rule);
         let (one, two) = (&first.sae.name, &other.sae.name);
         ensure!(
             a == b,

@@ -283,7 +283,10 @@ impl Sources<'_> {
             quantiles: Some(summary.quantiles.clone()),
             tables,
             acts_histogram: summary.histogram.clone(),
-            logits_histogram: needs.logits_bins.filter(|_| known).and_then(|n| Histogram::of(&logits, n as usize)),
+            logits_histogram: needs
+                .logits_bins
+                .filter(|_| known)
+                .and_then(|n| Histogram::of(&logits, n as usize)),
             logits_table,
             sequences,
         }

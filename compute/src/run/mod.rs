@@ -37,8 +37,8 @@ use crate::{
 pub use budget::text;
 pub use features::{Decoder, FeatureRequest, Sources, Writes};
 pub use machine::Machine;
-pub use site::site;
 pub use prepare::{Corpus, prepare, prepare_beside, rows_beside, tokenize_prompts};
+pub use site::site;
 
 /// Computes the bundle that is planned.
 pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
@@ -294,7 +294,8 @@ pub fn finish(
 ) -> Result<Manifest> {
     let tokenizer = corpus.tokenizer.as_ref();
     let skipped = load::skipped_tokens(&plan.input, &plan.input.sae_config, tokenizer);
-    let manifest = provenance::manifest(plan, machine, &corpus.rows, &skipped, (health, model_sha256), &writer)?;
+    let manifest =
+        provenance::manifest(plan, machine, &corpus.rows, &skipped, (health, model_sha256), &writer)?;
     writer.finish(&manifest)?;
     Ok(manifest)
 }

@@ -18,8 +18,7 @@ use super::{
 use crate::{
     effects::{self, Backend, Directions, Effects},
     examples::Choice,
-    interrupt,
-    panics,
+    interrupt, panics,
     progress::Progress,
 };
 

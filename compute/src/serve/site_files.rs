@@ -19,7 +19,11 @@ impl SiteFiles {
     /// Opens all bundles of the site in `folder`.
     pub fn open(folder: &Path) -> Result<Self> {
         let site = read_site(folder)?;
-        ensure!(!site.bundles.is_empty(), "the site has no bundles yet: run `compute` again ({})", folder.display());
+        ensure!(
+            !site.bundles.is_empty(),
+            "the site has no bundles yet: run `compute` again ({})",
+            folder.display()
+        );
         let open = |path: &String| Ok((path.clone(), Bundle::open(&folder.join(path))?));
         let bundles = site.bundles.iter().map(|listed| open(&listed.path)).collect::<Result<_>>()?;
         Ok(Self { json: site.to_json()?, bundles })
@@ -33,7 +37,11 @@ impl SiteFiles {
         let inside = |folder: &str| Some(path.strip_prefix(folder)?.strip_prefix('/')?.to_owned());
         for (own, bundle) in &self.bundles {
             if let Some(file) = inside(own) {
-                return if file == paths::MANIFEST { Ok(bundle.manifest.to_json()?) } else { bundle.bytes(&file) };
+                return if file == paths::MANIFEST {
+                    Ok(bundle.manifest.to_json()?)
+                } else {
+                    bundle.bytes(&file)
+                };
             }
             if let Some(file) = bundle.manifest.shared.as_ref().and_then(|shared| inside(shared.folder())) {
                 return bundle.bytes(&file);

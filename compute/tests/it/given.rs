@@ -91,7 +91,8 @@ impl Own {
         let n = positions.size()[0];
         for (i, (from, to)) in [(0, n / 3), (n / 3, n)].into_iter().enumerate() {
             let part = |t: &Tensor| t.narrow(0, from, to - from).contiguous();
-            let (positions, features, values) = (part(&positions), part(&features).to_kind(Kind::Int), part(&values));
+            let (positions, features, values) =
+                (part(&positions), part(&features).to_kind(Kind::Int), part(&values));
             let entries = [("positions", &positions), ("features", &features), ("values", &values)];
             written::safetensors(&folder.join(format!("acts-{i:04}.safetensors")), &entries);
         }
@@ -133,25 +134,38 @@ fn a_bundle_of_own_activations_holds_what_a_run_computes() {
     for (run, own) in run.iter().zip(&own) {
         let feature = run.feature;
         // Batches of other sizes round products with the encoder differently.
-        assert_eq!((run.stats.n_active, run.stats.density), (own.stats.n_active, own.stats.density), "{feature}");
+        assert_eq!(
+            (run.stats.n_active, run.stats.density),
+            (own.stats.n_active, own.stats.density),
+            "{feature}"
+        );
         assert!((run.stats.max - own.stats.max).abs() < 1e-4, "{feature}");
         let tables = |f: &Feature| {
             let of = |t: &Option<Vec<shared::feature::Correlated>>| -> Vec<u32> {
                 t.iter().flatten().map(|row| row.index).collect()
             };
-            let aligned: Vec<u32> = f.tables.neuron_alignment.iter().flatten().map(|row| row.neuron).collect();
+            let aligned: Vec<u32> =
+                f.tables.neuron_alignment.iter().flatten().map(|row| row.neuron).collect();
             (aligned, of(&f.tables.correlated_neurons), of(&f.tables.correlated_features))
         };
         assert_eq!(tables(run), tables(own), "{feature}");
         let logits = |f: &Feature| -> Vec<u32> {
-            f.logits_table.iter().flat_map(|t| t.top.iter().chain(&t.bottom)).map(|row| row.token_id).collect()
+            f.logits_table
+                .iter()
+                .flat_map(|t| t.top.iter().chain(&t.bottom))
+                .map(|row| row.token_id)
+                .collect()
         };
         assert_eq!(logits(run), logits(own), "{feature}");
         assert_eq!(run.logits_histogram.is_some(), own.logits_histogram.is_some());
         let examples = |f: &Feature| {
             let s = f.sequences.as_ref().unwrap();
             let bold: Vec<(u32, u32)> = s.bold_tokens().collect();
-            (bold, s.token_ids.clone(), s.groups.iter().map(|g| (g.n_examples, g.n_positions)).collect::<Vec<_>>())
+            (
+                bold,
+                s.token_ids.clone(),
+                s.groups.iter().map(|g| (g.n_examples, g.n_positions)).collect::<Vec<_>>(),
+            )
         };
         n_sequences += usize::from(examples(run) == examples(own));
         assert!(own.sequences.as_ref().unwrap().row_acts.effects.at.is_empty());
@@ -176,7 +190,10 @@ fn what_is_not_known_is_absent() {
     fs::create_dir(&folder).unwrap();
     let about = json!({ "format": "sae-vis activations", "version": 1, "n_features": 3, "signed": true });
     fs::write(folder.join("activations.json"), about.to_string()).unwrap();
-    written::safetensors(&folder.join("tokens.safetensors"), &[("tokens", &Tensor::from_slice(&[0i64, 1, 2, 1]).view([2, 2]))]);
+    written::safetensors(
+        &folder.join("tokens.safetensors"),
+        &[("tokens", &Tensor::from_slice(&[0i64, 1, 2, 1]).view([2, 2]))],
+    );
     let entries = |positions: &[i64], features: &[i64], values: &[f32]| {
         let [positions, features] = [positions, features].map(Tensor::from_slice);
         let values = Tensor::from_slice(values);
@@ -205,7 +222,12 @@ fn what_is_not_known_is_absent() {
         (&[-1], &[0], &[1.0], "an activation is at position -1"),
         (&[0], &[3], &[1.0], "an activation is of feature 3, there are 3, counted from 0"),
         (&[0], &[0], &[f32::NAN], "\"values\" holds NaN or infinite values"),
-        (&[1, 0], &[0, 0], &[1.0, 1.0], "activations are not in order: position 0, feature 0 comes after position 1"),
+        (
+            &[1, 0],
+            &[0, 0],
+            &[1.0, 1.0],
+            "activations are not in order: position 0, feature 0 comes after position 1",
+        ),
         (&[1, 1], &[0, 0], &[1.0, 1.0], "activations are not in order"),
         (&[1, 2], &[0], &[1.0], "positions has 2 entries, features 1, values 1: expected the same"),
     ] {
@@ -220,7 +242,8 @@ fn what_is_not_known_is_absent() {
     fs::write(folder.join("vocab.json"), "[\"a\"]").unwrap();
     entries(&[1], &[0], &[1.0]);
     assert!(said().contains("the text has token ids beyond the 1 that are known"));
-    fs::write(folder.join("activations.json"), "{\"format\": \"x\", \"version\": 1, \"n_features\": 3}").unwrap();
+    fs::write(folder.join("activations.json"), "{\"format\": \"x\", \"version\": 1, \"n_features\": 3}")
+        .unwrap();
     assert!(said().contains("expected format \"sae-vis activations\", version 1, got \"x\", version 1"));
     fs::remove_file(folder.join("activations.json")).unwrap();
     assert!(said().contains("no activations here: expected a folder with activations.json"));
@@ -242,7 +265,8 @@ fn a_run_of_delphi_is_a_bundle_with_explanations_and_scores() {
     // As it writes them: a file for each range of latents, half precision.
     for (start, end) in [(0, 499), (500, 1023)] {
         let mask = features_of.greater_equal(start).logical_and(&features_of.less_equal(end));
-        let [positions, latents_of, values] = [&positions, &features_of, &values].map(|t| t.masked_select(&mask));
+        let [positions, latents_of, values] =
+            [&positions, &features_of, &values].map(|t| t.masked_select(&mask));
         let rows = positions.divide_scalar_mode(seq_len, "floor");
         let columns = [&rows, &(&positions - &rows * seq_len), &(latents_of - start)];
         let locations = Tensor::stack(&columns, 1).to_kind(Kind::Int);

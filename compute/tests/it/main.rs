@@ -27,6 +27,8 @@ mod models_match_transformers;
 mod odd_saes;
 mod outputs;
 mod prompts;
+mod publish;
+mod publish_hub;
 mod published;
 mod rooms;
 mod sae_cases;

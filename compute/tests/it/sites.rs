@@ -76,7 +76,9 @@ fn each_bundle_of_a_site_is_that_of_a_run_of_its_own() {
         assert_eq!(of_site.health, own.health, "{sae}");
         assert_eq!(listed.health, own.health, "{sae}");
         assert!(!own.files.is_empty() && of_site.alone() == own, "{sae}");
-        for file in own.files.iter().filter(|file| !file.path.starts_with("corpus/") && file.path != paths::VOCAB) {
+        for file in
+            own.files.iter().filter(|file| !file.path.starts_with("corpus/") && file.path != paths::VOCAB)
+        {
             let [a, b] = [&alone, &site.join(sae)].map(|folder| fs::read(folder.join(&file.path)).unwrap());
             assert!(a == b, "{sae}: {}", file.path);
         }
@@ -122,7 +124,8 @@ fn a_bundle_leaves_its_site_whole() {
     succeed(run(&["sae-mlp-b", "sae-resid"], &whole).args(more));
     let (later, at_once) = (manifest(&bundle), manifest(&whole.join("sae-resid")));
     assert_eq!(later.shared, at_once.shared);
-    let paths = |manifest: &Manifest| -> Vec<String> { manifest.files.iter().map(|f| f.path.clone()).collect() };
+    let paths =
+        |manifest: &Manifest| -> Vec<String> { manifest.files.iter().map(|f| f.path.clone()).collect() };
     assert_eq!(paths(&later), paths(&at_once));
 }
 
@@ -150,7 +153,8 @@ fn neighbours_are_those_of_dense_matrices() {
     let mut dense = Vec::new();
     for (tap, hook_acts) in subject.taps.iter().zip(&hook_acts) {
         for tapped in &tap.saes {
-            let features = Tensor::from_slice(&site.plans[0].features.iter().map(|f| i64::from(*f)).collect::<Vec<_>>());
+            let features =
+                Tensor::from_slice(&site.plans[0].features.iter().map(|f| i64::from(*f)).collect::<Vec<_>>());
             let acts = tapped.sae.encode(hook_acts).unwrap().index_select(1, &features).to_kind(Kind::Double);
             let together = acts.abs();
             let centred = &acts - acts.mean_dim(0, true, Kind::Double); // [n_pos, n]
@@ -276,7 +280,9 @@ fn saes_that_ask_for_other_rows_need_the_reader_to_choose() {
     fs::write(&text, format!("{{\"tokens\": {:?}}}\n", (0..96).collect::<Vec<_>>())).unwrap();
     let run = |more: &[&str]| {
         let mut command = compute();
-        command.args(["run", "--quiet", "--device", "cpu", "--model"]).arg(crate::written::fixture("models/gpt2"));
+        command
+            .args(["run", "--quiet", "--device", "cpu", "--model"])
+            .arg(crate::written::fixture("models/gpt2"));
         command.arg("--sae").arg(temp.path().join("short")).arg("--sae").arg(temp.path().join("long"));
         command.arg("--data").arg(&text).arg("--out").arg(temp.path().join("site")).args(more);
         command

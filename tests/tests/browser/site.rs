@@ -100,7 +100,10 @@ fn the_start_page_lists_all_saes_and_searches_them() {
     let (sae, n) = counts[0].split_once(' ').unwrap();
     assert!(n.parse::<usize>().unwrap() > 0, "{counts:?}");
     let marked = texts(&browser, &format!("[data-found-in=\"{sae}\"] mark")).unwrap();
-    assert!(!marked.is_empty() && marked.iter().all(|text| text.to_lowercase().contains("self")), "{marked:?}");
+    assert!(
+        !marked.is_empty() && marked.iter().all(|text| text.to_lowercase().contains("self")),
+        "{marked:?}"
+    );
     browser.click(&format!("[data-found-in=\"{sae}\"] .site-count a")).unwrap();
     browser.wait("the table", "document.querySelector('[data-found]')?.textContent").unwrap();
     let found = browser.text("[data-found]").unwrap();
@@ -140,7 +143,9 @@ fn the_switch_keeps_the_place_by_mouse_and_by_keys() {
     browser.wait("the neighbours", "document.querySelector('[data-neighbours=\"4\"]')").unwrap();
     browser.type_keys("]").unwrap();
     at("sae-mlp-a-again", "#/feature/4");
-    browser.wait("what is said", "document.querySelector('.toast')?.textContent.includes('cosine 1.00')").unwrap();
+    browser
+        .wait("what is said", "document.querySelector('.toast')?.textContent.includes('cosine 1.00')")
+        .unwrap();
     browser.wait("the neighbours", "document.querySelector('[data-neighbours=\"4\"]')").unwrap();
     let nearest = stored("sae-mlp-a-again", 4, "sae-mlp-b")[0];
     browser.type_keys("]").unwrap();
@@ -169,7 +174,9 @@ fn neighbours_are_those_that_are_stored_and_lead_to_their_features() {
     // The next feature has its own.
     browser.type_keys("j").unwrap();
     wait_for(&browser, "feature/9").unwrap();
-    browser.wait("the next neighbours", "document.querySelectorAll('[data-neighbours=\"9\"]').length === 1").unwrap();
+    browser
+        .wait("the next neighbours", "document.querySelectorAll('[data-neighbours=\"9\"]').length === 1")
+        .unwrap();
     let nearest = stored("sae-mlp-b", 9, "sae-resid")[0];
     browser.click("[data-neighbours-in=sae-resid] tbody a").unwrap();
     wait_for(&browser, &format!("feature/{nearest}")).unwrap();
@@ -211,7 +218,10 @@ fn files_of_a_site_are_sent_as_hosts_send_them() {
     // The vocabulary is fetched from what all share; and a page without a site loads nothing of it.
     let fetched = "performance.getEntriesByType('resource').map((e) => e.name)";
     let names: Vec<String> = browser.eval(fetched).unwrap();
-    assert!(names.iter().any(|name| name.contains("bundles/shared/") && name.ends_with("vocab.bin")), "{names:?}");
+    assert!(
+        names.iter().any(|name| name.contains("bundles/shared/") && name.ends_with("vocab.bin")),
+        "{names:?}"
+    );
     browser.finish().unwrap();
     let (_served, browser) = tests::page::open("#/feature/4").unwrap();
     wait_for(&browser, "feature/4").unwrap();
