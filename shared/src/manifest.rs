@@ -441,11 +441,14 @@ impl Manifest {
     }
 
     /// The manifest of the same bundle outside its site: what it shared is its own, and it has no neighbours.
+    #[must_use]
     pub fn alone(&self) -> Self {
         let mut alone = Self { shared: None, ..self.clone() };
         alone.layers.retain(|info| info.name != NEIGHBOURS.name);
         alone.files.retain(|file| !file.path.starts_with(&NEIGHBOURS.folder()));
-        alone.files.iter_mut().for_each(|file| file.shared = false);
+        for file in &mut alone.files {
+            file.shared = false;
+        }
         alone
     }
 

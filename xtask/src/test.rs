@@ -12,8 +12,17 @@ use harness::{browser::find::on_path, project::Project};
 /// The package of end-to-end tests.
 pub const TESTS: [&str; 2] = ["--package", "tests"];
 /// All others that are tested with what ships.
-pub const UNITS: [&str; 7] =
-    ["--workspace", "--exclude", "tests", "--exclude", "viewer", "--exclude", "xtask"];
+pub const UNITS: [&str; 9] = [
+    "--workspace",
+    "--exclude",
+    "tests",
+    "--exclude",
+    "viewer",
+    "--exclude",
+    "site-view",
+    "--exclude",
+    "xtask",
+];
 
 /// The steps in order; the first that fails ends it. What fails quickly comes first.
 ///
@@ -89,8 +98,16 @@ fn dependencies(project: &Project) -> Result<()> {
 
 /// clippy and rustdoc, without warnings.
 fn lints(project: &Project, steps: &mut Steps) -> Result<()> {
-    const PAGE: [&str; 6] =
-        ["--package", "viewer", "--target", "wasm32-unknown-unknown", "--profile", "wasm"];
+    const PAGE: [&str; 8] = [
+        "--package",
+        "viewer",
+        "--package",
+        "site-view",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--profile",
+        "wasm",
+    ];
     let clippy = |args: &[&str]| {
         let args = [&["clippy", "--quiet"], args, &["--", "-D", "warnings"]].concat();
         steps::run(&mut cargo(project, args))

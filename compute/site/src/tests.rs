@@ -21,7 +21,7 @@ fn page(temp: &Path) -> PathBuf {
 }
 
 /// The manifest of a bundle without features that lists `files`.
-fn manifest(files: Value, shared: Option<&str>) -> Value {
+fn manifest(files: &Value, shared: Option<&str>) -> Value {
     let layout = json!({ "columns": [{ "components": [] }] });
     let mut manifest = json!({
         "schema": { "major": 3, "minor": 0 }, "tool": "sae-vis compute", "model": { "name": "m" },
@@ -50,7 +50,7 @@ fn put(folder: &Path, path: &str, text: &str, shared: bool) -> Value {
 /// A bundle with one file, and a reader's notes beside it.
 fn bundle(folder: &Path) {
     let own = put(folder, "features/index.bin", "own", false);
-    fs::write(folder.join("manifest.json"), manifest(json!([own]), None).to_string()).unwrap();
+    fs::write(folder.join("manifest.json"), manifest(&json!([own]), None).to_string()).unwrap();
     fs::write(folder.join("notes.txt"), "mine alone").unwrap();
 }
 
@@ -99,7 +99,7 @@ fn several_have_a_start_page_and_a_page_of_theirs_serves_again() {
     let vocab = put(&site.join("shared/x"), "vocab.bin", "shared", true);
     for name in ["b c", "a"] {
         let own = put(&site.join(name), "features/index.bin", name, false);
-        let manifest = manifest(json!([vocab, own]), Some("../shared/x"));
+        let manifest = manifest(&json!([vocab, own]), Some("../shared/x"));
         fs::write(site.join(name).join("manifest.json"), manifest.to_string()).unwrap();
     }
     let listed = |path: &str| json!({ "path": path, "model": "m", "sae": "s", "n_features": 0 });
@@ -186,7 +186,7 @@ fn what_cannot_be_published_is_named() {
         bundle(&folder(name));
     }
     assert!(said(&[folder("a b"), folder("a-b")]).starts_with("two bundles are called a-b: rename a folder"));
-    let up = manifest(json!([]), Some("../../x"));
+    let up = manifest(&json!([]), Some("../../x"));
     fs::create_dir(folder("deep")).unwrap();
     fs::write(folder("deep").join("manifest.json"), up.to_string()).unwrap();
     assert!(said(&[folder("deep")]).starts_with("the bundle's shared files lie 2 folders up, expected one"));

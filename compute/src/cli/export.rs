@@ -125,7 +125,9 @@ impl ExportArgs {
         ensure!(self.features == "all", "--features goes with one bundle, --site publishes whole ones");
         let warnings = site::write(&self.page, &self.bundles, &provenance::tool(), folder)?;
         self.say(&format!("the site is written ({})", folder.display()));
-        warnings.iter().for_each(|warning| self.say(&format!("warning: {warning}")));
+        for warning in warnings {
+            self.say(&format!("warning: {warning}"));
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! `compute publish`: a bundle or a site on the hub.
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use anyhow::Result;
 use bytesize::ByteSize;
@@ -51,15 +51,19 @@ impl PublishArgs {
             if self.dry_run { ("would be sent", "would be removed") } else { ("sent", "removed") };
         let mut said = String::new();
         if self.dry_run {
-            changes.sent.iter().for_each(|(path, _)| said.push_str(&format!("send      {path}\n")));
-            changes.removed.iter().for_each(|path| said.push_str(&format!("remove    {path}\n")));
+            for (path, _) in &changes.sent {
+                writeln!(said, "send      {path}")?;
+            }
+            for path in &changes.removed {
+                writeln!(said, "remove    {path}")?;
+            }
         }
-        said.push_str(&format!(
-            "files     {} {done} ({bytes}), {} were there already, {} {removed}\nopen      ?bundle={address}\n",
-            changes.sent.len(),
-            changes.n_same,
-            changes.removed.len()
-        ));
+        let (n_sent, n_same, n_removed) = (changes.sent.len(), changes.n_same, changes.removed.len());
+        writeln!(
+            said,
+            "files     {n_sent} {done} ({bytes}), {n_same} were there already, {n_removed} {removed}"
+        )?;
+        writeln!(said, "open      ?bundle={address}")?;
         terminal::print(&said)
     }
 }

@@ -67,9 +67,9 @@ impl ServeArgs {
                 overlay.check_schema()?;
                 let live = Live::start(&self.bundle, weights)?;
                 page.mark(" data-live")?;
-                Server::bind(self.port, page, Shown::Bundle(overlay, Some(live)))?
+                Server::bind(self.port, page, Shown::Bundle(Box::new(overlay), Some(live)))?
             }
-            None => Server::bind(self.port, page, Shown::Bundle(overlay, None))?,
+            None => Server::bind(self.port, page, Shown::Bundle(Box::new(overlay), None))?,
         };
         let prompts = if self.model.is_some() { "; its Ask button takes prompts" } else { "" };
         terminal::print(&format!("open {}   (Ctrl-C stops{prompts})\n", server.url()?))?;

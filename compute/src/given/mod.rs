@@ -89,7 +89,9 @@ pub fn bundle(
     sources.features(writes, 0..features.len(), progress, |features| {
         features.into_iter().try_for_each(|feature| import.feature(feature))
     })?;
-    explanations.into_iter().for_each(|explanation| import.explanation(explanation));
+    for explanation in explanations {
+        import.explanation(explanation);
+    }
     let subject = Subject {
         n_rows: Some(rows.n_rows() as u32),
         seq_len: Some(rows.seq_len() as u32),

@@ -27,7 +27,7 @@ type Answer = Response<Full<Bytes>>;
 #[derive(Debug)]
 pub enum Shown {
     /// A bundle, and what answers prompts.
-    Bundle(Overlay, Option<Live>),
+    Bundle(Box<Overlay>, Option<Live>),
     /// The bundles of a site.
     Site(SiteFiles),
 }

@@ -17,6 +17,7 @@ use serde_json::json;
 use shared::{
     corpus::CorpusChunk,
     feature::{Feature, FeatureBlock},
+    layout::Component,
     paths,
 };
 use tch::{Kind, Tensor};
@@ -211,7 +212,7 @@ fn what_is_not_known_is_absent() {
     assert!(found[0].logits_table.is_none() && found[0].tables.neuron_alignment.is_none());
     let bundle = Bundle::open(&out).unwrap();
     assert_eq!(bundle.vocab.texts(&[0, 1, 2]), ["a", " b", "c"]);
-    let components: Vec<&str> = bundle.manifest.layouts.feature.components().map(|c| c.name()).collect();
+    let components: Vec<&str> = bundle.manifest.layouts.feature.components().map(Component::name).collect();
     assert!(!components.contains(&"logits_table"), "{components:?}");
 
     // Each fault by its name, and nothing left.

@@ -87,7 +87,7 @@ fn what_arrives_is_the_bundle_and_is_not_sent_again() {
     assert!(!it.hub.with(|state| state.private));
 
     it.hub.take_requests("");
-    let said = stdout(&mut it.publish().args(["--license", "mit", "--page-url", "https://host/site/"]));
+    let said = stdout(it.publish().args(["--license", "mit", "--page-url", "https://host/site/"]));
     assert!(said.starts_with("files     0 sent (0 B), "), "{said}");
     assert_eq!(it.hub.take_requests("POST"), Vec::<String>::new(), "nothing is changed");
     assert_eq!(it.hub.take_requests("PUT"), Vec::<String>::new());

@@ -223,28 +223,7 @@ fn answer(state: &mut State, request: &Request, address: &str) -> (u16, Vec<u8>,
             found(&json!({ "files": files.iter().map(mode).collect::<Vec<_>>() }))
         }
         ("POST", "/datasets/me/features.git/info/lfs/objects/batch") if exists => {
-            assert_eq!(
-                (json["operation"].as_str(), json["hash_algo"].as_str()),
-                (Some("upload"), Some("sha256"))
-            );
-            let object = &json["objects"][0];
-            let (oid, size) = (object["oid"].as_str().unwrap(), object["size"].as_u64().unwrap() as usize);
-            let mut found_object = object.clone();
-            if !state.objects.contains_key(oid) {
-                let mut header = serde_json::Map::new();
-                let mut href = format!("{address}/store/{oid}/whole");
-                if let Some(chunk) = state.chunk.filter(|chunk| *chunk < size) {
-                    header.insert("chunk_size".to_owned(), chunk.to_string().into());
-                    for part in 1..=size.div_ceil(chunk) {
-                        header.insert(part.to_string(), format!("{address}/store/{oid}/{part}").into());
-                    }
-                    href = format!("{address}/complete");
-                }
-                let verify = json!({ "href": format!("{address}/verify") });
-                found_object["actions"] =
-                    json!({ "upload": { "href": href, "header": header }, "verify": verify });
-            }
-            found(&json!({ "transfer": "basic", "objects": [found_object] }))
+            batch(state, &json, address)
         }
         ("POST", "/complete") => {
             let oid = json["oid"].as_str().unwrap().to_owned();
@@ -275,6 +254,28 @@ fn answer(state: &mut State, request: &Request, address: &str) -> (u16, Vec<u8>,
         }
         _ => said(404, "Repository not found"),
     }
+}
+
+/// Where objects are to be sent.
+fn batch(state: &State, json: &Value, address: &str) -> (u16, Vec<u8>, String) {
+    assert_eq!((json["operation"].as_str(), json["hash_algo"].as_str()), (Some("upload"), Some("sha256")));
+    let object = &json["objects"][0];
+    let (oid, size) = (object["oid"].as_str().unwrap(), object["size"].as_u64().unwrap() as usize);
+    let mut found_object = object.clone();
+    if !state.objects.contains_key(oid) {
+        let mut header = serde_json::Map::new();
+        let mut href = format!("{address}/store/{oid}/whole");
+        if let Some(chunk) = state.chunk.filter(|chunk| *chunk < size) {
+            header.insert("chunk_size".to_owned(), chunk.to_string().into());
+            for part in 1..=size.div_ceil(chunk) {
+                header.insert(part.to_string(), format!("{address}/store/{oid}/{part}").into());
+            }
+            href = format!("{address}/complete");
+        }
+        let verify = json!({ "href": format!("{address}/verify") });
+        found_object["actions"] = json!({ "upload": { "href": href, "header": header }, "verify": verify });
+    }
+    found(&json!({ "transfer": "basic", "objects": [found_object] }))
 }
 
 fn commit(state: &mut State, body: &[u8], parent: &str) -> (u16, Vec<u8>, String) {
