@@ -37,6 +37,7 @@ use crate::{
 pub use budget::text;
 pub use features::{Decoder, FeatureRequest, Sources, Writes};
 pub use machine::Machine;
+pub use neighbours::NeighbourSearch;
 pub use prepare::{Corpus, prepare, prepare_beside, rows_beside, tokenize_prompts};
 pub use site::site;
 
@@ -121,11 +122,14 @@ fn whole_pass(
 }
 
 /// Everything that a bundle is computed from once the pass is over.
-#[derive(Clone, Copy)]
-struct Gathered<'a> {
-    corpus: &'a Corpus,
-    subject: &'a Subject,
-    output: &'a PassOutput,
+#[derive(Debug, Clone, Copy)]
+pub struct Gathered<'a> {
+    /// The text.
+    pub corpus: &'a Corpus,
+    /// The model, and the chosen features of the SAEs.
+    pub subject: &'a Subject,
+    /// What the pass over all batches left behind.
+    pub output: &'a PassOutput,
 }
 
 impl Gathered<'_> {
