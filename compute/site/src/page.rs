@@ -56,7 +56,7 @@ impl Page {
         Ok(())
     }
 
-    /// Puts a start page before the viewer, for bundles in the folder [`BUNDLES`].
+    /// Puts a start page before the viewer, for bundles in the folder `bundles`.
     pub fn begin_with_start(&mut self) -> Result<()> {
         self.mark(&site_attribute())?;
         let viewer = self.take(VIEWER)?;

@@ -46,8 +46,7 @@ pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Re
     for (piece, batches) in missing {
         let n_rows = batches.len() * machine.batch_rows;
         progress.begin("forward", n_rows.min(corpus.rows.n_rows()), "rows");
-        let output =
-            run::pass(plans, &machine, &corpus, &subject, batches, |n| progress.at(n))?;
+        let output = run::pass(plans, &machine, &corpus, &subject, batches, |n| progress.at(n))?;
         ensure!(
             output.rows_at_once >= machine.batch_rows,
             "memory did not suffice for batches of {} rows, and parts of them have other bits: make the plan again with \
@@ -78,6 +77,10 @@ pub(super) fn healths(folder: &PlanFolder, machine: &Machine) -> Result<Vec<Heal
     let file = SectionReader::open(&folder.health_path(), &folder.mark("shard", &health_name(machine)))?;
     let healths: Vec<Health> = file.meta()?;
     let (n, expected) = (healths.len(), folder.plans().len());
-    ensure!(n == expected, "the health of {n} SAEs is there, expected {expected} ({})", folder.health_path().display());
+    ensure!(
+        n == expected,
+        "the health of {n} SAEs is there, expected {expected} ({})",
+        folder.health_path().display()
+    );
     Ok(healths)
 }

@@ -326,7 +326,17 @@ fn stop_at(first: usize, step: usize) -> usize {
     let saes = ["sae-mlp-b", "sae-resid"];
     let few = |seed: &str, out: &Path| {
         let mut command = compute();
-        command.args(["run", "--quiet", "--device", "cpu", "--features", "0..4", "--no-effects", "--seed", seed]);
+        command.args([
+            "run",
+            "--quiet",
+            "--device",
+            "cpu",
+            "--features",
+            "0..4",
+            "--no-effects",
+            "--seed",
+            seed,
+        ]);
         // Other rows for another seed: what is shared changes too.
         command.args(["--sequences", if seed == "1" { "4" } else { "5" }]);
         command.arg("--model").arg(demo("model")).arg("--data").arg(demo("tokens.npy")).arg("--out").arg(out);
