@@ -43,6 +43,7 @@ fn done(command: &Command) -> i32 {
         Command::Import(args) => args.run(),
         Command::Prompt(args) => args.run(),
         Command::Serve(args) => args.run(),
+        Command::Publish(args) => args.run(),
         Command::Label(args) => args.run(),
         Command::Layout(args) => args.run(),
         Command::Saes(args) => args.run(),

@@ -447,7 +447,9 @@ impl Manifest {
         let mut alone = Self { shared: None, ..self.clone() };
         alone.layers.retain(|info| info.name != NEIGHBOURS.name);
         alone.files.retain(|file| !file.path.starts_with(&NEIGHBOURS.folder()));
-        alone.files.iter_mut().for_each(|file| file.shared = false);
+        for file in &mut alone.files {
+            file.shared = false;
+        }
         alone
     }
 

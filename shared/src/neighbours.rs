@@ -69,7 +69,9 @@ impl Neighbours {
         let expected = self.bundles.len();
         self.features.iter().try_for_each(|entry| {
             let (feature, n) = (entry.feature, entry.of.len());
-            ensure(n == expected, || format!("feature {feature} has neighbours in {n} SAEs, expected {expected}"))
+            ensure(n == expected, || {
+                format!("feature {feature} has neighbours in {n} SAEs, expected {expected}")
+            })
         })
     }
 }

@@ -276,7 +276,8 @@ impl Bundle {
         decoded: Decode,
     ) -> LocalBoxFuture<'static, Result<Rc<dyn Any>, DataError>> {
         async move {
-            let shared = self.manifest.shared.as_ref().filter(|_| self.manifest.file(&path).is_ok_and(|f| f.shared));
+            let shared =
+                self.manifest.shared.as_ref().filter(|_| self.manifest.file(&path).is_ok_and(|f| f.shared));
             let bytes = match shared {
                 Some(shared) => {
                     let up = "../".repeat(shared.n_up());

@@ -24,6 +24,8 @@ pub enum Command {
     Slurm,
     /// Write the page and a bundle into a folder, ready for any static host.
     Site(SiteArgs),
+    /// Pack the program and the page as a Python package.
+    Wheel(WheelArgs),
     /// Photograph the demo's pages into www/screenshots.
     Screenshots,
     /// Measure: the kernels, or what is asked for.
@@ -47,9 +49,17 @@ pub struct SiteArgs {
     /// Folder to write: new, empty, or written by this command before.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Bundles to show, folders that `compute run` wrote; without any, the demo's. Of several there is a start page.
+    /// Bundles and sites to show, folders that `compute run` wrote; without any, the demo's. Of several there is a start page.
     #[arg(long, value_name = "DIR")]
     pub bundle: Vec<PathBuf>,
+}
+
+/// Options of `wheel`.
+#[derive(Debug, clap::Args)]
+pub struct WheelArgs {
+    /// Folder to write the wheel to.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// Options of `bench`.

@@ -6,12 +6,14 @@ use harness::project::Project;
 use std::fs;
 
 /// Packages, each with those that it must not depend on, directly or through others.
-const FORBIDDEN: [(&str, &[&str]); 6] = [
+const FORBIDDEN: [(&str, &[&str]); 8] = [
     ("viewer", &["tch", "torch-sys", "compute", "tests", "harness"]),
     ("page-logic", &["tch", "leptos", "compute", "tests", "harness"]),
     ("compute", &["viewer", "leptos", "tests", "harness"]),
     ("shared", &["tch", "leptos", "compute", "viewer", "tests"]),
     ("harness", &["tch", "compute", "viewer", "tests"]),
+    ("site", &["tch", "compute", "viewer", "tests", "harness"]),
+    ("site-view", &["tch", "leptos", "compute", "tests", "harness"]),
     // What the page's build needs is compiled for xtask alone.
     ("tests", &["xtask", "viewer", "walrus"]),
 ];

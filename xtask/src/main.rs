@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo`, `test`, `site`, `screenshots`, `bench`.
+//! Developer commands: `cargo xtask demo`, `test`, `site`, `wheel`, `screenshots`, `bench`.
 //!
 //! Read in this order: `args` (what can be asked), then `demo` and `test`, whose bodies read as the list of what
 //! they do; `setup` has what they fetch, `page` the page's build, `bundle` the run of `compute`.
@@ -13,6 +13,7 @@ mod cargo;
 mod demo;
 mod layers;
 mod page;
+mod python;
 mod screenshots;
 mod setup;
 mod site;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&project, &args),
         Command::Test => test::run(&project),
         Command::Slurm => test::slurm(&project),
+        Command::Wheel(args) => python::run(&project, &args),
         Command::Site(args) => site::run(&project, &args),
         Command::Screenshots => screenshots::run(&project),
         Command::Bench(args) => bench::run(&project, &args),

@@ -81,8 +81,9 @@ fn bind(project: &Project, wasm: &Path, name: &str) -> Result<(Vec<u8>, Vec<u8>,
     bound.emit(&out).with_context(|| format!("could not write to {}", out.display()))?;
     let mut files = Page::new();
     collect(&out, Path::new(""), &mut files)?;
-    let mut take =
-        |file: String| files.remove(Path::new(&file)).with_context(|| format!("wasm-bindgen wrote no {file}"));
+    let mut take = |file: String| {
+        files.remove(Path::new(&file)).with_context(|| format!("wasm-bindgen wrote no {file}"))
+    };
     let (js, module) = (take(format!("{name}.js"))?, take(format!("{name}_bg.wasm"))?);
     Ok((js, module, files))
 }

@@ -37,6 +37,25 @@ pub fn for_audit(project: &Project) -> Result<()> {
     pip::install(project, "axe-core-python==0.1.0", "axe").context("could not fetch axe-core")
 }
 
+/// What the Python package's tests import.
+pub fn for_python(project: &Project) -> Result<()> {
+    if python_packages(project).join("pandas").is_dir() {
+        return Ok(());
+    }
+    // With what it depends on, numpy among it.
+    pip::install_all(project, "pandas>=2.2,<3", "python").context("could not fetch pandas")
+}
+
+/// Where they are.
+pub fn python_packages(project: &Project) -> PathBuf {
+    project.tools().join("python")
+}
+
+/// A pip.
+pub fn pip(project: &Project) -> Result<Command> {
+    pip::pip(&project.tools())
+}
+
 /// The spelling checker: the one on `PATH`, or that of PyPI's wheel.
 pub fn typos(project: &Project) -> Result<Command> {
     if let Some(program) = on_path("typos") {

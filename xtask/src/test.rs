@@ -3,7 +3,7 @@
 use crate::{
     builds,
     cargo::cargo,
-    demo, layers, setup,
+    demo, layers, python, setup,
     steps::{self, Steps},
 };
 use anyhow::Result;
@@ -12,8 +12,17 @@ use harness::{browser::find::on_path, project::Project};
 /// The package of end-to-end tests.
 pub const TESTS: [&str; 2] = ["--package", "tests"];
 /// All others that are tested with what ships.
-pub const UNITS: [&str; 7] =
-    ["--workspace", "--exclude", "tests", "--exclude", "viewer", "--exclude", "xtask"];
+pub const UNITS: [&str; 9] = [
+    "--workspace",
+    "--exclude",
+    "tests",
+    "--exclude",
+    "viewer",
+    "--exclude",
+    "site-view",
+    "--exclude",
+    "xtask",
+];
 
 /// The steps in order; the first that fails ends it. What fails quickly comes first.
 ///
@@ -47,6 +56,7 @@ pub fn run(project: &Project) -> Result<()> {
     steps.run("oracle", "numbers of other software", || tests_of_tests(&["--lib", "--test", "oracle"]))?;
     steps.run("programs", "compute as a program", || tests_of_tests(&["--test", "cli"]))?;
     steps.run("pages", "the page in Chromium", || tests_of_tests(&["--test", "browser"]))?;
+    steps.run("python", "the package's wheel, installed, and its tour", || python::test(project))?;
     steps.run("developer commands", "their own tests", || {
         cargo_step(&["test", "--quiet", "--release", "--package", "xtask"])
     })?;
@@ -88,8 +98,16 @@ fn dependencies(project: &Project) -> Result<()> {
 
 /// clippy and rustdoc, without warnings.
 fn lints(project: &Project, steps: &mut Steps) -> Result<()> {
-    const PAGE: [&str; 6] =
-        ["--package", "viewer", "--target", "wasm32-unknown-unknown", "--profile", "wasm"];
+    const PAGE: [&str; 8] = [
+        "--package",
+        "viewer",
+        "--package",
+        "site-view",
+        "--target",
+        "wasm32-unknown-unknown",
+        "--profile",
+        "wasm",
+    ];
     let clippy = |args: &[&str]| {
         let args = [&["clippy", "--quiet"], args, &["--", "-D", "warnings"]].concat();
         steps::run(&mut cargo(project, args))

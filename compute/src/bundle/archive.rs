@@ -15,11 +15,7 @@ use shared::{
     paths,
 };
 
-use super::{
-    Bundle,
-    owned::is_manifest,
-    reader::folder_manifest,
-};
+use super::{Bundle, owned::is_manifest, reader::folder_manifest};
 use crate::{interrupt, output::OwnKind};
 
 /// What an exported bundle may replace.

@@ -31,9 +31,9 @@ pub use folder::{OutputFolder, check as check_output};
 pub use prompts::add_prompts;
 pub use reader::{Bundle, read_manifest};
 pub use relabel::Relabelling;
-pub use subset::subset;
 pub use shared_files::SharedFiles;
 pub use site::{SiteFolder, read_site};
+pub use subset::subset;
 pub use writer::BundleWriter;
 
 /// Finishes or undoes what a process that was killed had begun to do to the bundle in `folder`.

@@ -16,7 +16,9 @@ use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::owned::{OwnFiles, check_replaceable, manifest_bytes};
-use crate::output::{Lock, OutputFile, hidden, lock_folder, parent, remove_folder, sync_folder, system::exchange};
+use crate::output::{
+    Lock, OutputFile, hidden, lock_folder, parent, remove_folder, sync_folder, system::exchange,
+};
 
 /// The bundle in the making, in the hidden folder.
 pub const NEW: &str = "new";

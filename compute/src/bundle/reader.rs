@@ -106,7 +106,9 @@ impl Bundle {
 
     /// Where the file of a bundle in a folder lies.
     pub fn path_of(&self, info: &FileInfo) -> Result<PathBuf> {
-        let Source::Folder(own) = &self.source else { bail!("the bundle is one file: {} is in it", info.path) };
+        let Source::Folder(own) = &self.source else {
+            bail!("the bundle is one file: {} is in it", info.path)
+        };
         let (folder, path) = self.place(info);
         open_inside(&own.join(&folder), &path)?;
         Ok(own.join(folder).join(path))

@@ -62,7 +62,9 @@ impl SharedFiles {
             remove_folder(&new)
         };
         place().with_context(failed)?;
-        files.iter_mut().for_each(|file| file.shared = true);
+        for file in &mut files {
+            file.shared = true;
+        }
         let folder = SharedFolder::try_from(format!("../{SHARED}/{name}"));
         Ok(Self { folder: folder.context("the shared folder's name")?, layers, files })
     }

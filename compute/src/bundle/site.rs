@@ -107,7 +107,8 @@ impl SiteFolder {
     fn write(&self) -> Result<()> {
         let path = self.path.join(paths::SITE);
         let mut file = OutputFile::replacing(path.clone())?;
-        file.write_all(&self.site.to_json()?).with_context(|| format!("could not write ({})", path.display()))?;
+        file.write_all(&self.site.to_json()?)
+            .with_context(|| format!("could not write ({})", path.display()))?;
         file.finish().map(drop)
     }
 }

@@ -19,9 +19,7 @@ use shared::{
     shared_folder::SharedFolder,
 };
 
-use super::{
-    Bundle, FileWriter, OutputFolder, blocks::Blocks, shared_files::SharedFiles,
-};
+use super::{Bundle, FileWriter, OutputFolder, blocks::Blocks, shared_files::SharedFiles};
 use crate::output::{make_folders, parent};
 
 /// A bundle in the making. Dropped before [`BundleWriter::finish`], it leaves nothing behind.

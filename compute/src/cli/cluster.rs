@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::{
     cluster::{Parts, PlanFolder, finish, merge, shard, slurm, status},
     hub,
-    plan::{Plan, RunOptions},
+    plan::{Planned, RunOptions},
     progress::Progress,
     run::summary,
     terminal,
@@ -35,7 +35,7 @@ impl PlanArgs {
     /// Writes the plan.
     pub fn run(&self) -> Result<()> {
         let parts = Parts { n_shards: self.shards, n_merges: self.merges };
-        let folder = PlanFolder::create(&self.plan, Plan::new(&self.options)?, parts)?;
+        let folder = PlanFolder::create(&self.plan, Planned::new(&self.options)?, parts)?;
         terminal::print(&folder.about()?)
     }
 }
@@ -95,8 +95,15 @@ impl FinishArgs {
     pub fn run(&self) -> Result<()> {
         let folder = PlanFolder::open(&self.plan)?;
         let mut progress = Progress::new(self.quiet);
-        let manifest = finish::compute(&folder, &mut progress)?;
-        if self.quiet { Ok(()) } else { summary::print(&manifest, &progress, folder.plan()) }
+        let manifests = finish::compute(&folder, &mut progress)?;
+        if self.quiet {
+            return Ok(());
+        }
+        match (folder.planned(), manifests.as_slice()) {
+            (Planned::Bundle(plan), [manifest]) => summary::print(manifest, &progress, plan),
+            (Planned::Site(site), all) => summary::print_site(all, &progress, site),
+            (Planned::Bundle(_), _) => Ok(()),
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! `compute export`: a bundle as one file, for a reader's disk, or as files for other programs.
 //!
-//! A `.saevis` is opened by the page; an HTML file is the page with the bundle in it.
+//! A `.saevis` is opened by the page; an HTML file is the page with the bundle in it; a site is the page with any number of
+//! bundles, for a host.
 
 use std::{
     io::{self, BufWriter, IntoInnerError, Write},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use flate2::{Compression, write::GzEncoder};
 use shared::{manifest::Manifest, prompt::Metric};
@@ -20,20 +21,26 @@ use crate::{
     model::HookPoint,
     output::OutputFile,
     plan::{parse_features, read_layout},
+    run::provenance,
 };
 
 /// Options of `compute export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Folder of the bundle
-    pub bundle: PathBuf,
+    /// Folder of the bundle; with --site of any number of bundles and sites
+    #[arg(required = true)]
+    pub bundles: Vec<PathBuf>,
     /// File to write; by default the bundle's name with .saevis or .html
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Write one HTML file with viewer and bundle inside, which needs no server
     #[arg(long)]
     pub html: bool,
-    /// Folder of the built page, for --html
+    /// Write a folder for any static host: the page with the bundles, and of several a start page; one that is there is
+    /// replaced
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "json", "layout"])]
+    pub site: Option<PathBuf>,
+    /// Folder of the built page, for --html and --site
     #[arg(long, value_name = "FOLDER", default_value = "dist")]
     pub page: PathBuf,
     /// Features to export, such as 0..256,300; by default all of the bundle
@@ -58,10 +65,10 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["html", "out"])]
     pub json: Option<PathBuf>,
     /// Write Neuronpedia's batches of features into a new folder
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "json"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "json", "site"])]
     pub neuronpedia: Option<PathBuf>,
     /// Write the features of attribution graphs into a new folder, which graphs name as feature_json_base_url
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "json", "neuronpedia"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["html", "out", "json", "neuronpedia", "site"])]
     pub graph_features: Option<PathBuf>,
     /// The SAE's layer in these formats; by default that of its hook point
     #[arg(long, value_name = "N")]
@@ -101,17 +108,34 @@ fn layer_of(hook: Option<&str>) -> Result<u32> {
 impl ExportArgs {
     /// Writes the bundle.
     pub fn run(&self) -> Result<()> {
+        if let Some(folder) = &self.site {
+            return self.write_site(folder);
+        }
+        let [bundle] = self.bundles.as_slice() else {
+            bail!("{} bundles are named, expected one: several go together with --site", self.bundles.len())
+        };
         match (&self.neuronpedia, &self.graph_features) {
-            (Some(folder), _) | (None, Some(folder)) => self.folder(folder),
-            (None, None) => self.file(),
+            (Some(folder), _) | (None, Some(folder)) => self.folder(bundle, folder),
+            (None, None) => self.file(bundle),
         }
     }
 
+    /// Writes a folder for a static host.
+    fn write_site(&self, folder: &Path) -> Result<()> {
+        ensure!(self.features == "all", "--features goes with one bundle, --site publishes whole ones");
+        let warnings = site::write(&self.page, &self.bundles, &provenance::tool(), folder)?;
+        self.say(&format!("the site is written ({})", folder.display()));
+        for warning in warnings {
+            self.say(&format!("warning: {warning}"));
+        }
+        Ok(())
+    }
+
     /// Writes files for another program.
-    fn folder(&self, folder: &Path) -> Result<()> {
+    fn folder(&self, bundle: &Path, folder: &Path) -> Result<()> {
         let out = NewFolder::create(folder)?;
-        let part = self.part()?;
-        let bundle = part.as_ref().map_or_else(|| self.bundle.clone(), |part| part.path().join("bundle"));
+        let part = self.part(bundle)?;
+        let bundle = part.as_ref().map_or_else(|| bundle.to_owned(), |part| part.path().join("bundle"));
         let bundle = Bundle::open(&bundle)?;
         let layer = self.layer.map_or_else(|| layer_of(bundle.manifest.sae.hook.as_deref()), Ok)?;
         if self.neuronpedia.is_some() {
@@ -132,17 +156,17 @@ impl ExportArgs {
     }
 
     /// Writes the bundle as one file.
-    fn file(&self) -> Result<()> {
+    fn file(&self, bundle: &Path) -> Result<()> {
         let (extension, kind) = match &self.json {
             Some(_) => ("json", exchange::JSON_BUNDLE),
             None if self.html => ("html", html::PAGE),
             None => ("saevis", archive::ARCHIVE),
         };
         let named = self.json.clone().or_else(|| self.out.clone());
-        let out = named.unwrap_or_else(|| self.bundle.with_extension(extension));
+        let out = named.unwrap_or_else(|| bundle.with_extension(extension));
         interrupt::listen()?;
-        let part = self.part()?;
-        let bundle = part.as_ref().map_or_else(|| self.bundle.clone(), |part| part.path().join("bundle"));
+        let part = self.part(bundle)?;
+        let bundle = part.as_ref().map_or_else(|| bundle.to_owned(), |part| part.path().join("bundle"));
         let start = self.start(&bundle)?;
         let file = BufWriter::new(OutputFile::create(&out, kind, self.force)?);
         let writing = || format!("could not write ({})", out.display());
@@ -186,17 +210,17 @@ impl ExportArgs {
     }
 
     /// The part that is exported, where that is not the whole bundle.
-    fn part(&self) -> Result<Option<TempDir>> {
+    fn part(&self, bundle: &Path) -> Result<Option<TempDir>> {
         if self.features == "all" && self.layout.is_none() {
             return Ok(None);
         }
-        let manifest = read_manifest(&self.bundle)?;
+        let manifest = read_manifest(bundle)?;
         let past = manifest.features.last().map_or(0, |range| range.end);
         let d_sae = manifest.sae.d_sae.unwrap_or(past);
         let chosen = (self.features != "all").then(|| parse_features(&self.features, d_sae)).transpose()?;
         let layout = self.layout.as_deref().map(read_layout).transpose()?;
         let folder = tempfile::tempdir().context("could not make a temporary folder")?;
-        subset(&self.bundle, chosen.as_deref(), layout, &folder.path().join("bundle"))?;
+        subset(bundle, chosen.as_deref(), layout, &folder.path().join("bundle"))?;
         Ok(Some(folder))
     }
 
@@ -211,7 +235,7 @@ impl ExportArgs {
         ensure!(
             prompt < n,
             "no prompt {prompt}: the bundle has {n}, counted from 0 ({})",
-            self.bundle.display()
+            self.bundles.first().map_or(bundle, PathBuf::as_path).display()
         );
         let metric = self.metric.map(|metric| format!("metric={}", metric.name()));
         let pos = self.pos.map(|pos| format!("pos={pos}"));

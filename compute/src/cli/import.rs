@@ -7,9 +7,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use shared::document::Document;
+use shared::{document::Document, layout::Layout, manifest::Manifest};
 
-use crate::{corpus::Tokenizer, exchange};
+use crate::{
+    bundle::check_output, corpus::Tokenizer, exchange, given, plan::read_layout, progress::Progress,
+};
 
 /// Options of `compute import`.
 #[derive(Debug, Args)]
@@ -26,6 +28,15 @@ pub struct ImportArgs {
     /// The model's tokenizer.json, or a folder with it: token texts of files that have ids alone
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
+    /// Of several modules of a run of delphi, the one to take
+    #[arg(long, value_name = "NAME")]
+    pub module: Option<String>,
+    /// What is computed of activations: a layout's file or a preset
+    #[arg(long, value_name = "FILE")]
+    pub layout: Option<PathBuf>,
+    /// Seed of every random choice that is made of activations
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
     /// Print the JSON Schema of `json` instead
     #[arg(long, exclusive = true)]
     pub schema: bool,
@@ -46,6 +57,10 @@ pub enum Format {
     SaeDashboard,
     /// A batch of SAEDashboard's for Neuronpedia, a folder of them, or the folder of an export of Neuronpedia.
     Neuronpedia,
+    /// A folder of activations of one's own, which `sae_vis_rs.write_activations` writes; or the folder's format by any program.
+    Activations,
+    /// The folder of a run of delphi: latents, explanations, scores.
+    Delphi,
 }
 
 /// Whether a file is JSON by its name.
@@ -78,6 +93,7 @@ impl ImportArgs {
             }
             Format::SaeVis | Format::SaeDashboard => exchange::import_page(path, out)?,
             Format::Neuronpedia => exchange::import_neuronpedia(path, out)?,
+            Format::Activations | Format::Delphi => self.of_activations(path, out)?,
         };
         if !self.quiet {
             // A closed standard error is no reason to fail.
@@ -85,5 +101,18 @@ impl ImportArgs {
                 .unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Computes a bundle of activations.
+    fn of_activations(&self, path: &Path, out: &Path) -> Result<Manifest> {
+        let _no_grad = tch::no_grad_guard();
+        let tokenizer = self.tokenizer.as_deref().map(tokenizer).transpose()?;
+        let layout = self.layout.as_deref().map_or_else(|| Ok(Layout::default_feature()), read_layout)?;
+        check_output(out)?;
+        let given = match self.from {
+            Format::Delphi => given::read_delphi(path, self.module.as_deref(), tokenizer.as_ref())?,
+            _ => given::read_folder(path, tokenizer.as_ref())?,
+        };
+        given::bundle(given, &layout, self.seed, out, &mut Progress::new(self.quiet))
     }
 }

@@ -10,6 +10,7 @@ mod inspect;
 mod label;
 mod layout;
 mod prompt;
+mod publish;
 mod run;
 mod saes;
 mod serve;
@@ -26,6 +27,7 @@ pub use inspect::InspectArgs;
 pub use label::LabelArgs;
 pub use layout::{LayoutArgs, LayoutCommand};
 pub use prompt::PromptArgs;
+pub use publish::PublishArgs;
 pub use run::RunArgs;
 pub use saes::SaesArgs;
 pub use serve::ServeArgs;
@@ -64,7 +66,7 @@ pub enum Command {
     /// Write activations, logits or feature activations as safetensors, to compare with other programs.
     #[command(subcommand)]
     Dump(DumpCommand),
-    /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself.
+    /// Write a bundle as one file: a .saevis for the page to open, or a page that opens by itself; or bundles as a site.
     Export(ExportArgs),
     /// Make a bundle of other programs' files.
     Import(ImportArgs),
@@ -72,6 +74,8 @@ pub enum Command {
     Prompt(PromptArgs),
     /// Serve a bundle's page on this machine; with its model and SAE the page answers prompts.
     Serve(Box<ServeArgs>),
+    /// Put a bundle or a site on the Hugging Face hub, as a data set that the page opens.
+    Publish(PublishArgs),
     /// Put labels of features into a bundle, in place of those that it has; nothing is computed.
     Label(LabelArgs),
     /// Explain, check and print layouts.

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::{
     hub,
-    plan::{Plan, RunOptions, SitePlan},
+    plan::{Planned, RunOptions},
     progress::Progress,
     run,
 };
@@ -27,15 +27,14 @@ impl RunArgs {
         if self.quiet {
             hub::be_quiet();
         }
-        let mut progress = Progress::new(self.quiet);
-        let saes = hub::find_saes(&self.options.input.saes)?;
-        if saes.len() == 1 {
-            let mut plan = Plan::new(&self.options)?;
+        let mut planned = Planned::new(&self.options)?;
+        for plan in planned.plans_mut() {
             plan.input.corpus.quiet = self.quiet;
-            return run::bundle(&plan, &mut progress);
         }
-        let mut site = SitePlan::new(&self.options, &saes)?;
-        site.plans.iter_mut().for_each(|plan| plan.input.corpus.quiet = self.quiet);
-        run::site(&site, &mut progress)
+        let mut progress = Progress::new(self.quiet);
+        match planned {
+            Planned::Bundle(plan) => run::bundle(&plan, &mut progress),
+            Planned::Site(site) => run::site(&site, &mut progress),
+        }
     }
 }

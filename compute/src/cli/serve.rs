@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
+use shared::paths;
+use site::Page;
 
 use crate::{
     bundle::Bundle,
     hub,
     sae::SaeFormat,
-    serve::{Live, Overlay, Page, Server},
+    serve::{Live, Overlay, Server, Shown, SiteFiles},
     session::WeightOptions,
     terminal,
 };
@@ -17,7 +19,7 @@ use crate::{
 /// Options of `compute serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The bundle: its folder or a .saevis
+    /// The bundle: its folder or a .saevis; or the folder of a site
     pub bundle: PathBuf,
     /// The model that the bundle was computed from, to answer prompts
     #[arg(long, value_name = "FOLDER", requires = "sae")]
@@ -46,15 +48,28 @@ impl ServeArgs {
     /// Loads, prints the address, and answers until the process ends.
     pub fn run(&self) -> Result<()> {
         hub::be_quiet();
-        let page = Page::read(&self.page)?;
+        let mut page = Page::read(&self.page)?;
+        if self.bundle.join(paths::SITE).is_file() {
+            ensure!(
+                self.model.is_none(),
+                "prompts are answered for one bundle: name one of the site's folders ({})",
+                self.bundle.display()
+            );
+            let shown = Shown::Site(SiteFiles::open(&self.bundle)?);
+            page.begin_with_start()?;
+            let server = Server::bind(self.port, page, shown)?;
+            terminal::print(&format!("open {}   (Ctrl-C stops)\n", server.url()?))?;
+            return server.run();
+        }
         let overlay = Overlay::new(Bundle::open(&self.bundle)?)?;
         let server = match self.weights() {
             Some(weights) => {
                 overlay.check_schema()?;
                 let live = Live::start(&self.bundle, weights)?;
-                Server::bind(self.port, page.live()?, overlay, Some(live))?
+                page.mark(" data-live")?;
+                Server::bind(self.port, page, Shown::Bundle(Box::new(overlay), Some(live)))?
             }
-            None => Server::bind(self.port, page, overlay, None)?,
+            None => Server::bind(self.port, page, Shown::Bundle(Box::new(overlay), None))?,
         };
         let prompts = if self.model.is_some() { "; its Ask button takes prompts" } else { "" };
         terminal::print(&format!("open {}   (Ctrl-C stops{prompts})\n", server.url()?))?;

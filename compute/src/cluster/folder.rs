@@ -18,7 +18,7 @@ use crate::{
     corpus::{Rows, Tokenizer},
     output::{OutputFile, make_folders},
     pass::PassOutput,
-    plan::Plan,
+    plan::{Plan, Planned},
     run::{self, Corpus, Machine, provenance::tool, text},
     sections::Mark,
     store::PRODUCT_BYTES,
@@ -51,7 +51,7 @@ struct PlanFile {
     n_pieces: usize,
     /// Rows of the corpus.
     n_rows: usize,
-    plan: Plan,
+    planned: Planned,
 }
 
 /// A plan in its folder, with what its parts have left there.
@@ -65,7 +65,7 @@ pub struct PlanFolder {
 impl PlanFolder {
     /// Cuts the corpus into tokens, the work into parts, and writes both to a new folder at `folder`. No device is opened
     /// and no weight is read; weights are fetched from the hub, which the parts' machines may not reach.
-    pub fn create(folder: &Path, mut plan: Plan, parts: Parts) -> Result<Self> {
+    pub fn create(folder: &Path, mut planned: Planned, parts: Parts) -> Result<Self> {
         ensure!(parts.n_shards > 0, "--shards is 0, expected at least 1");
         ensure!(parts.n_merges > 0, "--merges is 0, expected at least 1");
         let path = folder.join("plan.json");
@@ -74,12 +74,15 @@ impl PlanFolder {
             "there is a plan already: remove it, or choose another --plan ({})",
             path.display()
         );
-        let rows = run::prepare(&plan)?.rows;
-        plan.input.model.fetch_weights()?;
-        plan.input.model.weights_on_hub = None;
-        let batch_rows =
-            plan.input.machine.batch_rows.unwrap_or(BATCH_TOKENS / plan.input.rule.seq_len).max(1);
-        plan.input.machine.batch_rows = Some(batch_rows);
+        let first = planned.plans().first().context("there is no SAE")?;
+        let rows = run::prepare(first)?.rows;
+        first.input.model.fetch_weights()?;
+        let batch_rows = first.input.machine.batch_rows;
+        let batch_rows = batch_rows.unwrap_or(BATCH_TOKENS / first.input.rule.seq_len).max(1);
+        for plan in planned.plans_mut() {
+            plan.input.model.weights_on_hub = None;
+            plan.input.machine.batch_rows = Some(batch_rows);
+        }
         let n_batches = rows.n_rows().div_ceil(batch_rows);
         ensure!(
             parts.n_shards <= n_batches,
@@ -87,12 +90,12 @@ impl PlanFolder {
             parts.n_shards
         );
         ensure!(
-            parts.n_merges <= plan.features.len(),
+            parts.n_merges <= n_features(planned.plans()),
             "--merges is {}, expected at most {}: so many features are computed",
             parts.n_merges,
-            plan.features.len()
+            n_features(planned.plans())
         );
-        let sums = PRODUCT_BYTES * plan.features.len() * plan.input.sae_config.d_in as usize;
+        let sums = sums_bytes(planned.plans());
         let n_pieces = (SUMS_BYTES / sums.max(1)).clamp(1, MAX_PIECES);
         let file = PlanFile {
             tool: tool(),
@@ -100,7 +103,7 @@ impl PlanFolder {
             parts,
             n_pieces,
             n_rows: rows.n_rows(),
-            plan,
+            planned,
         };
         let json = serde_json::to_vec_pretty(&file)?;
         let this = Self { folder: folder.to_owned(), hash: hash(&json), file };
@@ -128,6 +131,7 @@ impl PlanFolder {
             tool(),
             path.display()
         );
+        ensure!(!file.planned.plans().is_empty(), "the plan has no SAE ({})", path.display());
         env::set_current_dir(&file.folder)
             .with_context(|| format!("could not go to the plan's folder ({})", file.folder.display()))?;
         Ok(Self { folder, hash: hash(&json), file })
@@ -142,13 +146,14 @@ impl PlanFolder {
         writeln!(out, "corpus    {} rows of {seq_len} tokens", self.n_rows())?;
         let n_batches = self.n_batches();
         writeln!(out, "shards    {}, of {n_batches} batches of {batch_rows} rows", parts.n_shards)?;
-        writeln!(out, "merges    {}, of {} features", parts.n_merges, plan.features.len())?;
+        writeln!(out, "merges    {}, of {} features", parts.n_merges, n_features(self.plans()))?;
         let kept = plan.effects && plan.needs.sequences.is_some() && !plan.recompute_resid;
         let resid = if kept { 4 * plan.input.model_config.d_model as usize } else { 0 };
-        let sums = PRODUCT_BYTES * plan.features.len() * plan.input.sae_config.d_in as usize;
+        let sums = sums_bytes(self.plans());
         let n_pieces: usize = (0..parts.n_shards).map(|shard| self.pieces(shard).len()).sum();
         let sums = if plan.needs.correlated_neurons > 0 { sums * n_pieces } else { 0 };
-        let n_active = plan.input.sae_config.stated_l0.map_or(String::new(), |l0| {
+        let stated: Option<f64> = self.plans().iter().map(|plan| plan.input.sae_config.stated_l0).sum();
+        let n_active = stated.map_or(String::new(), |l0| {
             format!(", {} at the L0 that its publisher states", text((8e6 * l0) as usize))
         });
         writeln!(
@@ -163,8 +168,18 @@ impl PlanFolder {
     }
 
     /// What is planned.
+    pub fn planned(&self) -> &Planned {
+        &self.file.planned
+    }
+
+    /// A plan for each SAE; all read the same rows.
+    pub fn plans(&self) -> &[Plan] {
+        self.file.planned.plans()
+    }
+
+    /// The first of them: model and text are those of all.
     pub fn plan(&self) -> &Plan {
-        &self.file.plan
+        &self.plans()[0]
     }
 
     /// Where it lies.
@@ -196,9 +211,19 @@ impl PlanFolder {
             .collect()
     }
 
-    /// Indices of the chosen features that a merge computes.
-    pub fn features(&self, merge: usize) -> Range<usize> {
-        share(self.plan().features.len(), self.file.parts.n_merges, merge)
+    /// What a merge computes: plans, each with indices of its chosen features.
+    pub fn features(&self, merge: usize) -> Vec<(&Plan, Range<usize>)> {
+        let all = share(n_features(self.plans()), self.file.parts.n_merges, merge);
+        let (mut first, mut parts) = (0, Vec::new());
+        for plan in self.plans() {
+            let end = first + plan.features.len();
+            let part = all.start.clamp(first, end)..all.end.clamp(first, end);
+            if !part.is_empty() {
+                parts.push((plan, part.start - first..part.end - first));
+            }
+            first = end;
+        }
+        parts
     }
 
     /// Path of what a piece of a shard leaves.
@@ -255,6 +280,17 @@ impl PlanFolder {
         }
         all.context("the plan has no shards")
     }
+}
+
+/// Features that all plans compute.
+fn n_features(plans: &[Plan]) -> usize {
+    plans.iter().map(|plan| plan.features.len()).sum()
+}
+
+/// Bytes of the sums that neurons' correlations need.
+fn sums_bytes(plans: &[Plan]) -> usize {
+    let sums = |plan: &Plan| PRODUCT_BYTES * plan.features.len() * plan.input.sae_config.d_in as usize;
+    plans.iter().map(sums).sum()
 }
 
 /// Part `i` of `0..n` cut into `n_parts` that differ by one at most.

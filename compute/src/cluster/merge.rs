@@ -1,7 +1,5 @@
 //! A range of features: all that one's page shows, from what all shards left.
 
-use std::slice;
-
 use anyhow::{Context as _, Result, ensure};
 use shared::{
     feature::Feature,
@@ -20,8 +18,8 @@ use crate::{
 pub fn compute(folder: &PlanFolder, merge: usize, progress: &mut Progress) -> Result<bool> {
     let n_merges = folder.parts().n_merges;
     ensure!(merge < n_merges, "no merge {merge}: the plan has 0 to {}", n_merges - 1);
-    let (plan, path) = (folder.plan(), folder.merge_path(merge));
-    let machine = Machine::open(&plan.input)?;
+    let (plans, path) = (folder.plans(), folder.merge_path(merge));
+    let machine = Machine::open(&folder.plan().input)?;
     let mark = mark(folder, merge, &machine);
     if path.exists() && SectionReader::open(&path, &mark).is_ok() {
         return Ok(false);
@@ -31,18 +29,22 @@ pub fn compute(folder: &PlanFolder, merge: usize, progress: &mut Progress) -> Re
     progress.begin("load", 0, "");
     let output = folder.pass_output(&machine)?;
     let corpus = folder.corpus()?;
-    let mut subject = load::subject(slice::from_ref(plan), &machine)?;
-    load::choose_features(plan, &machine, &mut subject)?;
-    load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
+    let mut subject = load::subject(plans, &machine)?;
+    for plan in plans {
+        load::choose_features(plan, &machine, &mut subject)?;
+    }
+    load::skip_tokens(&folder.plan().input, corpus.tokenizer.as_ref(), &mut subject);
     let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-    let keep = |features: Vec<Feature>| {
+    let mut keep = |features: Vec<Feature>| {
         for feature in features {
             feature.write(&mut bytes);
             ends.push(bytes.len() as u64);
         }
         Ok(())
     };
-    run::features(plan, &corpus, &subject, &output, folder.features(merge), progress, keep)?;
+    for (plan, features) in folder.features(merge) {
+        run::features(plan, &corpus, &subject, &output, features, progress, &mut keep)?;
+    }
     progress.begin("write", 0, "");
     let mut file = SectionWriter::create(&path)?;
     file.write_all("features", &bytes)?;
@@ -52,7 +54,7 @@ pub fn compute(folder: &PlanFolder, merge: usize, progress: &mut Progress) -> Re
     Ok(true)
 }
 
-/// The features that a merge left, ascending.
+/// The features that a merge left, in the order of [`PlanFolder::features`].
 pub(super) fn read(folder: &PlanFolder, merge: usize, machine: &Machine) -> Result<Vec<Feature>> {
     let path = folder.merge_path(merge);
     ensure!(
@@ -63,7 +65,8 @@ pub(super) fn read(folder: &PlanFolder, merge: usize, machine: &Machine) -> Resu
     let file = SectionReader::open(&path, &mark(folder, merge, machine))?;
     let (bytes, ends): (Vec<u8>, Vec<u64>) = (file.read("features")?, file.read("ends")?);
     let wrong = || format!("the features contradict one another: run the merge again ({})", path.display());
-    ensure!(ends.len() == folder.features(merge).len(), wrong());
+    let expected: usize = folder.features(merge).iter().map(|(_, features)| features.len()).sum();
+    ensure!(ends.len() == expected, wrong());
     let mut start = 0;
     let mut features = Vec::with_capacity(ends.len());
     for end in ends {

@@ -7,8 +7,10 @@ use std::{
 };
 
 use anyhow::Result;
+use shared::paths;
 
 use super::PlanFolder;
+use crate::plan::Planned;
 
 /// How far a part is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +49,15 @@ pub fn merges(folder: &PlanFolder) -> Vec<PartStatus> {
     (0..folder.parts().n_merges).map(|merge| PartStatus::of(&[folder.merge_path(merge)])).collect()
 }
 
-/// Whether the bundle that is there is this plan's: younger than all that it was made of.
+/// Whether the bundle or the site that is there is this plan's: younger than all that it was made of.
 pub fn is_finished(folder: &PlanFolder) -> bool {
     let time = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
     let parts = (0..folder.parts().n_merges).map(|merge| time(&folder.merge_path(merge)));
-    match (time(&folder.plan().out.join("manifest.json")), parts.collect::<Option<Vec<_>>>()) {
+    let file = match folder.planned() {
+        Planned::Bundle(_) => paths::MANIFEST,
+        Planned::Site(_) => paths::SITE,
+    };
+    match (time(&folder.planned().out().join(file)), parts.collect::<Option<Vec<_>>>()) {
         (Some(bundle), Some(parts)) => parts.iter().all(|part| *part <= bundle),
         _ => false,
     }
@@ -76,7 +82,7 @@ pub fn table(folder: &PlanFolder) -> Result<String> {
         part("merge", i, status)?;
     }
     let end = if is_finished(folder) { "done" } else { "to do" };
-    writeln!(out, "finish        {end}  ({})", folder.plan().out.display())?;
+    writeln!(out, "finish        {end}  ({})", folder.planned().out().display())?;
     Ok(out)
 }
 

@@ -130,6 +130,16 @@ impl Directions {
         })
     }
 
+    /// Of features of which only logits are known: nothing is ablated with them.
+    ///
+    /// - `all`: of all features, `[n, d_vocab]`, on the host
+    pub fn of_logits(all: &Tensor, features: Range<usize>) -> Result<Self> {
+        let logits = all.f_narrow(0, features.start as i64, features.len() as i64)?;
+        let d_vocab = logits.size().last().copied().unwrap_or_default() as usize;
+        let none = Tensor::f_zeros([0], (Kind::Float, Device::Cpu))?;
+        Ok(Self { centred: to_host(&none)?, logits: to_host(&logits)?, d_model: 0, d_vocab, on_device: None })
+    }
+
     /// `G(d)` of feature `i`, over the vocabulary.
     pub fn logits(&self, i: usize) -> &[f32] {
         &self.logits[i * self.d_vocab..(i + 1) * self.d_vocab]

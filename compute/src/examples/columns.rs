@@ -141,7 +141,7 @@ fn by_frequency(tokens: impl Iterator<Item = u32>) -> Vec<u32> {
 /// The sequences of one feature.
 ///
 /// - `own`: the activation at the bold token of every window
-/// - `logits`: the feature's logits over the vocabulary
+/// - `logits`: the feature's logits over the vocabulary; empty where they are not known
 pub fn sequences(
     examples: ExampleWindows,
     own: Vec<f64>,
@@ -162,8 +162,10 @@ pub fn sequences(
         groups: examples.groups,
         row_acts,
     };
-    let distinct = sequences.distinct_token_ids();
-    let values = distinct.iter().map(|t| f64::from(logits[*t as usize]));
-    sequences.token_logits = Decimals::to_scale(values);
+    if !logits.is_empty() {
+        let distinct = sequences.distinct_token_ids();
+        let values = distinct.iter().map(|t| f64::from(logits[*t as usize]));
+        sequences.token_logits = Decimals::to_scale(values);
+    }
     sequences
 }

@@ -21,7 +21,7 @@ use crate::{bundle::Bundle, interrupt};
 
 pub use folder::NewFolder;
 pub use graph_features::write_graph_features;
-pub use import::{import_neuronpedia, import_page, import_sae_vis};
+pub use import::{Import, Subject, import_neuronpedia, import_page, import_sae_vis};
 pub use json::{JSON_BUNDLE, read_json, write_json};
 pub use neuronpedia::write_neuronpedia;
 

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
+use serde_json::Value;
 use ureq::{Agent, Body, config::RedirectAuthHeaders, http::Response};
 
 use super::{
@@ -102,6 +103,92 @@ impl Api {
             (sibling.rfilename, RemoteFile { bytes: size.or(sibling.size), blob: sha256.or(sibling.blob_id) })
         };
         Ok((info.sha, info.siblings.into_iter().map(listed).collect()))
+    }
+
+    /// The same; `None` where there is no such repository, or none that the token may read.
+    pub fn list_if_there(&self) -> Result<Option<(String, BTreeMap<String, RemoteFile>)>> {
+        let answer = self.get(&format!("{}/api/datasets/{}", self.endpoint, self.name.repo), 0)?;
+        // A repository that may not be read is not told from one that is not there.
+        if [401, 403, 404].contains(&answer.status().as_u16()) {
+            return Ok(None);
+        }
+        self.check(&answer)?;
+        self.list().map(Some)
+    }
+
+    /// Fails where nothing says who asks.
+    pub fn check_token(&self) -> Result<()> {
+        ensure!(
+            self.token.is_some(),
+            "publishing needs a token of the hub that may write: set HF_TOKEN, or log in"
+        );
+        Ok(())
+    }
+
+    /// The repository, `owner/name`.
+    pub fn repo(&self) -> &str {
+        &self.name.repo
+    }
+
+    /// What asks.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// A small file of the branch as text.
+    pub fn text(&self, path: &str) -> Result<String> {
+        let (repo, revision) = (&self.name.repo, encoded(&self.name.revision));
+        let url = format!("{}/datasets/{repo}/resolve/{revision}/{}", self.endpoint, encoded(path));
+        let answer = self.get(&url, 0)?;
+        self.check(&answer)?;
+        let mut text = String::new();
+        answer.into_body().into_reader().take(MAX_LIST_BYTES).read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// Creates a repository; one that is there already is fine.
+    pub fn create(&self, body: &Value) -> Result<()> {
+        let url = format!("{}/api/repos/create", self.endpoint);
+        let answer = self.send_json(&url, "application/json", body.to_string().as_bytes())?;
+        if answer.status() == 409 { Ok(()) } else { self.check_written(answer).map(drop) }
+    }
+
+    /// Posts to a path of the hub, and gives its answer.
+    pub fn post_to(&self, path: &str, kind: &str, body: &[u8]) -> Result<Vec<u8>> {
+        self.post(&format!("{}{path}", self.endpoint), kind, body)
+    }
+
+    /// Posts to an address of the hub, and gives its answer.
+    pub fn post(&self, url: &str, kind: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let answer = self.send_json(url, kind, body)?;
+        self.check_written(answer)
+    }
+
+    fn send_json(&self, url: &str, kind: &str, body: &[u8]) -> Result<Response<Body>> {
+        let mut request = self.agent.post(url).header("Content-Type", kind).header("Accept", kind);
+        // The token is the hub's alone, whatever address it names.
+        if let Some(token) = self.token.as_ref().filter(|_| url.starts_with(&self.endpoint)) {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        request.send(body).map_err(|error| anyhow!("{}: {error}", self.endpoint))
+    }
+
+    /// The answer's bytes, where the hub did what was asked.
+    fn check_written(&self, answer: Response<Body>) -> Result<Vec<u8>> {
+        let status = answer.status();
+        let mut body = Vec::new();
+        answer.into_body().into_reader().take(MAX_LIST_BYTES).read_to_end(&mut body)?;
+        let hint = match status.as_u16() {
+            200..=299 => return Ok(body),
+            401 | 403 => ": the token must be allowed to write there",
+            412 | 409 => ": the repository was changed meanwhile: try again",
+            429 => ": too many requests: wait, and try again",
+            _ => "",
+        };
+        let said: Option<Value> = serde_json::from_slice(&body).ok();
+        let said = said.as_ref().and_then(|said| said["error"].as_str()).unwrap_or_default();
+        let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
+        bail!("{} answers {status} for {}{said}{hint}", self.endpoint, self.name.repo)
     }
 
     /// Puts a file into the cache. What an earlier try has fetched of it is kept.

@@ -12,10 +12,18 @@ mod api;
 #[path = "no_api.rs"]
 mod api;
 mod cache;
+#[cfg(feature = "hub")]
+mod lfs;
 mod name;
 mod needed;
+mod new_file;
 mod repository;
 mod saes;
+#[cfg(feature = "hub")]
+mod upload;
+#[cfg(not(feature = "hub"))]
+#[path = "no_upload.rs"]
+mod upload;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,6 +38,9 @@ use serde::{Deserialize, Serialize};
 pub use crate::corpus::end_of;
 use crate::corpus::{CorpusFile, Source, is_data, split};
 use crate::sae::Location;
+pub use new_file::{Changes, Content, NewFile};
+pub use upload::Upload;
+
 use name::Name;
 use needed::Needed;
 use repository::Repository;
@@ -170,11 +181,8 @@ pub fn find_saes(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for path in given {
         let text = path.to_str().unwrap_or_default();
-        let found = if path.exists() || !text.contains(['*', '?', '[']) {
-            vec![path.clone()]
-        } else {
-            like(text)?
-        };
+        let found =
+            if path.exists() || !text.contains(['*', '?', '[']) { vec![path.clone()] } else { like(text)? };
         let new: Vec<PathBuf> = found.into_iter().filter(|found| !all.contains(found)).collect();
         all.extend(new);
     }
@@ -205,8 +213,10 @@ fn like(pattern: &str) -> Result<Vec<PathBuf>> {
     }
     let (repo, path) = pattern.split_once(':').unwrap_or((pattern, ""));
     let name = Name::parse(repo, ArtifactKind::Sae).filter(|_| !path.is_empty());
-    let name = name.with_context(|| format!("no SAE is like this: no file, folder or known name ({pattern})"))?;
-    let repository = Repository::open(&name, ArtifactKind::Sae).with_context(|| not_found(ArtifactKind::Sae, repo))?;
+    let name =
+        name.with_context(|| format!("no SAE is like this: no file, folder or known name ({pattern})"))?;
+    let repository =
+        Repository::open(&name, ArtifactKind::Sae).with_context(|| not_found(ArtifactKind::Sae, repo))?;
     let files: Vec<String> = repository.names().map(str::to_owned).collect();
     let paths = glob::Pattern::new(path).map_err(wrong)?;
     let found: Vec<PathBuf> = saes::saes(&files)

@@ -23,7 +23,7 @@ use crate::{
 };
 pub use layouts::read_layout;
 pub use options::{InputOptions, MachineOptions, RunOptions};
-pub use site::SitePlan;
+pub use site::{Planned, SitePlan};
 
 /// Model, SAE and text, validated: their files' headers fit together.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,14 +1,65 @@
 //! What a run of several SAEs will do: a plan for each, which one pass over the corpus serves.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    slice,
+};
 
 use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use super::{Input, ModelAndText, Plan, RunOptions};
-use crate::{corpus::Rule, hub::Artifact};
+use crate::{
+    corpus::Rule,
+    hub::{self, Artifact},
+};
+
+/// What a run makes.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Planned {
+    /// A bundle of one SAE.
+    Bundle(Box<Plan>),
+    /// A site of several.
+    Site(SitePlan),
+}
+
+impl Planned {
+    /// Checks `args` against the headers of the files that they name.
+    pub fn new(args: &RunOptions) -> Result<Self> {
+        let saes = hub::find_saes(&args.input.saes)?;
+        if saes.len() == 1 {
+            return Ok(Self::Bundle(Box::new(Plan::new(args)?)));
+        }
+        SitePlan::new(args, &saes).map(Self::Site)
+    }
+
+    /// A plan for each SAE; all read the same rows.
+    pub fn plans(&self) -> &[Plan] {
+        match self {
+            Self::Bundle(plan) => slice::from_ref(plan),
+            Self::Site(site) => &site.plans,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn plans_mut(&mut self) -> &mut [Plan] {
+        match self {
+            Self::Bundle(plan) => slice::from_mut(plan),
+            Self::Site(site) => &mut site.plans,
+        }
+    }
+
+    /// Where the bundle or the site goes.
+    pub fn out(&self) -> &Path {
+        match self {
+            Self::Bundle(plan) => &plan.out,
+            Self::Site(site) => &site.out,
+        }
+    }
+}
 
 /// Bundles that one pass computes.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct SitePlan {
     /// The site's folder.
     pub out: PathBuf,
@@ -23,7 +74,10 @@ pub struct SitePlan {
 impl SitePlan {
     /// Checks `args` with the SAEs `saes` against the headers of the files that they name.
     pub fn new(args: &RunOptions, saes: &[PathBuf]) -> Result<Self> {
-        ensure!(args.sae_b.is_none(), "--sae-b goes with one --sae: of several, neighbours say what is alike");
+        ensure!(
+            args.sae_b.is_none(),
+            "--sae-b goes with one --sae: of several, neighbours say what is alike"
+        );
         ensure!(
             args.labels.is_none(),
             "--labels goes with one --sae: put labels into each bundle with `compute label` once they are there"
@@ -52,7 +106,8 @@ fn place(input: &Input) -> (bool, bool) {
 fn check_rules(inputs: &[Input]) -> Result<()> {
     let Some((first, others)) = inputs.split_first() else { return Ok(()) };
     for other in others {
-        let (Rule { seq_len: a, bos: bos_a, .. }, Rule { seq_len: b, bos: bos_b, .. }) = (&first.rule, &other.rule);
+        let (Rule { seq_len: a, bos: bos_a, .. }, Rule { seq_len: b, bos: bos_b, .. }) =
+            (&first.rule, &other.rule);
         let (one, two) = (&first.sae.name, &other.sae.name);
         ensure!(
             a == b,

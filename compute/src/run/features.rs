@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use shared::{
     feature::{Feature, FeatureTables, LogitsTable, Stats, TokenLogit},
     histogram::Histogram,
+    layout::Needs,
     quantiles::Quantiles,
 };
 use tch::{Device, Kind, Tensor};
@@ -50,11 +51,34 @@ pub fn bytes(n: usize, d_vocab: usize, tiles: usize) -> usize {
     tiles * tile + 2 * 8 * ENTRIES + effects::chunks_bytes(d_vocab)
 }
 
+/// Which features to compute, and what of them.
+#[derive(Debug, Clone, Copy)]
+pub struct FeatureRequest<'a> {
+    /// The chosen features, ascending, by their numbers in the SAE.
+    pub features: &'a [u32],
+    /// What layouts show.
+    pub needs: &'a Needs,
+    /// Whether effects are computed.
+    pub effects: bool,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Tokens in the vocabulary.
+    pub d_vocab: usize,
+}
+
+impl<'a> From<&'a Plan> for FeatureRequest<'a> {
+    fn from(plan: &'a Plan) -> Self {
+        let Plan { features, needs, effects, input, .. } = plan;
+        let d_vocab = input.model_config.d_vocab as usize;
+        Self { features, needs, effects: *effects, seed: input.seed, d_vocab }
+    }
+}
+
 /// What features are computed from, on the host.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
     /// What to compute.
-    pub plan: &'a Plan,
+    pub request: FeatureRequest<'a>,
     /// The corpus.
     pub rows: &'a Rows,
     /// Activations of the SAE whose features are shown.
@@ -63,6 +87,27 @@ pub struct Sources<'a> {
     pub neurons: &'a NeuronSums,
     /// Activations of SAE B.
     pub acts_b: Option<&'a Store>,
+}
+
+/// What features write, of which logits and effects are computed.
+#[derive(Clone, Copy)]
+pub enum Writes<'a> {
+    /// Directions in the residual stream of a model.
+    Model {
+        /// The model's last norm and unembedding.
+        head: &'a Head,
+        /// Directions of the features.
+        decoder: &'a Decoder,
+        /// Last residuals, where effects are wanted.
+        resid: &'a dyn ResidSource,
+    },
+    /// What other programs say, on the host: no effects.
+    Given {
+        /// Decoder directions, `[n, d_out]`.
+        decoder: Option<&'a Tensor>,
+        /// Logits, `[n, d_vocab]`.
+        logits: Option<&'a Tensor>,
+    },
 }
 
 /// Decoder directions of the chosen features, on the device.
@@ -98,7 +143,7 @@ struct ActsSummary {
 /// A tile of which only the features themselves are left to make.
 pub(super) struct Tile {
     pub features: Range<usize>,
-    directions: Directions,
+    directions: Option<Directions>,
     summaries: Vec<ActsSummary>,
     effects: Effects,
 }
@@ -112,7 +157,7 @@ pub(super) struct ReadTile {
 
 impl ReadTile {
     /// With its directions and effects.
-    pub fn with(self, directions: Directions, effects: Effects) -> Tile {
+    pub fn with(self, directions: Option<Directions>, effects: Effects) -> Tile {
         Tile { features: self.features, directions, summaries: self.summaries, effects }
     }
 }
@@ -122,21 +167,22 @@ impl Sources<'_> {
     ///
     /// On a GPU the host's work of some tiles goes beside the GPU's of others.
     ///
-    /// - `resid`: last residuals, where effects are wanted
     /// - `features`: indices of chosen features
     pub fn features(
         &self,
-        head: &Head,
-        decoder: &Decoder,
-        resid: &dyn ResidSource,
+        writes: Writes<'_>,
         features: Range<usize>,
         progress: &mut Progress,
         hand_on: impl FnMut(Vec<Feature>) -> Result<()> + Send,
     ) -> Result<()> {
         progress.begin("tables", 0, "");
-        let tables = Tables::new(*self, &decoder.rows, features.clone())?;
-        let d_vocab = self.plan.input.model_config.d_vocab as usize;
-        let options = self.plan.needs.sequences.as_ref();
+        let rows = match writes {
+            Writes::Model { decoder, .. } => Some(&decoder.rows),
+            Writes::Given { decoder, .. } => decoder,
+        };
+        let tables = Tables::new(*self, rows, features.clone())?;
+        let d_vocab = self.request.d_vocab;
+        let options = self.request.needs.sequences.as_ref();
         let token_positions = options
             .is_some_and(|options| options.inactive_group_size > 0)
             .then(|| TokenPositions::new(self.rows.token_ids(), d_vocab));
@@ -145,16 +191,17 @@ impl Sources<'_> {
             token_ids: self.rows.token_ids(),
             seq_len: self.rows.seq_len(),
             token_positions: token_positions.as_ref(),
-            seed: self.plan.input.seed,
+            seed: self.request.seed,
         });
         let tile = tile(d_vocab);
         let tiles: Vec<Range<usize>> =
             features.clone().step_by(tile).map(|first| first..(first + tile).min(features.end)).collect();
-        let work = Work { sources: *self, choice: choice.as_ref(), head, decoder, resid };
-        if head.device() == Device::Cpu {
-            work.in_turn(tables, tiles, progress, hand_on)
-        } else {
-            work.side_by_side(tables, tiles, progress, hand_on)
+        let work = Work { sources: *self, choice: choice.as_ref(), writes };
+        match writes {
+            Writes::Model { head, .. } if head.device() != Device::Cpu => {
+                work.side_by_side(tables, tiles, progress, hand_on)
+            }
+            _ => work.in_turn(tables, tiles, progress, hand_on),
         }
     }
 
@@ -179,7 +226,7 @@ impl Sources<'_> {
         summaries: &mut Vec<ActsSummary>,
         ablations: &mut Vec<Ablation>,
     ) -> Result<()> {
-        let (plan, rows, n_positions) = (self.plan, self.rows, self.rows.n_positions());
+        let (request, rows, n_positions) = (self.request, self.rows, self.rows.n_positions());
         let all = self.acts.features(features.clone())?;
         let found: Vec<(ActsSummary, Option<ExampleWindows>)> = features
             .clone()
@@ -189,15 +236,15 @@ impl Sources<'_> {
                 ensure!(
                     acts.iter().all(|act| act.is_finite()),
                     "feature {} has activations that are not finite numbers: are the SAE's weights damaged, or of another model?",
-                    plan.features[i]
+                    request.features[i]
                 );
                 let summary = ActsSummary {
                     stats: moments::stats(acts, n_positions),
                     quantiles: Quantiles::of(&moments::quantiles(acts, n_positions)),
-                    histogram: plan.needs.acts_bins.and_then(|n| Histogram::of(acts, n as usize)),
+                    histogram: request.needs.acts_bins.and_then(|n| Histogram::of(acts, n as usize)),
                     sequences: None,
                 };
-                let choose = |choice| choose((positions, acts), plan.features[i], choice);
+                let choose = |choice| choose((positions, acts), request.features[i], choice);
                 Ok((summary, choice.map(choose)))
             })
             .collect::<Result<_>>()?;
@@ -206,7 +253,7 @@ impl Sources<'_> {
                 let acts = all.of(i - features.start);
                 let slot = (i - first) as u32;
                 let on_rows =
-                    ExampleRows::new(slot, acts, &examples, choice.options, rows, plan.effects, ablations);
+                    ExampleRows::new(slot, acts, &examples, choice.options, rows, request.effects, ablations);
                 summary.sequences = Some((examples, on_rows));
             }
             summaries.push(summary);
@@ -216,11 +263,12 @@ impl Sources<'_> {
 
     /// - `i`: in the tile
     pub(super) fn feature(&self, tile: &Tile, i: usize, tables: FeatureTables) -> Feature {
-        let (needs, summary) = (&self.plan.needs, &tile.summaries[i]);
-        let logits = tile.directions.feature_logits(i);
+        let (needs, summary) = (self.request.needs, &tile.summaries[i]);
+        let logits = tile.directions.as_ref().map_or_else(Vec::new, |all| all.feature_logits(i));
+        let known = !logits.is_empty();
         let entry = |v: usize| TokenLogit { token_id: v as u32, logit: logits[v] };
         let n_rows = needs.logits_rows as usize;
-        let logits_table = (n_rows > 0).then(|| LogitsTable {
+        let logits_table = (n_rows > 0 && known).then(|| LogitsTable {
             top: largest(&logits, n_rows).into_iter().map(entry).collect(),
             bottom: smallest(&logits, n_rows).into_iter().map(entry).collect(),
         });
@@ -230,12 +278,15 @@ impl Sources<'_> {
             sequences(examples.clone(), own, on_rows.columns(&tile.effects, n_hover), &logits, self.rows)
         });
         Feature {
-            feature: self.plan.features[tile.features.start + i],
+            feature: self.request.features[tile.features.start + i],
             stats: summary.stats,
             quantiles: Some(summary.quantiles.clone()),
             tables,
             acts_histogram: summary.histogram.clone(),
-            logits_histogram: needs.logits_bins.and_then(|n| Histogram::of(&logits, n as usize)),
+            logits_histogram: needs
+                .logits_bins
+                .filter(|_| known)
+                .and_then(|n| Histogram::of(&logits, n as usize)),
             logits_table,
             sequences,
         }

@@ -35,11 +35,11 @@ use crate::{
     store::ResidSource,
 };
 pub use budget::text;
-pub use features::Decoder;
-use features::Sources;
+pub use features::{Decoder, FeatureRequest, Sources, Writes};
 pub use machine::Machine;
-pub use site::site;
+pub use neighbours::NeighbourSearch;
 pub use prepare::{Corpus, prepare, prepare_beside, rows_beside, tokenize_prompts};
+pub use site::site;
 
 /// Computes the bundle that is planned.
 pub fn bundle(plan: &Plan, progress: &mut Progress) -> Result<()> {
@@ -122,11 +122,14 @@ fn whole_pass(
 }
 
 /// Everything that a bundle is computed from once the pass is over.
-#[derive(Clone, Copy)]
-struct Gathered<'a> {
-    corpus: &'a Corpus,
-    subject: &'a Subject,
-    output: &'a PassOutput,
+#[derive(Debug, Clone, Copy)]
+pub struct Gathered<'a> {
+    /// The text.
+    pub corpus: &'a Corpus,
+    /// The model, and the chosen features of the SAEs.
+    pub subject: &'a Subject,
+    /// What the pass over all batches left behind.
+    pub output: &'a PassOutput,
 }
 
 impl Gathered<'_> {
@@ -233,9 +236,10 @@ pub fn features(
     let acts_b = b.map(|b| &b.acts);
     let recomputed = RecomputedResid::new(subject, &corpus.rows, output.batch_rows);
     let resid: &dyn ResidSource = if plan.recompute_resid { &recomputed } else { &output.resid };
-    let sources = Sources { plan, rows: &corpus.rows, acts, neurons, acts_b };
+    let sources = Sources { request: plan.into(), rows: &corpus.rows, acts, neurons, acts_b };
     let decoder = Decoder::of(subject, plan.sae_number)?;
-    sources.features(subject.model.head(), &decoder, resid, features, progress, hand_on)
+    let writes = Writes::Model { head: subject.model.head(), decoder: &decoder, resid };
+    sources.features(writes, features, progress, hand_on)
 }
 
 /// How features fare by role, where the corpus holds conversations.
@@ -294,7 +298,8 @@ pub fn finish(
 ) -> Result<Manifest> {
     let tokenizer = corpus.tokenizer.as_ref();
     let skipped = load::skipped_tokens(&plan.input, &plan.input.sae_config, tokenizer);
-    let manifest = provenance::manifest(plan, machine, &corpus.rows, &skipped, (health, model_sha256), &writer)?;
+    let manifest =
+        provenance::manifest(plan, machine, &corpus.rows, &skipped, (health, model_sha256), &writer)?;
     writer.finish(&manifest)?;
     Ok(manifest)
 }

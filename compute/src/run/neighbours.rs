@@ -62,7 +62,8 @@ impl<'a> NeighbourSearch<'a> {
             return Ok(());
         }
         let plan = &self.site.plans[i];
-        let empty = |feature: &u32| FeatureNeighbours { feature: *feature, of: Vec::with_capacity(others.len()) };
+        let empty =
+            |feature: &u32| FeatureNeighbours { feature: *feature, of: Vec::with_capacity(others.len()) };
         let mut all: Vec<FeatureNeighbours> = plan.features.iter().map(empty).collect();
         for &other in &others {
             for (feature, found) in all.iter_mut().zip(self.between(i, other)?) {
@@ -82,7 +83,8 @@ impl<'a> NeighbourSearch<'a> {
     fn between(&self, i: usize, other: usize) -> Result<Vec<BundleNeighbours>> {
         let (plan, with) = (&self.site.plans[i], &self.site.plans[other]);
         let by_direction = self.by_direction(i, other)?;
-        let [acts, acts_with] = [plan, with].map(|plan| shown(plan, self.gathered.output).map(|sae| &sae.acts));
+        let [acts, acts_with] =
+            [plan, with].map(|plan| shown(plan, self.gathered.output).map(|sae| &sae.acts));
         let (acts, acts_with) = (acts?, acts_with?);
         let mut products = Products::new(acts, acts_with);
         let (n, n_positions) = (plan.features.len(), self.gathered.corpus.rows.n_positions());
@@ -116,7 +118,8 @@ impl<'a> NeighbourSearch<'a> {
             let own = self.directions[i].f_narrow(0, rows.start as i64, rows.len() as i64)?;
             let cosines = own.f_matmul(&others)?; // [rows, n_other]
             let (values, found) = cosines.f_topk(k as i64, 1, true, true)?; // [rows, k]
-            let values = Vec::<f32>::try_from(values.f_to_kind(Kind::Float)?.f_to(Device::Cpu)?.f_flatten(0, 1)?)?;
+            let values =
+                Vec::<f32>::try_from(values.f_to_kind(Kind::Float)?.f_to(Device::Cpu)?.f_flatten(0, 1)?)?;
             let found = Vec::<i64>::try_from(found.f_to(Device::Cpu)?.f_flatten(0, 1)?)?;
             let neighbours: Vec<Neighbour> = found
                 .iter()

@@ -51,12 +51,19 @@ pub fn print_site(manifests: &[Manifest], progress: &Progress, site: &SitePlan) 
         let variance = health.explained_variance.map_or("-".to_owned(), |v| format!("{v:.3}"));
         let (l0, n_dead) = (health.l0.unwrap_or_default(), health.n_dead.unwrap_or_default());
         let hook = sae.hook.as_deref().unwrap_or("-");
-        writeln!(out, "{name:<width$}  {hook}, L0 {l0:.1}, explained variance {variance}, {n_dead} never active")?;
+        writeln!(
+            out,
+            "{name:<width$}  {hook}, L0 {l0:.1}, explained variance {variance}, {n_dead} never active"
+        )?;
     }
     if let Some(dataset) = manifests.first().map(|manifest| &manifest.dataset) {
         let [n_rows, seq_len] = [dataset.n_rows, dataset.seq_len].map(Option::unwrap_or_default);
         let n_tokens = dataset.n_tokens().unwrap_or_default();
-        writeln!(out, "tokens    {n_tokens} in {n_rows} rows of {seq_len}, read once for {} SAEs", manifests.len())?;
+        writeln!(
+            out,
+            "tokens    {n_tokens} in {n_rows} rows of {seq_len}, read once for {} SAEs",
+            manifests.len()
+        )?;
     }
     write_costs(&mut out, progress)?;
     let own = |manifest: &Manifest| -> u64 {

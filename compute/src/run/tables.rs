@@ -37,7 +37,7 @@ pub struct Tables<'a> {
     /// Features whose tables are not made yet.
     features: Range<usize>,
     /// `[n, d_out]`.
-    decoder: Floats,
+    decoder: Option<Floats>,
     d_out: usize,
     sums: Vec<Sums>,
     sums_of_neurons: Vec<Sums>,
@@ -48,16 +48,16 @@ pub struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    /// - `decoder`: `[n, d_out]`, of all chosen features
-    pub fn new(sources: Sources<'a>, decoder: &Tensor, features: Range<usize>) -> Result<Self> {
-        let Sources { plan, acts, acts_b, neurons, .. } = sources;
-        let needs = &plan.needs;
-        let decoder = to_host(decoder)?;
+    /// - `decoder`: `[n, d_out]`, of all chosen features, where it is known
+    pub fn new(sources: Sources<'a>, decoder: Option<&Tensor>, features: Range<usize>) -> Result<Self> {
+        let Sources { request, acts, acts_b, neurons, .. } = sources;
+        let needs = request.needs;
+        let decoder = decoder.map(to_host).transpose()?;
         let products = |with: Option<&'a Store>| with.map(|with| Products::new(acts, with));
         Ok(Self {
             sources,
             features,
-            d_out: decoder.len() / plan.features.len().max(1),
+            d_out: decoder.as_ref().map_or(0, |rows| rows.len()) / request.features.len().max(1),
             decoder,
             sums: Sums::of_all(acts)?,
             sums_of_neurons: Sums::of_neurons(neurons),
@@ -70,8 +70,8 @@ impl<'a> Tables<'a> {
     /// Those of the next features; `None` after the last.
     pub fn next(&mut self) -> Result<Option<Vec<FeatureTables>>> {
         interrupt::check()?;
-        let Sources { plan, acts_b, .. } = self.sources;
-        let at_once = rows_at_once(plan.features.len(), acts_b.map_or(0, Store::n_features));
+        let Sources { request, acts_b, .. } = self.sources;
+        let at_once = rows_at_once(request.features.len(), acts_b.map_or(0, Store::n_features));
         let features = self.features.start..(self.features.start + at_once).min(self.features.end);
         self.features.start = features.end;
         if features.is_empty() {
@@ -84,11 +84,11 @@ impl<'a> Tables<'a> {
     }
 
     fn of_one(&self, i: usize) -> FeatureTables {
-        let Sources { plan, rows, neurons, .. } = self.sources;
-        let (n_positions, x, needs) = (rows.n_positions(), self.sums[i], &plan.needs);
+        let Sources { request, rows, neurons, .. } = self.sources;
+        let (n_positions, x, needs) = (rows.n_positions(), self.sums[i], request.needs);
         let own = |products: &Products<'_>| {
             let n = needs.correlated_features as usize;
-            partners((x, Some(i)), products.row(i), &self.sums, n_positions, n, |g| plan.features[g])
+            partners((x, Some(i)), products.row(i), &self.sums, n_positions, n, |g| request.features[g])
         };
         let b = |products: &Products<'_>| {
             let n = needs.correlated_b_features as usize;
@@ -96,8 +96,8 @@ impl<'a> Tables<'a> {
         };
         let wanted = |n: u32| (n > 0).then_some(n as usize);
         FeatureTables {
-            neuron_alignment: wanted(needs.neuron_alignment).map(|n| self.alignment(i, n)),
-            correlated_neurons: wanted(needs.correlated_neurons).map(|n| {
+            neuron_alignment: wanted(needs.neuron_alignment).and_then(|n| self.alignment(i, n)),
+            correlated_neurons: wanted(needs.correlated_neurons).filter(|_| !neurons.is_empty()).map(|n| {
                 correlations::neurons(&neurons.products(i), &self.sums_of_neurons, x, n_positions, n)
             }),
             correlated_features: self.own.as_ref().map(own),
@@ -105,14 +105,14 @@ impl<'a> Tables<'a> {
         }
     }
 
-    fn alignment(&self, i: usize, n_rows: usize) -> Vec<AlignedNeuron> {
-        let direction = &self.decoder[i * self.d_out..(i + 1) * self.d_out];
+    fn alignment(&self, i: usize, n_rows: usize) -> Option<Vec<AlignedNeuron>> {
+        let direction = &self.decoder.as_ref()?[i * self.d_out..(i + 1) * self.d_out];
         let l1: f64 = direction.iter().map(|v| f64::from(v.abs())).sum();
         let row = |j: usize| AlignedNeuron {
             neuron: j as u32,
             value: direction[j],
             l1_share: if l1 > 0.0 { (f64::from(direction[j].abs()) / l1) as f32 } else { 0.0 },
         };
-        largest(direction, n_rows).into_iter().map(row).collect()
+        Some(largest(direction, n_rows).into_iter().map(row).collect())
     }
 }

@@ -12,17 +12,14 @@ use rayon::prelude::*;
 use shared::feature::{Feature, FeatureTables};
 
 use super::{
-    features::{Decoder, ReadTile, Sources, Tile},
+    features::{ReadTile, Sources, Tile, Writes},
     tables::Tables,
 };
 use crate::{
     effects::{self, Backend, Directions, Effects},
     examples::Choice,
-    interrupt,
-    model::Head,
-    panics,
+    interrupt, panics,
     progress::Progress,
-    store::ResidSource,
 };
 
 /// Features that are put together and handed on at once.
@@ -35,9 +32,7 @@ pub const SIDE_BY_SIDE: usize = 4;
 pub struct Work<'a> {
     pub sources: Sources<'a>,
     pub choice: Option<&'a Choice<'a>>,
-    pub head: &'a Head,
-    pub decoder: &'a Decoder,
-    pub resid: &'a dyn ResidSource,
+    pub writes: Writes<'a>,
 }
 
 impl Work<'_> {
@@ -59,7 +54,7 @@ impl Work<'_> {
             progress.begin("sequences", 0, "");
             let tile = self.sources.read_tile(features, self.choice)?;
             progress.begin("effects", tile.ablations.len(), "effects");
-            let effects = self.effects(&tile, &directions, |n| progress.at(n))?;
+            let effects = self.effects(&tile, directions.as_ref(), |n| progress.at(n))?;
             progress.begin("assemble", 0, "");
             self.sources.assemble(&tile.with(directions, effects), &mut all_tables, &mut hand_on)?;
         }
@@ -97,7 +92,7 @@ impl Work<'_> {
                     interrupt::check()?;
                     done += tile.features.len();
                     let directions = self.directions(tile.features.clone())?;
-                    let effects = self.effects(&tile, &directions, |_| ())?;
+                    let effects = self.effects(&tile, directions.as_ref(), |_| ())?;
                     // Who puts together says why it stopped.
                     if computed_to.send(tile.with(directions, effects)).is_err() {
                         break;
@@ -117,18 +112,29 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn directions(&self, features: Range<usize>) -> Result<Directions> {
-        Directions::new(Backend::of(self.head.device()), self.head, &self.decoder.resid, features)
+    /// Directions of features; none where nothing is known of what they write.
+    fn directions(&self, features: Range<usize>) -> Result<Option<Directions>> {
+        match self.writes {
+            Writes::Model { head, decoder, .. } => {
+                Directions::new(Backend::of(head.device()), head, &decoder.resid, features).map(Some)
+            }
+            Writes::Given { logits, .. } => {
+                logits.map(|logits| Directions::of_logits(logits, features)).transpose()
+            }
+        }
     }
 
     fn effects(
         &self,
         tile: &ReadTile,
-        directions: &Directions,
+        directions: Option<&Directions>,
         after_chunk: impl FnMut(usize),
     ) -> Result<Effects> {
-        let n_hover = self.sources.plan.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
-        effects::ablate(self.head, self.resid, directions, &tile.ablations, n_hover, after_chunk)
+        let (Writes::Model { head, resid, .. }, Some(directions)) = (self.writes, directions) else {
+            return Ok(Effects::default());
+        };
+        let n_hover = self.sources.request.needs.sequences.map_or(0, |s| s.top_logits_hoverdata as usize);
+        effects::ablate(head, resid, directions, &tile.ablations, n_hover, after_chunk)
     }
 }
 

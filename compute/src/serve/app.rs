@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use anyhow::{Result, bail};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
@@ -13,26 +14,36 @@ use hyper::{
     http::uri::Authority,
 };
 
-use super::{Live, Overlay, Page, live::Refusal};
+use site::Page;
+
+use super::{Live, Overlay, content::content_type, live::Refusal, site_files::SiteFiles};
 
 /// Length of a prompt in bytes, at most.
 const MAX_PROMPT: usize = 64 << 10;
 
 type Answer = Response<Full<Bytes>>;
 
-/// A page, a bundle, and what answers prompts.
+/// What is shown.
+#[derive(Debug)]
+pub enum Shown {
+    /// A bundle, and what answers prompts.
+    Bundle(Box<Overlay>, Option<Live>),
+    /// The bundles of a site.
+    Site(SiteFiles),
+}
+
+/// A page, and what it shows.
 #[derive(Debug)]
 pub struct App {
     token: String,
     page: Page,
-    overlay: Mutex<Overlay>,
-    live: Option<Live>,
+    shown: Mutex<Shown>,
 }
 
 impl App {
     /// Everything lies below `/TOKEN/`.
-    pub fn new(token: String, page: Page, overlay: Overlay, live: Option<Live>) -> Self {
-        Self { token, page, overlay: Mutex::new(overlay), live }
+    pub fn new(token: String, page: Page, shown: Shown) -> Self {
+        Self { token, page, shown: Mutex::new(shown) }
     }
 
     /// Where everything lies.
@@ -66,9 +77,9 @@ impl App {
         let inside =
             path.strip_prefix('/').and_then(|path| path.strip_prefix(&self.token)?.strip_prefix('/'));
         match (request.method(), inside) {
-            (&Method::GET, Some(path)) => match path.strip_prefix("bundle/") {
-                Some(path) => self.file_of_bundle(path.to_owned()).await,
-                None => self.file_of_page(path),
+            (&Method::GET, Some(path)) => match path.split_once('/') {
+                Some(("bundle" | "bundles", path)) => self.file_shown(path.to_owned()).await,
+                _ => self.file_of_page(path),
             },
             (&Method::POST, Some("prompts")) => self.prompt(request.into_body()).await,
             (_, None) => {
@@ -82,14 +93,19 @@ impl App {
     }
 
     fn file_of_page(&self, name: &str) -> Answer {
-        match self.page.file(name) {
-            Some((kind, bytes)) => found(kind, bytes.to_vec()),
+        let name = if name.is_empty() { "index.html" } else { name };
+        match self.page.files().get(name) {
+            Some(bytes) => found(content_type(name), bytes.clone()),
             None => said(StatusCode::NOT_FOUND, "no such file"),
         }
     }
 
-    async fn file_of_bundle(self: Arc<Self>, path: String) -> Answer {
-        match tokio::task::spawn_blocking(move || self.overlay().bytes(&path)).await {
+    async fn file_shown(self: Arc<Self>, path: String) -> Answer {
+        let read = move || match &*self.shown() {
+            Shown::Bundle(overlay, _) => overlay.bytes(&path),
+            Shown::Site(site) => site.bytes(&path),
+        };
+        match tokio::task::spawn_blocking(read).await {
             Ok(Ok(bytes)) => found("application/octet-stream", bytes),
             Ok(Err(error)) => said(StatusCode::NOT_FOUND, format!("{error:#}")),
             Err(error) => said(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
@@ -97,7 +113,11 @@ impl App {
     }
 
     async fn prompt(&self, body: Incoming) -> Answer {
-        let Some(live) = &self.live else {
+        let live = match &*self.shown() {
+            Shown::Bundle(_, live) => live.clone(),
+            Shown::Site(_) => None,
+        };
+        let Some(live) = live else {
             return said(
                 StatusCode::NOT_FOUND,
                 "this server answers no prompts: start it with --model and --sae",
@@ -114,16 +134,15 @@ impl App {
         let Ok(text) = String::from_utf8(bytes.to_vec()) else {
             return said(StatusCode::BAD_REQUEST, "the prompt is not UTF-8");
         };
-        let known = self.overlay().number_of(&text);
-        if let Some(number) = known {
+        let known = self.with_overlay(|overlay| Ok(overlay.number_of(&text)));
+        if let Ok(Some(number)) = known {
             return said(StatusCode::OK, number.to_string());
         }
         let added = match live.compute(text).await {
-            Ok(prompt) => {
-                let mut overlay = self.overlay();
-                // The same may have been asked twice.
+            // The same may have been asked twice.
+            Ok(prompt) => self.with_overlay(|overlay| {
                 overlay.number_of(&prompt.text).map_or_else(|| overlay.add(&prompt), Ok)
-            }
+            }),
             Err(Refusal::Busy) => {
                 return said(StatusCode::SERVICE_UNAVAILABLE, "many prompts wait: try again in a moment");
             }
@@ -135,8 +154,15 @@ impl App {
         }
     }
 
-    fn overlay(&self) -> MutexGuard<'_, Overlay> {
-        self.overlay.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with_overlay<T>(&self, act: impl FnOnce(&mut Overlay) -> Result<T>) -> Result<T> {
+        match &mut *self.shown() {
+            Shown::Bundle(overlay, _) => act(overlay),
+            Shown::Site(_) => bail!("prompts are answered for one bundle"),
+        }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

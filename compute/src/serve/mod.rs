@@ -1,4 +1,4 @@
-//! Page and bundle on this machine's loopback, and prompts that are typed into the page.
+//! Page and bundle, or the bundles of a site, on this machine's loopback, and prompts that are typed into the page.
 //!
 //! Who can use it: programs of this machine that know the address, which holds a random token. Other pages in the same
 //! browser cannot: they do not know the token, and requests that another page or another host name sends are refused. Nothing
@@ -8,12 +8,14 @@
 //! |---|---|
 //! | `GET` of a file of the page | the file; `index.html` says `data-live` where prompts are answered |
 //! | `GET bundle/PATH` | a file that the manifest lists |
+//! | `GET bundles/PATH` | of a site: its list, or a file that a manifest of it lists |
 //! | `POST prompts`, the prompt as text | the prompt's number, or in a line why not |
 
 mod app;
+mod content;
 mod live;
 mod overlay;
-mod page;
+mod site_files;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -22,14 +24,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use site::Page;
+
 use app::App;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore};
 
+pub use app::Shown;
 pub use live::Live;
 pub use overlay::Overlay;
-pub use page::Page;
+pub use site_files::SiteFiles;
 
 /// Connections at once; others wait.
 const MAX_CONNECTIONS: usize = 128;
@@ -45,8 +50,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `port` of the loopback; 0 takes any that is free. A bundle without `live` answers no prompts.
-    pub fn bind(port: u16, page: Page, overlay: Overlay, live: Option<Live>) -> Result<Self> {
+    /// Listens on `port` of the loopback; 0 takes any that is free.
+    pub fn bind(port: u16, page: Page, shown: Shown) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -57,7 +62,7 @@ impl Server {
             .with_context(|| format!("could not listen on port {port}: choose another with --port"))?;
         let token: u128 = rand::random();
         let token = format!("{token:032x}");
-        let app = Arc::new(App::new(token, page, overlay, live));
+        let app = Arc::new(App::new(token, page, shown));
         Ok(Self { runtime, listener, app })
     }
 

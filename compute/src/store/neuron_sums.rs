@@ -204,6 +204,11 @@ impl NeuronSums {
         self.products.row(f).collect()
     }
 
+    /// Whether there are none: nothing is known of neurons.
+    pub fn is_empty(&self) -> bool {
+        self.neurons.width() == 0
+    }
+
     /// `Σ x[j]` and `Σ x[j]²` of every neuron `j`.
     pub fn of_neurons(&self) -> [Vec<f64>; 2] {
         [0, 1].map(|row| self.neurons.row(row).collect())

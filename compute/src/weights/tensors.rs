@@ -59,10 +59,17 @@ impl Reader<'_> {
         let mut shape = self.entry.shape().to_vec();
         shape[0] = rows.len() as i64;
         let out = self.torch(Tensor::f_empty(&shape, (self.kind, self.device)))?;
-        let mut bytes = vec![0; row_len * self.entry.dtype().n_bytes()];
-        for (at, row) in rows.iter().enumerate() {
-            let row = self.piece(*row as usize * row_len, row_len, &mut bytes, &shape[1..])?;
-            self.torch(self.torch(out.f_select(0, at as i64))?.f_copy_(&row))?;
+        let width = row_len * self.entry.dtype().n_bytes();
+        // Rows that follow one another are read together.
+        let per_piece = (PIECE_BYTES / width.max(1)).max(1);
+        let mut bytes = vec![0; per_piece.min(rows.len()) * width];
+        let mut at = 0;
+        for run in rows.chunk_by(|a, b| a + 1 == *b).flat_map(|run| run.chunks(per_piece)) {
+            interrupt::check()?;
+            shape[0] = run.len() as i64;
+            let piece = self.piece(run[0] as usize * row_len, run.len() * row_len, &mut bytes, &shape)?;
+            self.torch(self.torch(out.f_narrow(0, at, run.len() as i64))?.f_copy_(&piece))?;
+            at += run.len() as i64;
         }
         Ok(out)
     }

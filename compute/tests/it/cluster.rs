@@ -81,6 +81,50 @@ fn any_shards_and_merges_make_the_bytes_of_one_run() {
     }
 }
 
+/// What a site of the demo's three SAEs computes.
+fn demo_site(command: &mut Command) -> &mut Command {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../demo");
+    command.arg("--model").arg(demo.join("model")).arg("--data").arg(demo.join("tokens.npy"));
+    command.arg("--sae").arg(demo.join("sae-*"));
+    command.args(["--device", "cpu", "--sequences", "44", "--batch-rows", "8", "--features", "0..24"]);
+    command.args(["--prompt", "def __init__(self):"])
+}
+
+#[test]
+fn any_shards_and_merges_make_the_bytes_of_one_run_of_several_saes() {
+    let temp = tempfile::tempdir().unwrap();
+    let whole = temp.path().join("whole");
+    succeed(demo_site(compute().arg("run").arg("-q")).arg("--out").arg(&whole));
+    let expected = files(&whole);
+    assert!(expected.iter().any(|(path, _)| path.starts_with("sae-resid/layers/neighbours")));
+    // Merges within an SAE's features, at their ends, and across them.
+    for (shards, merges) in [(1, 1), (2, 3), (3, 5)] {
+        let folder = temp.path().join(format!("{shards}-{merges}"));
+        plan_of(demo_site, &folder, shards, merges);
+        all_parts(&folder, shards, merges);
+        assert!(bundle(&folder) == expected, "{shards} shards, {merges} merges");
+        let status = succeed(compute().arg("status").arg("--plan").arg(&folder)).stdout;
+        assert!(String::from_utf8(status).unwrap().contains("finish        done"));
+    }
+    // Without neighbours and prompts the end needs no weights but their hash.
+    let folder = temp.path().join("alone");
+    let none = |command: &mut Command| {
+        demo_site(command);
+        let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        let prompt = args.iter().position(|arg| arg == "--prompt").unwrap();
+        let mut without = compute();
+        without.args(args[..prompt].iter().chain(&args[prompt + 2..])).args(["--neighbours", "0"]);
+        *command = without;
+    };
+    let mut command = compute();
+    command.arg("plan");
+    none(&mut command);
+    command.arg("--plan").arg(&folder).arg("--out").arg(folder.with_extension("bundle"));
+    succeed(command.args(["--shards", "1", "--merges", "1"]));
+    all_parts(&folder, 1, 1);
+    assert!(!folder.with_extension("bundle").join("sae-resid/layers").exists());
+}
+
 #[test]
 fn parts_that_are_done_are_not_computed_again_and_what_is_not_theirs_is_refused() {
     let temp = tempfile::tempdir().unwrap();

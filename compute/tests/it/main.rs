@@ -12,6 +12,7 @@ mod effects;
 mod exchange;
 #[cfg(target_os = "linux")]
 mod faults;
+mod given;
 mod health;
 mod hub;
 mod hub_saes;
@@ -26,6 +27,8 @@ mod models_match_transformers;
 mod odd_saes;
 mod outputs;
 mod prompts;
+mod publish;
+mod publish_hub;
 mod published;
 mod rooms;
 mod sae_cases;

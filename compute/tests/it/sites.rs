@@ -8,7 +8,7 @@ use std::{
 };
 
 use compute::{
-    bundle::{Bundle, read_site},
+    bundle::{Bundle, archive::archive, read_site},
     cli::{Cli, Command as Subcommand},
     plan::{Plan, SitePlan},
     run::{self, Machine, load},
@@ -24,6 +24,7 @@ use shared::{
 };
 use tch::{Kind, Tensor};
 
+use crate::faults::{self, Fault};
 use crate::tiny::{compute, copy, fail, files, names, succeed, write_sae};
 use clap::Parser as _;
 
@@ -76,7 +77,9 @@ fn each_bundle_of_a_site_is_that_of_a_run_of_its_own() {
         assert_eq!(of_site.health, own.health, "{sae}");
         assert_eq!(listed.health, own.health, "{sae}");
         assert!(!own.files.is_empty() && of_site.alone() == own, "{sae}");
-        for file in own.files.iter().filter(|file| !file.path.starts_with("corpus/") && file.path != paths::VOCAB) {
+        for file in
+            own.files.iter().filter(|file| !file.path.starts_with("corpus/") && file.path != paths::VOCAB)
+        {
             let [a, b] = [&alone, &site.join(sae)].map(|folder| fs::read(folder.join(&file.path)).unwrap());
             assert!(a == b, "{sae}: {}", file.path);
         }
@@ -122,7 +125,8 @@ fn a_bundle_leaves_its_site_whole() {
     succeed(run(&["sae-mlp-b", "sae-resid"], &whole).args(more));
     let (later, at_once) = (manifest(&bundle), manifest(&whole.join("sae-resid")));
     assert_eq!(later.shared, at_once.shared);
-    let paths = |manifest: &Manifest| -> Vec<String> { manifest.files.iter().map(|f| f.path.clone()).collect() };
+    let paths =
+        |manifest: &Manifest| -> Vec<String> { manifest.files.iter().map(|f| f.path.clone()).collect() };
     assert_eq!(paths(&later), paths(&at_once));
 }
 
@@ -150,7 +154,8 @@ fn neighbours_are_those_of_dense_matrices() {
     let mut dense = Vec::new();
     for (tap, hook_acts) in subject.taps.iter().zip(&hook_acts) {
         for tapped in &tap.saes {
-            let features = Tensor::from_slice(&site.plans[0].features.iter().map(|f| i64::from(*f)).collect::<Vec<_>>());
+            let features =
+                Tensor::from_slice(&site.plans[0].features.iter().map(|f| i64::from(*f)).collect::<Vec<_>>());
             let acts = tapped.sae.encode(hook_acts).unwrap().index_select(1, &features).to_kind(Kind::Double);
             let together = acts.abs();
             let centred = &acts - acts.mean_dim(0, true, Kind::Double); // [n_pos, n]
@@ -276,7 +281,9 @@ fn saes_that_ask_for_other_rows_need_the_reader_to_choose() {
     fs::write(&text, format!("{{\"tokens\": {:?}}}\n", (0..96).collect::<Vec<_>>())).unwrap();
     let run = |more: &[&str]| {
         let mut command = compute();
-        command.args(["run", "--quiet", "--device", "cpu", "--model"]).arg(crate::written::fixture("models/gpt2"));
+        command
+            .args(["run", "--quiet", "--device", "cpu", "--model"])
+            .arg(crate::written::fixture("models/gpt2"));
         command.arg("--sae").arg(temp.path().join("short")).arg("--sae").arg(temp.path().join("long"));
         command.arg("--data").arg(&text).arg("--out").arg(temp.path().join("site")).args(more);
         command
@@ -300,4 +307,83 @@ fn a_site_that_was_moved_or_whose_shared_folder_is_gone_says_so() {
     copy(&moved.join("sae-resid"), &torn);
     let said = fail(compute().arg("inspect").arg(&torn));
     assert!(said.contains("shared/") && said.contains("vocab.bin"), "{said}");
+}
+
+/// Every bundle that the site lists is whole, and so is what they share.
+fn assert_site(site: &Path, told: &str) {
+    let listed = read_site(site).unwrap_or_else(|e| panic!("{told}: {e:#}"));
+    for bundle in listed.bundles {
+        let folder = site.join(&bundle.path);
+        archive(&folder, std::io::sink()).unwrap_or_else(|e| panic!("{told}: {}: {e:#}", bundle.path));
+    }
+}
+
+/// Stops a run into the site that is there at some calls, from `first` on, by a signal that cannot be handled or one that
+/// can, and goes on with the next run.
+fn stop_at(first: usize, step: usize) -> usize {
+    let temp = tempfile::tempdir().unwrap();
+    let (old, new) = (temp.path().join("old"), temp.path().join("new"));
+    let saes = ["sae-mlp-b", "sae-resid"];
+    let few = |seed: &str, out: &Path| {
+        let mut command = compute();
+        command.args([
+            "run",
+            "--quiet",
+            "--device",
+            "cpu",
+            "--features",
+            "0..4",
+            "--no-effects",
+            "--seed",
+            seed,
+        ]);
+        // Other rows for another seed: what is shared changes too.
+        command.args(["--sequences", if seed == "1" { "4" } else { "5" }]);
+        command.arg("--model").arg(demo("model")).arg("--data").arg(demo("tokens.npy")).arg("--out").arg(out);
+        for sae in saes {
+            command.arg("--sae").arg(demo(sae));
+        }
+        command
+    };
+    succeed(&mut few("1", &old));
+    succeed(&mut few("2", &new));
+    let expected = files(&new);
+    let work = temp.path().join("work");
+    let prepared = || {
+        let _absent = fs::remove_dir_all(&work);
+        copy(&old, &work.join("site"));
+        work.join("site")
+    };
+    let n_calls = faults::calls(&mut few("2", &prepared()), &work, None).len();
+    let mut n_stops = 0;
+    for (turn, at) in (first..=n_calls).step_by(step).enumerate() {
+        let signal = [libc::SIGKILL, libc::SIGTERM][turn % 2];
+        let told = format!("stopped by signal {signal} at call {at} of {n_calls}");
+        let site = prepared();
+        let mut command = few("2", &site);
+        faults::watch(&mut command, &work, None);
+        faults::inject(&mut command, at, Fault::Signal(signal));
+        assert!(!command.output().unwrap().status.success(), "{told}");
+        assert_site(&site, &told);
+        succeed(&mut few("2", &site));
+        let got = files(&site);
+        assert!(got == expected, "{told}: {:?}", names(&site));
+        n_stops += 1;
+    }
+    n_stops
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_is_stopped_leaves_whole_bundles_and_the_next_one_ends_it() {
+    let n_stops = stop_at(3, 41);
+    assert!(n_stops >= 5, "{n_stops}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "a stop at every call takes minutes"]
+fn a_run_that_is_stopped_at_any_call_leaves_whole_bundles() {
+    let n_stops = stop_at(1, 1);
+    assert!(n_stops >= 200, "{n_stops}");
 }

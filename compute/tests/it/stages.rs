@@ -78,7 +78,8 @@ fn staged(plan: &Plan, shard_cuts: &[usize], merge_cuts: &[usize]) {
     let health = run::health(plan, &machine, &corpus, &subject).unwrap();
     load::choose_features(plan, &machine, &mut subject).unwrap();
 
-    let shard = |batches| run::pass(slice::from_ref(plan), &machine, &corpus, &subject, batches, |_| ()).unwrap();
+    let shard =
+        |batches| run::pass(slice::from_ref(plan), &machine, &corpus, &subject, batches, |_| ()).unwrap();
     let shards = ranges(run::n_batches(&machine, &corpus), shard_cuts).into_iter().map(shard);
     let output = shards.reduce(|mut all, shard| {
         all.append(shard).unwrap();

@@ -218,6 +218,7 @@ pub fn safetensors(path: &Path, tensors: &[(&str, &Tensor)]) {
             Kind::Half => "F16",
             Kind::BFloat16 => "BF16",
             Kind::Float8e4m3fn => "F8_E4M3",
+            Kind::Int => "I32",
             Kind::Int64 => "I64",
             Kind::Uint8 => "U8",
             _ => "F32",

@@ -8,7 +8,7 @@ use tests::{
 };
 
 /// What axe-core finds wrong, as `rule (impact): where`; anything below serious is taste.
-fn findings(browser: &Browser) -> Vec<String> {
+pub fn findings(browser: &Browser) -> Vec<String> {
     let axe = Project::here().axe();
     let source = std::fs::read_to_string(&axe).unwrap_or_else(|e| {
         panic!("run `cargo xtask test`, which fetches axe-core ({}): {e}", axe.display())

@@ -13,3 +13,4 @@ mod imported;
 mod opening;
 mod reading;
 mod screenshots;
+mod site;

@@ -26,7 +26,7 @@ pub fn wrong_query(query: &str) -> Option<String> {
 impl SiteView {
     /// Reads `site.json`.
     #[wasm_bindgen(constructor)]
-    pub fn new(json: &[u8]) -> Result<SiteView, JsError> {
+    pub fn new(json: &[u8]) -> Result<Self, JsError> {
         Ok(Self(site::SiteView::new(json)?))
     }
 

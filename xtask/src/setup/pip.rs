@@ -30,9 +30,18 @@ pub fn pip(tools: &Path) -> Result<Command> {
 
 /// Fetches one package, without those that it depends on, into a folder of `.tools`.
 pub fn install(project: &Project, package: &str, folder: &str) -> Result<()> {
-    println!("fetching {package} from PyPI into .tools");
+    fetch(project, &["--no-deps", package], folder)
+}
+
+/// The same with those that it depends on.
+pub fn install_all(project: &Project, package: &str, folder: &str) -> Result<()> {
+    fetch(project, &[package], folder)
+}
+
+fn fetch(project: &Project, package: &[&str], folder: &str) -> Result<()> {
+    println!("fetching {} from PyPI into .tools", package.last().unwrap_or(&""));
     let mut pip = pip(&project.tools())?;
-    pip.args(["install", "--quiet", "--no-deps", "--no-compile", "--root-user-action=ignore", package]);
+    pip.args(["install", "--quiet", "--no-compile", "--root-user-action=ignore"]).args(package);
     // In a container one is root, and the folder is ours alone.
     pip.env("PIP_ROOT_USER_ACTION", "ignore");
     steps::run(pip.arg("--target").arg(project.tools().join(folder)))

@@ -24,6 +24,8 @@ pub struct Held {
     n_in_interval: u32,
     n_inactive: u32,
     n_hover: u32,
+    /// Tokens before and after the bold one, where all have the same.
+    buffer: Option<(u32, u32)>,
 }
 
 impl Held {
@@ -45,6 +47,7 @@ impl Held {
         self.logits_rows = self.logits_rows.max(rows);
         let Some(sequences) = &feature.sequences else { return };
         self.has_sequences = true;
+        self.buffer = sequences.buffer;
         let of = |is: fn(&GroupKind) -> bool| sequences.groups.iter().filter(move |group| is(&group.kind));
         let most = |is: fn(&GroupKind) -> bool| of(is).map(|group| group.n_examples).max().unwrap_or(0);
         self.n_top = self.n_top.max(most(|kind| matches!(kind, GroupKind::Top | GroupKind::Bottom)));
@@ -115,7 +118,7 @@ impl Held {
     fn sequences(&self) -> Option<Component> {
         self.has_sequences.then(|| {
             Component::Sequences(SequencesOptions {
-                buffer: None,
+                buffer: self.buffer,
                 n_quantiles: self.n_intervals as u32,
                 n_true_quantiles: self.n_quantiles as u32,
                 // A group that no feature has is never shown, whatever its size.

@@ -30,7 +30,10 @@ use shared::{
     vocab::Vocab,
 };
 
-use crate::bundle::BundleWriter;
+use crate::{
+    bundle::{BundleWriter, rows_per_chunk},
+    corpus::Rows,
+};
 use held::Held;
 
 pub use neuronpedia::import_neuronpedia;
@@ -43,12 +46,24 @@ const FEATURES: usize = 64;
 /// What a file says of what its features are of; what it leaves unsaid is `None`.
 #[derive(Debug, Default, Clone)]
 pub struct Subject {
+    /// The model's name.
     pub model: Option<String>,
+    /// The SAE's name.
     pub sae: Option<String>,
+    /// The text's name.
     pub dataset: Option<String>,
+    /// Hook point that the SAE reads.
     pub hook: Option<String>,
+    /// Rows of the text.
     pub n_rows: Option<u32>,
+    /// Tokens in a row.
     pub seq_len: Option<u32>,
+    /// Features in the SAE's dictionary.
+    pub n_features: Option<u32>,
+    /// Whether activations may be negative.
+    pub signed: bool,
+    /// What is known of the SAE's health.
+    pub health: Health,
 }
 
 impl Subject {
@@ -67,6 +82,7 @@ pub struct Import {
     held: Held,
     explanations: Vec<Explanation>,
     prompts: Vec<Prompt>,
+    rows_per_chunk: Option<u32>,
 }
 
 impl Import {
@@ -79,6 +95,7 @@ impl Import {
             held: Held::default(),
             explanations: Vec::new(),
             prompts: Vec::new(),
+            rows_per_chunk: None,
         })
     }
 
@@ -101,6 +118,12 @@ impl Import {
             self.writer.features(std::mem::take(&mut self.waiting))?;
         }
         Ok(())
+    }
+
+    /// Takes the text, whose rows examples then name.
+    pub fn corpus(&mut self, rows: &Rows) -> Result<()> {
+        self.rows_per_chunk = Some(rows_per_chunk(rows.seq_len()) as u32);
+        self.writer.text().corpus(rows.token_ids(), rows.seq_len(), rows.documents())
     }
 
     /// Takes an explanation; the first of a feature is its label.
@@ -143,7 +166,13 @@ impl Import {
             schema: SchemaVersion { major: MAJOR, minor: MINOR },
             tool: concat!("sae-vis compute ", env!("CARGO_PKG_VERSION")).to_owned(),
             model: ModelInfo { name: subject.model.unwrap_or_default(), ..ModelInfo::default() },
-            sae: SaeInfo { name: subject.sae.unwrap_or_default(), hook: subject.hook, ..SaeInfo::default() },
+            sae: SaeInfo {
+                name: subject.sae.unwrap_or_default(),
+                hook: subject.hook,
+                d_sae: subject.n_features,
+                signed: subject.signed,
+                ..SaeInfo::default()
+            },
             sae_b: self.held.has_sae_b().then(SaeInfo::default),
             dataset: DatasetInfo {
                 name: subject.dataset.unwrap_or_default(),
@@ -155,9 +184,9 @@ impl Import {
             run: None,
             features: self.ranges,
             layouts: self.held.layouts(),
-            health: Health::default(),
+            health: subject.health,
             n_prompts: self.prompts.len() as u32,
-            rows_per_chunk: None,
+            rows_per_chunk: self.rows_per_chunk,
             blocks: self.writer.blocks().to_vec(),
             layers: self.writer.layers().to_vec(),
             shared: None,

@@ -47,9 +47,18 @@ impl Browser {
 
     /// Types keys into whatever has the focus; [`keys`] has those that write nothing.
     pub fn type_keys(&self, keys: &str) -> Result<()> {
+        let mut alt = false;
         for key in keys.chars() {
+            if key == keys::ALT {
+                alt = true;
+                continue;
+            }
+            let alt = std::mem::take(&mut alt);
             for step in ["keyDown", "keyUp"] {
                 let mut event = keys::event(key);
+                if alt {
+                    event["modifiers"] = keys::ALT_PRESSED.into();
+                }
                 event["type"] = step.into();
                 self.devtools("Input.dispatchKeyEvent", event)
                     .with_context(|| format!("could not type {keys:?}"))?;

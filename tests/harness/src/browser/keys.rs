@@ -17,6 +17,11 @@ pub const RIGHT: char = '\u{e014}';
 /// The down arrow.
 pub const DOWN: char = '\u{e015}';
 
+/// Before a key: it is pressed while Alt is.
+pub const ALT: char = '\u{e00a}';
+
+/// The bit of a pressed Alt key among the protocol's modifiers.
+pub(super) const ALT_PRESSED: u32 = 1;
 /// The bit of a pressed shift key among the protocol's modifiers.
 const SHIFT: u32 = 8;
 
