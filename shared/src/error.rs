@@ -87,6 +87,12 @@ pub struct Invalid(pub String);
 ///
 /// Every message passes what it quotes through this. What is shown already stays as it is.
 pub fn shown(text: impl Display) -> String {
+    bearable(&text)
+}
+
+/// One for all kinds of text: the page holds it once.
+#[inline(never)]
+fn bearable(text: &dyn Display) -> String {
     const MOST_BYTES: usize = 1000;
     /// A decoder says at the end where it was.
     const AT_END: usize = 200;

@@ -91,6 +91,16 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
+    /// Takes room for `n` values of `size` bytes each.
+    #[inline(never)]
+    fn claim(&self, n: usize, size: usize) -> Result<(), WireError> {
+        if let Some(room) = self.room {
+            let bytes = (n as u64).saturating_mul(size as u64);
+            room.set(room.get().checked_sub(bytes).ok_or(WireError::TooMuch)?);
+        }
+        Ok(())
+    }
+
     fn varint(&mut self) -> Result<u64, WireError> {
         let mut n = 0u64;
         for shift in (0..64).step_by(7) {
@@ -146,10 +156,7 @@ impl<'a> Reader<'a> {
         n: usize,
         mut read: impl FnMut(&mut Self) -> Result<T, WireError>,
     ) -> Result<Vec<T>, WireError> {
-        if let Some(room) = self.room {
-            let bytes = (n as u64).saturating_mul(size_of::<T>() as u64);
-            room.set(room.get().checked_sub(bytes).ok_or(WireError::TooMuch)?);
-        }
+        self.claim(n, size_of::<T>())?;
         let mut items = Vec::with_capacity(n);
         for _ in 0..n {
             items.push(read(self)?);

@@ -21,9 +21,8 @@ use std::{
 };
 use wasm_bindgen_cli_support::Bindgen;
 
-/// The most that the module may weigh as a host sends it, gzipped. The aim is 320 KB: Brotli takes it there (1,075,746 bytes
-/// to 314,308), gzip does not (to 401,568).
-const MAX_WASM_BYTES: usize = 400 * 1024;
+/// The most that a module may weigh as a host sends it, gzipped. The aim is 320 KB, which gzip does not reach: 388 KB.
+const MAX_WASM_BYTES: usize = 392 * 1024;
 
 /// The page's files: their paths below the page's folder, and what is in them.
 pub type Page = BTreeMap<PathBuf, Vec<u8>>;

@@ -38,6 +38,8 @@ use std::{
 
 /// How long a condition may take to hold; generous, because CI machines are slow.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// What Chromium says of a question that a page did not stay to answer.
+const NAVIGATED: &str = "Inspected target navigated or closed";
 /// Time between two looks at a condition.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -146,14 +148,20 @@ impl Browser {
     /// Waits until a JavaScript expression is null; until then it is a string that says what stands in the way.
     fn wait_for_none(&self, what: &str, expression: &str) -> Result<()> {
         let start = Instant::now();
-        while let Some(obstacle) = self.eval::<Option<String>>(expression)? {
+        loop {
+            let obstacle = match self.eval::<Option<String>>(expression) {
+                Ok(None) => return Ok(()),
+                Ok(Some(obstacle)) => obstacle,
+                // A page that is on its way to another has neither.
+                Err(error) if format!("{error:#}").contains(NAVIGATED) => String::new(),
+                Err(error) => return Err(error),
+            };
             if start.elapsed() > TIMEOUT {
                 let text: String = self.eval("document.body.innerText.slice(0, 500)")?;
                 bail!("waited {} s for {what}{obstacle}; the page says: {text}", TIMEOUT.as_secs());
             }
             std::thread::sleep(POLL);
         }
-        Ok(())
     }
 
     /// The visible text of the first element that a CSS selector finds, waiting for it to be there.

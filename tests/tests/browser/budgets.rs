@@ -153,6 +153,66 @@ fn a_bundle_of_65_536_features() {
     browser.finish().unwrap();
 }
 
+/// KB of the bundle that the page asked the server for since the last call.
+fn bundle_kilobytes(browser: &Browser) -> f64 {
+    let sum = "(() => {
+        const sum = performance.getEntriesByType('resource').filter((e) => e.name.includes('/bundle/'))
+            .reduce((sum, e) => sum + e.transferSize, 0);
+        performance.clearResourceTimings();
+        return sum / 1e3;
+    })()";
+    browser.eval(sum).unwrap()
+}
+
+#[test]
+#[ignore = "takes minutes and measures: run `cargo xtask bench --viewer`"]
+fn bytes_of_one_feature_and_pages_of_one_file() {
+    println!("\n| what | measured |\n|---|---:|");
+    let say = |what: &str, figure: String| println!("| {what} | {figure} |");
+    let (_served, browser) = tests::page::open("#/feature/4").unwrap();
+    wait_for(&browser, "feature/4").unwrap();
+    say("the demo's bundle: fetched for the first feature", format!("{:.0} KB", bundle_kilobytes(&browser)));
+    let mut blocks = Vec::new();
+    for feature in [300, 700, 1100, 1500, 1900] {
+        go(&browser, feature);
+        blocks.push(bundle_kilobytes(&browser));
+    }
+    // The next feature's block is fetched too where it is another one.
+    blocks.sort_by(f64::total_cmp);
+    say("for a feature of another block", format!("{:.0} KB", blocks[blocks.len() / 2]));
+    browser.finish().unwrap();
+
+    let temp = tempfile::tempdir().unwrap();
+    let bundle = temp.path().join("bundle");
+    generate(&bundle, 16_384, 7).unwrap();
+    let page = built::page().unwrap().display().to_string();
+    for n_features in [2_000, 6_000, 15_500] {
+        let out = temp.path().join(format!("{n_features}.html")).display().to_string();
+        let features = format!("0..{n_features}");
+        let bundle = bundle.display().to_string();
+        let args = [&bundle, "--html", "--page", &page, "--features", &features, "--out", &out, "--quiet"];
+        let done = tests::run::compute("export", &args.map(str::to_owned)).unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let megabytes = fs::metadata(&out).unwrap().len() as f64 / 1e6;
+        let mut times: Vec<f64> = (0..3)
+            .map(|_| {
+                let browser = Browser::start().unwrap();
+                let start = Instant::now();
+                browser.open(&format!("file://{out}#/feature/8")).unwrap();
+                wait_for(&browser, "feature/8").unwrap();
+                let took = start.elapsed().as_secs_f64();
+                browser.finish().unwrap();
+                took
+            })
+            .collect();
+        times.sort_by(f64::total_cmp);
+        say(
+            &format!("one HTML file of {megabytes:.0} MB, to its first feature"),
+            format!("{:.1} s", times[1]),
+        );
+    }
+}
+
 fn walk(folder: &std::path::Path) -> u64 {
     fs::read_dir(folder)
         .unwrap()
