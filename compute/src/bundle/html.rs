@@ -4,12 +4,12 @@
 
 use std::{
     fs::{self, File},
-    io::{Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use base64::{Engine as _, engine::general_purpose::STANDARD, write::EncoderWriter};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 use super::archive::archive;
@@ -17,13 +17,15 @@ use crate::output::OwnKind;
 
 /// What follows the viewer's script in an exported page: it starts the viewer from what the page holds.
 const START: &str = "
-// The browser's own decoder: one in JavaScript makes a number of every byte.
-const held = async (id) => {
-  const element = document.getElementById(id);
-  const response = await fetch('data:application/octet-stream;base64,' + element.textContent);
+// The browser's own decoders: one in JavaScript makes a number of every byte. Older browsers have the second alone, which
+// copies the text through the network's parts.
+const part = async (element) => {
+  const text = element.textContent;
   element.remove();
-  return response.blob();
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  return (await fetch('data:application/octet-stream;base64,' + text)).blob();
 };
+const held = async (name) => new Blob(await Promise.all([...document.querySelectorAll(`script[data-held=${name}]`)].map(part)));
 const [viewer, bundle] = await Promise.all([held('viewer'), held('bundle')]);
 globalThis.saeVisBundle = bundle;
 await __wbg_init({ module_or_path: await viewer.arrayBuffer() });
@@ -80,15 +82,62 @@ pub fn page<W: Write>(bundle: &Path, folder: &Path, start: Option<&str>, mut out
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n{TITLE}\n<style>{style}</style>\n</head>\n\
          <body>\n<p id=\"boot\" role=\"status\">Loading the viewer…</p>\n\
-         <script type=\"application/octet-stream\" id=\"viewer\">"
+"
     )?;
-    let mut held = EncoderWriter::new(out, &STANDARD);
+    let mut held = HeldParts::new(out, "viewer");
     held.write_all(&wasm)?;
-    let mut out = held.finish()?;
-    out.write_all(b"</script>\n<script type=\"application/octet-stream\" id=\"bundle\">")?;
-    let mut out = archive(bundle, EncoderWriter::new(out, &STANDARD))?.finish()?;
-    write!(out, "</script>\n<script type=\"module\">{script}</script>\n</body>\n</html>\n")?;
+    let mut out = archive(bundle, HeldParts::new(held.finish()?, "bundle"))?.finish()?;
+    write!(out, "<script type=\"module\">{script}</script>\n</body>\n</html>\n")?;
     Ok(out)
+}
+
+/// Bytes that the page holds as text, in parts: one text of a hundred megabytes takes a browser longer than many.
+struct HeldParts<W> {
+    out: W,
+    name: &'static str,
+    part: Vec<u8>,
+}
+
+/// Bytes in a part: a multiple of three, so that no part but the last is padded.
+const PART_BYTES: usize = 3 << 20;
+
+impl<W: Write> HeldParts<W> {
+    fn new(out: W, name: &'static str) -> Self {
+        Self { out, name, part: Vec::with_capacity(PART_BYTES) }
+    }
+
+    fn write_part(&mut self) -> io::Result<()> {
+        if self.part.is_empty() {
+            return Ok(());
+        }
+        let text = STANDARD.encode(&self.part);
+        self.part.clear();
+        writeln!(
+            self.out,
+            "<script type=\"application/octet-stream\" data-held=\"{}\">{text}</script>",
+            self.name
+        )
+    }
+
+    fn finish(mut self) -> io::Result<W> {
+        self.write_part()?;
+        Ok(self.out)
+    }
+}
+
+impl<W: Write> Write for HeldParts<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = bytes.len().min(PART_BYTES - self.part.len());
+        self.part.extend_from_slice(&bytes[..n]);
+        if self.part.len() == PART_BYTES {
+            self.write_part()?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// Whether the file at `path` is a page as this program writes them.
