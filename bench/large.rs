@@ -1,6 +1,8 @@
-//! Writes a model of GPT-2 small's shape with random weights, an SAE on it, and tokens: what a GPU is measured on.
+//! Writes a model of GPT-2 small's shape with random weights, SAEs on it, and tokens: what a GPU is measured on.
 //!
-//! usage: large FOLDER N_ROWS N_FEATURES DEVICE
+//! usage: large FOLDER N_ROWS N_FEATURES N_SAES DEVICE
+//!
+//! One SAE reads the residual stream before block 6, several read it before the last blocks, `FOLDER/saes/LAYER` each.
 //!
 //! Random weights have no meaning, but take as long as trained ones. The SAE's bias is set so that about 48 features are
 //! active at a position, as in SAEs in use. Prints the device's rate of matrix products of each number type, measured, and the work
@@ -8,7 +10,7 @@
 
 #![expect(clippy::print_stdout, reason = "what is measured is printed")]
 
-use std::{fs, path::Path, time::Instant};
+use std::{fs, ops::Range, path::Path, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use compute::model::{HookPoint, Hooks, Model};
@@ -19,35 +21,52 @@ const D_MODEL: i64 = 768;
 const N_LAYERS: i64 = 12;
 const D_VOCAB: i64 = 50_257;
 const SEQ_LEN: i64 = 128;
-const HOOK: &str = "blocks.6.hook_resid_pre";
+/// Of one SAE alone.
+const LAYER: i64 = 6;
 /// Active features at a position.
 const L0: f64 = 48.0;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    ensure!(args.len() == 4, "usage: large FOLDER N_ROWS N_FEATURES DEVICE");
+    ensure!(args.len() == 5, "usage: large FOLDER N_ROWS N_FEATURES N_SAES DEVICE");
     let folder = Path::new(&args[0]);
-    let (n_rows, n_features): (i64, i64) = (args[1].parse()?, args[2].parse()?);
-    let device = compute::backend::parse_device(&args[3])?;
+    let (n_rows, n_features, n_saes): (i64, i64, i64) =
+        (args[1].parse()?, args[2].parse()?, args[3].parse()?);
+    ensure!((1..=N_LAYERS).contains(&n_saes), "expected 1 to {N_LAYERS} SAEs, got {n_saes}");
+    let device = compute::backend::parse_device(&args[4])?;
+    let layers = if n_saes == 1 { LAYER..LAYER + 1 } else { N_LAYERS - n_saes..N_LAYERS };
     let _no_grad = tch::no_grad_guard();
     tch::manual_seed(0);
-    let (model, sae) = (folder.join("model"), folder.join("sae"));
-    for folder in [&model, &sae] {
-        fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+    let (model, saes) = (folder.join("model"), folder.join("saes"));
+    // SAEs of an earlier run on more layers would be read too.
+    if saes.exists() {
+        fs::remove_dir_all(&saes).with_context(|| format!("could not remove {}", saes.display()))?;
     }
+    create(&model)?;
     write_model(&model)?;
     let tokens = Tensor::randint(D_VOCAB, [n_rows, SEQ_LEN], (Kind::Int64, Device::Cpu));
     tokens.write_npy(folder.join("tokens.npy"))?;
-    write_sae(&sae, &acts(&model, &tokens.narrow(0, 0, n_rows.min(16)), device)?, n_features)?;
+    let model = Model::load(&model, device, Kind::Float)?;
+    let sample = tokens.narrow(0, 0, n_rows.min(16)).to(device);
+    for layer in layers.clone() {
+        let hook = format!("blocks.{layer}.hook_resid_pre");
+        let sae = saes.join(layer.to_string());
+        create(&sae)?;
+        write_sae(&sae, &hook, &acts(&model, &hook, &sample)?, n_features)?;
+    }
     println!("matrix products, f32: {:.3} TFLOP/s", matmul_rate(device, Kind::Float) / 1e12);
     println!("matrix products, bf16: {:.3} TFLOP/s", matmul_rate(device, Kind::BFloat16) / 1e12);
-    let (forward, encode) = work(n_rows * SEQ_LEN, n_features);
+    let (forward, encode) = work(n_rows * SEQ_LEN, layers, n_features);
     println!(
         "counted from the shapes, forward: {:.3} TFLOP, encode: {:.3} TFLOP",
         forward / 1e12,
         encode / 1e12
     );
     Ok(())
+}
+
+fn create(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))
 }
 
 fn normal(shape: &[i64], std: f64) -> Tensor {
@@ -85,8 +104,8 @@ fn write_model(folder: &Path) -> Result<()> {
     Ok(Tensor::write_safetensors(&weights, folder.join("model.safetensors"))?)
 }
 
-/// Activations at the hook point, `[n_pos, d_model]`.
-fn acts(model: &Path, tokens: &Tensor, device: Device) -> Result<Tensor> {
+/// Activations at a hook point, `[n_pos, d_model]`.
+fn acts(model: &Model, hook: &str, tokens: &Tensor) -> Result<Tensor> {
     struct Capture(HookPoint, Option<Tensor>);
     impl Hooks for Capture {
         fn wants(&self, hook: &HookPoint) -> bool {
@@ -100,15 +119,14 @@ fn acts(model: &Path, tokens: &Tensor, device: Device) -> Result<Tensor> {
             self.1.is_some()
         }
     }
-    let model = Model::load(model, device, Kind::Float)?;
-    let mut capture = Capture(model.hook_point(HOOK)?, None);
-    drop(model.forward(&tokens.to(device), &mut capture)?);
+    let mut capture = Capture(model.hook_point(hook)?, None);
+    drop(model.forward(tokens, &mut capture)?);
     Ok(capture.1.context("the model has no such hook point")?.flatten(0, 1).to(Device::Cpu))
 }
 
-fn write_sae(folder: &Path, acts: &Tensor, n_features: i64) -> Result<()> {
+fn write_sae(folder: &Path, hook: &str, acts: &Tensor, n_features: i64) -> Result<()> {
     let config = json!({ "architecture": "standard", "activation_fn_str": "relu", "d_in": D_MODEL, "d_sae": n_features,
-        "hook_name": HOOK, "hook_layer": 6, "context_size": SEQ_LEN, "prepend_bos": false, "dtype": "float32",
+        "hook_name": hook, "context_size": SEQ_LEN, "prepend_bos": false, "dtype": "float32",
         "apply_b_dec_to_input": true, "normalize_activations": "none", "model_name": "random" });
     fs::write(folder.join("cfg.json"), config.to_string())?;
     let decoder = normal(&[n_features, D_MODEL], 1.0);
@@ -128,12 +146,13 @@ fn write_sae(folder: &Path, acts: &Tensor, n_features: i64) -> Result<()> {
 }
 
 /// Floating-point operations of matrix products in the pass over `n_tokens`, two a multiply-add: of the model without its
-/// head, and of the SAE's encoder. The sums of products of features with neurons, for their correlations, are as many as the
-/// encoder's, always in f32.
-fn work(n_tokens: i64, n_features: i64) -> (f64, f64) {
+/// head, and of the SAEs' encoders. The sums of products of features with neurons, for their
+/// correlations, are as many as the encoders', always in f32.
+fn work(n_tokens: i64, layers: Range<i64>, n_features: i64) -> (f64, f64) {
     let layer = 24 * D_MODEL * D_MODEL + 4 * SEQ_LEN * D_MODEL; // weights; attention
     let of_all = |token: i64| n_tokens as f64 * token as f64;
-    (of_all(N_LAYERS * layer), of_all(2 * D_MODEL * n_features))
+    let n_saes = layers.end - layers.start;
+    (of_all(N_LAYERS * layer), of_all(2 * D_MODEL * n_features * n_saes))
 }
 
 /// Floating-point operations a second of large products of `kind`.

@@ -83,6 +83,9 @@ pub struct BenchArgs {
     /// With --gpu: features.
     #[arg(long, default_value_t = 24_576)]
     pub features: usize,
+    /// With --gpu: SAEs in one pass, each before a block of its own, up to 12.
+    #[arg(long, default_value_t = 1)]
+    pub saes: usize,
 }
 
 #[cfg(test)]

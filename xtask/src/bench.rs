@@ -76,9 +76,9 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
 /// limit that the pass reaches: forward, encode, and products with neurons, each by the rate of its own number type.
 fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
     let folder = out(project).join("large");
-    let (rows, features) = (args.rows.to_string(), args.features.to_string());
+    let (rows, features, saes) = (args.rows.to_string(), args.features.to_string(), args.saes.to_string());
     let mut write = cargo(project, ["run", "--quiet", "--release", "-p", "bench", "--bin", "large", "--"]);
-    let written = steps::read(write.arg(&folder).args([&rows, &features]).arg(device))?;
+    let written = steps::read(write.arg(&folder).args([&rows, &features, &saes]).arg(device))?;
     println!("{written}");
     let rate = |dtype: &str| number_after(&written, &format!("matrix products, {dtype}: "));
     let tflop = |part: &str| number_after(&written, &format!("{part}: "));
@@ -87,7 +87,7 @@ fn large(project: &Project, args: &BenchArgs, device: &str) -> Result<()> {
         let mut compute = Command::new(project.compute());
         compute.args(["run", "--device", device, "--dtype", dtype, "--sae-dtype", sae_dtype, "--no-shuffle"]);
         for (option, name) in
-            [("--model", "model"), ("--sae", "sae"), ("--data", "tokens.npy"), ("--out", "bundle")]
+            [("--model", "model"), ("--sae", "saes/*"), ("--data", "tokens.npy"), ("--out", "bundle")]
         {
             compute.arg(option).arg(folder.join(name));
         }

@@ -38,6 +38,8 @@ const L0_OFF: f64 = 0.5;
 /// Text is read up to this many tokens.
 const TOKENS: usize = 8192;
 
+/// Health is measured on this many.
+const MEASURED_TOKENS: usize = 4096;
 /// On fewer tokens no verdict is given.
 const LEAST_TOKENS: u64 = 2000;
 
@@ -118,7 +120,7 @@ impl CheckArgs {
 /// Health of the one SAE that is loaded.
 fn measure(subject: &Subject, rows: &Rows, batch_rows: usize) -> Result<Health> {
     let tapped = subject.saes().next().context("no SAE is loaded")?;
-    health::measure(subject, tapped, rows, batch_rows)
+    Ok(health::measure(subject, &[tapped], rows, MEASURED_TOKENS, batch_rows)?.swap_remove(0))
 }
 
 /// The option whose change makes the SAE fit better, with the explained variance that it gives.

@@ -1,6 +1,6 @@
 //! `compute plan`, `shard`, `merge`, `finish`, `status` and `cluster`: a run in parts.
 
-use std::{env, path::PathBuf};
+use std::{env, ops::Range, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
@@ -46,9 +46,12 @@ pub struct PartArgs {
     /// The plan's folder
     #[arg(long, value_name = "FOLDER")]
     pub plan: PathBuf,
-    /// Which part, from 0
-    #[arg(long, value_name = "I", env = "SLURM_ARRAY_TASK_ID")]
-    pub index: usize,
+    /// Which part, from 0, or several such as 0..4
+    #[arg(long, value_name = "I", env = "SLURM_ARRAY_TASK_ID", value_parser = indices)]
+    pub index: Range<usize>,
+    /// Device, where it is another one of the plan's kind
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
     /// Print nothing but errors
     #[arg(long, short)]
     pub quiet: bool,
@@ -68,15 +71,35 @@ impl PartArgs {
     fn part(
         &self,
         name: &str,
-        compute: impl Fn(&PlanFolder, usize, &mut Progress) -> Result<bool>,
+        compute: impl Fn(&PlanFolder, Range<usize>, &mut Progress) -> Result<bool>,
     ) -> Result<()> {
         if self.quiet {
             hub::be_quiet();
         }
-        let computed = compute(&PlanFolder::open(&self.plan)?, self.index, &mut Progress::new(self.quiet))?;
-        let said = if computed { "is done" } else { "was done before" };
-        if self.quiet { Ok(()) } else { terminal::print(&format!("{name} {} {said}\n", self.index)) }
+        let mut folder = PlanFolder::open(&self.plan)?;
+        if let Some(device) = &self.device {
+            folder.compute_on(device);
+        }
+        let computed = compute(&folder, self.index.clone(), &mut Progress::new(self.quiet))?;
+        let (name, are) = if self.index.len() == 1 {
+            (format!("{name} {}", self.index.start), ["is", "was"])
+        } else {
+            (format!("{name}s {} to {}", self.index.start, self.index.end - 1), ["are", "were"])
+        };
+        let said = if computed { format!("{} done", are[0]) } else { format!("{} done before", are[1]) };
+        if self.quiet { Ok(()) } else { terminal::print(&format!("{name} {said}\n")) }
     }
+}
+
+/// Parses a part's number, or a range of them.
+fn indices(text: &str) -> Result<Range<usize>, String> {
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    let parsed = match text.split_once("..") {
+        Some((start, end)) => number(start).zip(number(end)),
+        None => number(text).and_then(|one| Some((one, one.checked_add(1)?))),
+    };
+    let range = parsed.map(|(start, end)| start..end).filter(|range| !range.is_empty());
+    range.ok_or_else(|| "expected a number such as 3, or a range such as 0..4".to_owned())
 }
 
 /// A plan.
@@ -96,14 +119,7 @@ impl FinishArgs {
         let folder = PlanFolder::open(&self.plan)?;
         let mut progress = Progress::new(self.quiet);
         let manifests = finish::compute(&folder, &mut progress)?;
-        if self.quiet {
-            return Ok(());
-        }
-        match (folder.planned(), manifests.as_slice()) {
-            (Planned::Bundle(plan), [manifest]) => summary::print(manifest, &progress, plan),
-            (Planned::Site(site), all) => summary::print_site(all, &progress, site),
-            (Planned::Bundle(_), _) => Ok(()),
-        }
+        summary::print_planned(&manifests, &progress, folder.planned())
     }
 }
 

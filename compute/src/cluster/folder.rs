@@ -4,7 +4,7 @@ use std::{
     env,
     fmt::Write as _,
     fs,
-    io::Write as _,
+    io::{self, Write as _},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     backend::MemoryBudget,
     corpus::{Rows, Tokenizer},
-    output::{OutputFile, make_folders},
+    output::{OutputFile, make_folders, remove_folder},
     pass::PassOutput,
     plan::{Plan, Planned},
     run::{self, Corpus, Machine, provenance::tool, text},
@@ -65,9 +65,18 @@ pub struct PlanFolder {
 impl PlanFolder {
     /// Cuts the corpus into tokens, the work into parts, and writes both to a new folder at `folder`. No device is opened
     /// and no weight is read; weights are fetched from the hub, which the parts' machines may not reach.
-    pub fn create(folder: &Path, mut planned: Planned, parts: Parts) -> Result<Self> {
+    pub fn create(folder: &Path, planned: Planned, parts: Parts) -> Result<Self> {
         ensure!(parts.n_shards > 0, "--shards is 0, expected at least 1");
         ensure!(parts.n_merges > 0, "--merges is 0, expected at least 1");
+        Self::create_with(folder, planned, |_, _| parts)
+    }
+
+    /// - `parts`: by the number of batches and of features
+    fn create_with(
+        folder: &Path,
+        mut planned: Planned,
+        parts: impl FnOnce(usize, usize) -> Parts,
+    ) -> Result<Self> {
         let path = folder.join("plan.json");
         ensure!(
             !path.exists(),
@@ -84,6 +93,7 @@ impl PlanFolder {
             plan.input.machine.batch_rows = Some(batch_rows);
         }
         let n_batches = rows.n_rows().div_ceil(batch_rows);
+        let parts = parts(n_batches, n_features(planned.plans()));
         ensure!(
             parts.n_shards <= n_batches,
             "--shards is {}, expected at most {n_batches}: the corpus has so many batches of {batch_rows} rows",
@@ -116,6 +126,14 @@ impl PlanFolder {
         Ok(this)
     }
 
+    /// The same with no more parts than there are batches and features.
+    pub fn create_with_at_most(folder: &Path, planned: Planned, most: Parts) -> Result<Self> {
+        Self::create_with(folder, planned, |n_batches, n_features| Parts {
+            n_shards: most.n_shards.min(n_batches),
+            n_merges: most.n_merges.min(n_features),
+        })
+    }
+
     /// Opens the plan in `folder`, and goes to the folder in which its paths begin.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("plan.json");
@@ -135,6 +153,13 @@ impl PlanFolder {
         env::set_current_dir(&file.folder)
             .with_context(|| format!("could not go to the plan's folder ({})", file.folder.display()))?;
         Ok(Self { folder, hash: hash(&json), file })
+    }
+
+    /// From now on computes on `device` instead of the plan's.
+    pub fn compute_on(&mut self, device: &str) {
+        for plan in self.file.planned.plans_mut() {
+            device.clone_into(&mut plan.input.machine.device);
+        }
     }
 
     /// What the plan will take, for people: parts, and bytes on the disk.
@@ -165,6 +190,21 @@ impl PlanFolder {
         )?;
         writeln!(out, "next      compute shard --plan {} --index 0", self.folder.display())?;
         Ok(out)
+    }
+
+    /// Removes the plan with all that its parts left, once its output is whole; what is not this program's stays.
+    pub fn remove(&self) -> io::Result<()> {
+        for part in ["shards", "merges"] {
+            remove_folder(&self.folder.join(part))?;
+        }
+        for file in ["rows", "plan.json", "request.json"] {
+            match fs::remove_file(self.folder.join(file)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        // It stays where something else is in it.
+        fs::remove_dir(&self.folder).or(Ok(()))
     }
 
     /// What is planned.
@@ -229,6 +269,20 @@ impl PlanFolder {
     /// Path of what a piece of a shard leaves.
     pub fn piece_path(&self, shard: usize, piece: usize) -> PathBuf {
         self.folder.join("shards").join(format!("{shard:05}-{piece}"))
+    }
+
+    /// Path of how fast that was computed.
+    pub fn pace_path(&self, shard: usize, piece: usize) -> PathBuf {
+        self.folder.join("shards").join(format!("{shard:05}-{piece}.pace"))
+    }
+
+    /// Rows of a shard's piece.
+    pub fn piece_rows(&self, shard: usize, piece: usize) -> usize {
+        let batch_rows = self.plan().input.machine.batch_rows.unwrap_or(1);
+        let rows = |batches: &Range<usize>| {
+            (batches.end * batch_rows).min(self.file.n_rows) - batches.start * batch_rows
+        };
+        self.pieces(shard).get(piece).map_or(0, rows)
     }
 
     /// Path of how well the SAE fits, which the first shard measures.

@@ -1,5 +1,7 @@
 //! A range of features: all that one's page shows, from what all shards left.
 
+use std::ops::Range;
+
 use anyhow::{Context as _, Result, ensure};
 use shared::{
     feature::Feature,
@@ -14,17 +16,22 @@ use crate::{
     sections::{Mark, SectionReader, SectionWriter},
 };
 
-/// Computes a merge's features unless they are there; says whether there was anything to do.
-pub fn compute(folder: &PlanFolder, merge: usize, progress: &mut Progress) -> Result<bool> {
+/// Computes the features of merges that are not there yet; says whether there was anything to do.
+pub fn compute(folder: &PlanFolder, merges: Range<usize>, progress: &mut Progress) -> Result<bool> {
     let n_merges = folder.parts().n_merges;
-    ensure!(merge < n_merges, "no merge {merge}: the plan has 0 to {}", n_merges - 1);
-    let (plans, path) = (folder.plans(), folder.merge_path(merge));
+    ensure!(merges.end <= n_merges, "no merge {}: the plan has 0 to {}", merges.end - 1, n_merges - 1);
+    let plans = folder.plans();
     let machine = Machine::open(&folder.plan().input)?;
-    let mark = mark(folder, merge, &machine);
-    if path.exists() && SectionReader::open(&path, &mark).is_ok() {
+    let is_there = |merge: &usize| {
+        let path = folder.merge_path(*merge);
+        path.exists() && SectionReader::open(&path, &mark(folder, *merge, &machine)).is_ok()
+    };
+    let missing: Vec<usize> = merges.filter(|merge| !is_there(merge)).collect();
+    if missing.is_empty() {
         return Ok(false);
     }
-    make_folders(parent(&path)).with_context(|| format!("could not make ({})", parent(&path).display()))?;
+    let made = folder.merge_path(0);
+    make_folders(parent(&made)).with_context(|| format!("could not make ({})", parent(&made).display()))?;
     let _no_grad = tch::no_grad_guard();
     progress.begin("load", 0, "");
     let output = folder.pass_output(&machine)?;
@@ -34,22 +41,24 @@ pub fn compute(folder: &PlanFolder, merge: usize, progress: &mut Progress) -> Re
         load::choose_features(plan, &machine, &mut subject)?;
     }
     load::skip_tokens(&folder.plan().input, corpus.tokenizer.as_ref(), &mut subject);
-    let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-    let mut keep = |features: Vec<Feature>| {
-        for feature in features {
-            feature.write(&mut bytes);
-            ends.push(bytes.len() as u64);
+    for merge in missing {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        let mut keep = |features: Vec<Feature>| {
+            for feature in features {
+                feature.write(&mut bytes);
+                ends.push(bytes.len() as u64);
+            }
+            Ok(())
+        };
+        for (plan, features) in folder.features(merge) {
+            run::features(plan, &corpus, &subject, &output, features, progress, &mut keep)?;
         }
-        Ok(())
-    };
-    for (plan, features) in folder.features(merge) {
-        run::features(plan, &corpus, &subject, &output, features, progress, &mut keep)?;
+        progress.begin("write", 0, "");
+        let mut file = SectionWriter::create(&folder.merge_path(merge))?;
+        file.write_all("features", &bytes)?;
+        file.write_all("ends", &ends)?;
+        file.finish(mark(folder, merge, &machine), &())?;
     }
-    progress.begin("write", 0, "");
-    let mut file = SectionWriter::create(&path)?;
-    file.write_all("features", &bytes)?;
-    file.write_all("ends", &ends)?;
-    file.finish(mark, &())?;
     progress.end();
     Ok(true)
 }

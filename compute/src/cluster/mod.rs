@@ -9,12 +9,17 @@
 //!
 //! Nothing is averaged: totals are exact sums, quantiles and the strongest examples are of all positions. A step that was
 //! killed goes on from its last finished file when it is run again, and one that is done does nothing.
+//! [`LocalRun`] does them all on one machine.
 
+pub mod devices;
 pub mod finish;
 mod folder;
+mod local;
 pub mod merge;
+mod pace;
 pub mod shard;
 pub mod slurm;
 pub mod status;
 
 pub use folder::{Parts, PlanFolder};
+pub use local::LocalRun;

@@ -1,10 +1,11 @@
 //! A range of batches: forward, encode, keep what is active.
 
-use anyhow::{Context as _, Result, ensure};
+use std::{ops::Range, time::Instant};
 
+use anyhow::{Context as _, Result, ensure};
 use shared::manifest::Health;
 
-use super::PlanFolder;
+use super::{PlanFolder, pace::Pace};
 use crate::{
     output::{make_folders, parent},
     pass::Subject,
@@ -13,19 +14,19 @@ use crate::{
     sections::{SectionReader, SectionWriter},
 };
 
-/// Computes the pieces of a shard that are not there yet; says whether there was anything to do.
-pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Result<bool> {
+/// Computes the pieces of shards that are not there yet; says whether there was anything to do.
+pub fn compute(folder: &PlanFolder, shards: Range<usize>, progress: &mut Progress) -> Result<bool> {
     let n_shards = folder.parts().n_shards;
-    ensure!(shard < n_shards, "no shard {shard}: the plan has 0 to {}", n_shards - 1);
+    ensure!(shards.end <= n_shards, "no shard {}: the plan has 0 to {}", shards.end - 1, n_shards - 1);
     let plans = folder.plans();
     let machine = Machine::open(&folder.plan().input)?;
-    let is_there = |piece| {
-        let path = folder.piece_path(shard, piece);
-        path.exists() && SectionReader::open(&path, &folder.piece_mark(shard, piece, &machine)).is_ok()
-    };
-    let missing: Vec<_> =
-        folder.pieces(shard).into_iter().enumerate().filter(|(piece, _)| !is_there(*piece)).collect();
-    let no_health = shard == 0 && healths(folder, &machine).is_err();
+    let no_health = shards.contains(&0) && healths(folder, &machine).is_err();
+    let missing: Vec<Piece> = shards
+        .flat_map(|shard| {
+            folder.pieces(shard).into_iter().enumerate().map(move |(i, batches)| (shard, i, batches))
+        })
+        .filter(|piece| !is_there(folder, piece, &machine))
+        .collect();
     if missing.is_empty() && !no_health {
         return Ok(false);
     }
@@ -43,10 +44,13 @@ pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Re
     for plan in plans {
         load::choose_features(plan, &machine, &mut subject)?;
     }
-    for (piece, batches) in missing {
-        let n_rows = batches.len() * machine.batch_rows;
-        progress.begin("forward", n_rows.min(corpus.rows.n_rows()), "rows");
-        let output = run::pass(plans, &machine, &corpus, &subject, batches, |n| progress.at(n))?;
+    let rows_of = |(shard, piece, _): &Piece| folder.piece_rows(*shard, *piece);
+    let mut n_done = 0;
+    progress.begin("forward", missing.iter().map(rows_of).sum(), "rows");
+    for piece in missing {
+        let (begun, n_rows) = (Instant::now(), rows_of(&piece));
+        let (shard, i, batches) = piece;
+        let output = run::pass(plans, &machine, &corpus, &subject, batches, |n| progress.at(n_done + n))?;
         ensure!(
             output.rows_at_once >= machine.batch_rows,
             "memory did not suffice for batches of {} rows, and parts of them have other bits: make the plan again with \
@@ -54,16 +58,26 @@ pub fn compute(folder: &PlanFolder, shard: usize, progress: &mut Progress) -> Re
             machine.batch_rows,
             output.rows_at_once
         );
-        progress.begin("write", 0, "");
-        output.write(&folder.piece_path(shard, piece), folder.piece_mark(shard, piece, &machine))?;
+        output.write(&folder.piece_path(shard, i), folder.piece_mark(shard, i, &machine))?;
+        // Without it `status` tells less: no reason to fail.
+        let pace = Pace { n_rows, seconds: begun.elapsed().as_secs_f64() };
+        pace.write(&folder.pace_path(shard, i)).unwrap_or_default();
+        n_done += n_rows;
     }
     progress.end();
     Ok(true)
 }
 
+/// A shard, which of its pieces, and the batches of that.
+type Piece = (usize, usize, Range<usize>);
+
+fn is_there(folder: &PlanFolder, (shard, piece, _): &Piece, machine: &Machine) -> bool {
+    let path = folder.piece_path(*shard, *piece);
+    path.exists() && SectionReader::open(&path, &folder.piece_mark(*shard, *piece, machine)).is_ok()
+}
+
 fn write_health(folder: &PlanFolder, machine: &Machine, corpus: &Corpus, subject: &Subject) -> Result<()> {
-    let health = |plan| run::health(plan, machine, corpus, subject);
-    let healths: Vec<Health> = folder.plans().iter().map(health).collect::<Result<_>>()?;
+    let healths = run::health(folder.plans(), machine, corpus, subject)?;
     let file = SectionWriter::create(&folder.health_path())?;
     file.finish(folder.mark("shard", &health_name(machine)), &healths)
 }

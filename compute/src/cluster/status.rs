@@ -9,7 +9,10 @@ use std::{
 use anyhow::Result;
 use shared::paths;
 
-use super::PlanFolder;
+use super::{
+    PlanFolder,
+    pace::{Pace, span},
+};
 use crate::plan::Planned;
 
 /// How far a part is.
@@ -63,27 +66,55 @@ pub fn is_finished(folder: &PlanFolder) -> bool {
     }
 }
 
-/// A table of all parts; of one that is not done, the last line of its log.
+/// A table of all parts, with how fast the shards went and how long the others will take; of a part that is not done, the
+/// last line of its log.
 pub fn table(folder: &PlanFolder) -> Result<String> {
     let mut out = String::new();
-    let mut part = |name: &str, i: usize, status: &PartStatus| -> Result<()> {
+    let mut part = |name: &str, i: usize, status: &PartStatus, pace: Option<Pace>| -> Result<()> {
         let megabytes = status.bytes as f64 / 1e6;
         write!(out, "{name} {i:<5}  {:>2} of {:>2} files  {megabytes:>10.1} MB", status.n_done, status.n)?;
+        if let Some(rate) = pace.and_then(Pace::rows_a_second) {
+            write!(out, "  {rate:>8.1} rows/s")?;
+        }
         if let Some(line) = last_line(&log_path(folder, name, i)).filter(|_| !status.is_done()) {
             write!(out, "  {line}")?;
         }
         writeln!(out)?;
         Ok(())
     };
+    let mut all = Pace::default();
     for (i, status) in shards(folder).iter().enumerate() {
-        part("shard", i, status)?;
+        let pace = shard_pace(folder, i);
+        all = all.and(pace);
+        part("shard", i, status, Some(pace))?;
     }
     for (i, status) in merges(folder).iter().enumerate() {
-        part("merge", i, status)?;
+        part("merge", i, status, None)?;
+    }
+    let left = rows_left(folder);
+    if let (Some(rate), true) = (all.rows_a_second(), left > 0) {
+        let one = span(left as f64 / rate);
+        writeln!(out, "shards left   {left} of {} rows, {one} for one task alone", folder.n_rows())?;
     }
     let end = if is_finished(folder) { "done" } else { "to do" };
     writeln!(out, "finish        {end}  ({})", folder.planned().out().display())?;
     Ok(out)
+}
+
+/// How fast a shard's pieces that are there were computed.
+fn shard_pace(folder: &PlanFolder, shard: usize) -> Pace {
+    let paces =
+        (0..folder.pieces(shard).len()).filter_map(|piece| Pace::read(&folder.pace_path(shard, piece)));
+    paces.fold(Pace::default(), Pace::and)
+}
+
+/// Rows of pieces that are not there.
+fn rows_left(folder: &PlanFolder) -> usize {
+    let of_shard = |shard| -> usize {
+        let missing = |piece: &usize| !folder.piece_path(shard, *piece).exists();
+        (0..folder.pieces(shard).len()).filter(missing).map(|piece| folder.piece_rows(shard, piece)).sum()
+    };
+    (0..folder.parts().n_shards).map(of_shard).sum()
 }
 
 /// Where Slurm writes what a part prints.

@@ -110,6 +110,14 @@ impl CorpusFile {
         matches!(self.location, Location::Elsewhere(_))
     }
 
+    /// Its path, where it was on the disk from the first.
+    pub fn on_this_disk(&self) -> Option<&Path> {
+        match &self.location {
+            Location::Disk(path) => Some(path),
+            Location::Elsewhere(_) => None,
+        }
+    }
+
     /// Its path on the disk, fetched if need be.
     pub fn path(&self) -> Result<PathBuf, CorpusError> {
         match &self.location {

@@ -35,23 +35,29 @@ impl Decoder {
         hooks: &mut dyn Hooks,
     ) -> Result<Tensor, ModelError> {
         let n_pos = check_tokens(config, tokens)?;
-        let layers = config.layers.iter().map(|layer| &layer.attention);
-        let positions = Positions::new(layers, n_pos, self.embed.kind(), self.embed.device())?;
         let mut resid = Tensor::f_embedding(&self.embed, tokens, -1, false, false)?; // [batch, pos, d_model]
-        match self.run(config, &mut Tap { hooks, layer: 0 }, &positions, &mut resid) {
-            Ok(()) | Err(Stop::Done) => Ok(resid),
-            Err(Stop::Error(error)) => Err(error),
-        }
+        let mut tap = Tap { hooks, layer: 0 };
+        let done = self.embed(config, &mut tap, &mut resid);
+        let done = done.and_then(|()| self.run(config, &mut tap, n_pos, &mut resid));
+        end(done, resid)
     }
 
-    /// `resid`: the tokens' embeddings, then the residual stream after each block, `[batch, pos, d_model]`.
-    fn run(
+    /// See [`Model::forward_from`](super::Model::forward_from).
+    pub fn forward_from(
         &self,
         config: &ModelConfig,
-        tap: &mut Tap<'_>,
-        positions: &Positions,
-        resid: &mut Tensor,
-    ) -> Result<(), Stop> {
+        layer: i64,
+        resid: &Tensor,
+        hooks: &mut dyn Hooks,
+    ) -> Result<Tensor, ModelError> {
+        let mut resid = resid.shallow_clone();
+        let n_pos = resid.size()[1];
+        let done = self.run(config, &mut Tap { hooks, layer }, n_pos, &mut resid);
+        end(done, resid)
+    }
+
+    /// `resid`: the tokens' embeddings, then what the first block reads, `[batch, pos, d_model]`.
+    fn embed(&self, config: &ModelConfig, tap: &mut Tap<'_>, resid: &mut Tensor) -> Result<(), Stop> {
         if let Some(scale) = config.embed_scale {
             // Rounded to the weights' kind, as the family's own code does.
             let scale = Tensor::from(scale as f32).f_to_device(resid.device())?.f_to_kind(resid.kind())?;
@@ -66,9 +72,24 @@ impl Decoder {
             }
             *resid = resid.f_add(&pos_embed)?;
         }
-        for (layer, block) in (0..).zip(&self.blocks) {
+        Ok(())
+    }
+
+    /// Runs the blocks from the tap's layer on.
+    ///
+    /// `resid`: what that block reads, then the residual stream after each, `[batch, pos, d_model]`.
+    fn run(
+        &self,
+        config: &ModelConfig,
+        tap: &mut Tap<'_>,
+        n_pos: i64,
+        resid: &mut Tensor,
+    ) -> Result<(), Stop> {
+        let layers = config.layers.iter().map(|layer| &layer.attention);
+        let positions = Positions::new(layers, n_pos, self.embed.kind(), self.embed.device())?;
+        for (layer, block) in (0..).zip(&self.blocks).skip(tap.layer as usize) {
             tap.layer = layer;
-            *resid = block.forward(config.parallel, tap, positions, resid)?;
+            *resid = block.forward(config.parallel, tap, &positions, resid)?;
         }
         Ok(())
     }
@@ -128,6 +149,14 @@ impl Block {
             after_attn.f_add(&ffn.forward(tap, &resid_pre)?)?
         };
         tap.at(Site::ResidPost, resid_post)
+    }
+}
+
+/// A pass that ended, or was stopped, has come to `resid`.
+fn end(done: Result<(), Stop>, resid: Tensor) -> Result<Tensor, ModelError> {
+    match done {
+        Ok(()) | Err(Stop::Done) => Ok(resid),
+        Err(Stop::Error(error)) => Err(error),
     }
 }
 

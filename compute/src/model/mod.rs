@@ -96,6 +96,19 @@ impl Model {
         self.decoder.forward(&self.config, tokens, hooks)
     }
 
+    /// Runs the blocks from `layer` on.
+    ///
+    /// - `resid`: what that block reads, `[batch, pos, d_model]`: its `hook_resid_pre` of a pass over the same tokens
+    /// - returns what [`forward`](Self::forward) does
+    pub fn forward_from(
+        &self,
+        layer: i64,
+        resid: &Tensor,
+        hooks: &mut dyn Hooks,
+    ) -> Result<Tensor, ModelError> {
+        self.decoder.forward_from(&self.config, layer, resid, hooks)
+    }
+
     /// Final norm and unembedding.
     pub fn head(&self) -> &Head {
         &self.head

@@ -27,6 +27,7 @@ use shared::{
 use crate::{
     bundle::{BackgroundWriter, BundleWriter, FileWriter},
     corpus as text, health, interrupt,
+    model::ModelConfig,
     pass::{Pass, PassOutput, RecomputedResid, SaeOutput, Subject},
     plan::Plan,
     progress::Progress,
@@ -95,7 +96,7 @@ fn compute<'scope>(
 ) -> Result<Health> {
     background.then(move |w| write_corpus(plan, corpus, w.text()))?;
     progress.begin("health", 0, "");
-    let health = health(plan, machine, corpus, &subject)?;
+    let health = health(slice::from_ref(plan), machine, corpus, &subject)?.swap_remove(0);
     load::choose_features(plan, machine, &mut subject)?;
     let output = whole_pass(slice::from_ref(plan), machine, corpus, &subject, progress)?;
     let gathered = Gathered { corpus, subject: &subject, output: &output };
@@ -164,12 +165,23 @@ pub fn write_corpus(plan: &Plan, corpus: &Corpus, writer: &mut FileWriter) -> Re
     if rows.roles().is_empty() { Ok(()) } else { writer.roles(rows.roles(), rows.seq_len()) }
 }
 
-/// Measures how well the SAE fits the model, on the corpus's first rows.
+/// Measures how well each plan's SAE fits the model, on the corpus's first rows.
 ///
-/// - `subject`: with all features of the SAE
-pub fn health(plan: &Plan, machine: &Machine, corpus: &Corpus, subject: &Subject) -> Result<Health> {
-    let tapped = subject.saes().nth(plan.sae_number).context(NO_SAE)?;
-    health::measure(subject, tapped, &corpus.rows, machine.batch_rows)
+/// - `subject`: with all features of the SAEs
+pub fn health(plans: &[Plan], machine: &Machine, corpus: &Corpus, subject: &Subject) -> Result<Vec<Health>> {
+    let of_plan = |plan: &Plan| subject.saes().nth(plan.sae_number).context(NO_SAE);
+    let saes: Vec<_> = plans.iter().map(of_plan).collect::<Result<_>>()?;
+    let n_tokens = health_tokens(corpus.rows.n_positions(), subject.model.config());
+    health::measure(subject, &saes, &corpus.rows, n_tokens, machine.batch_rows)
+}
+
+/// Tokens on which health is measured: its passes go to the end, with logits over the whole vocabulary, so a short run of a
+/// large model has fewer, but a quarter of its tokens where that is more.
+fn health_tokens(n_positions: usize, model: &ModelConfig) -> usize {
+    // A block has some 12 d_model² weights.
+    let width = model.d_model as usize;
+    let per_token = width * (model.d_vocab as usize + 12 * width * model.layers.len());
+    (n_positions / 4).max(HEALTH_PRODUCTS / per_token).clamp(LEAST_HEALTH_TOKENS, HEALTH_TOKENS)
 }
 
 /// Health with L0 of the whole corpus, where all features were computed there.
@@ -308,5 +320,11 @@ pub fn finish(
 fn shown<'a>(plan: &Plan, output: &'a PassOutput) -> Result<&'a SaeOutput> {
     output.taps.iter().flatten().nth(plan.sae_number).context(NO_SAE)
 }
+
+/// Multiplications of a pass for health, where that is more than a quarter of the corpus: some seconds of two cores.
+const HEALTH_PRODUCTS: usize = 1 << 37;
+/// Tokens on which health is measured, within these bounds.
+const HEALTH_TOKENS: usize = 4096;
+const LEAST_HEALTH_TOKENS: usize = 1024;
 
 const NO_SAE: &str = "no SAE is loaded";

@@ -28,12 +28,8 @@ pub fn site(site: &SitePlan, progress: &mut Progress) -> Result<()> {
     let model_sha256 = provenance::sha256(&first.input.model.path)?;
     let shared = folder.share(|files| write_corpus(first, &corpus, files))?;
 
-    progress.begin("health", plans.len(), "SAEs");
-    let mut healths = Vec::with_capacity(plans.len());
-    for plan in plans {
-        healths.push(health(plan, &machine, &corpus, &subject)?);
-        progress.at(healths.len());
-    }
+    progress.begin("health", 0, "");
+    let healths = health(plans, &machine, &corpus, &subject)?;
     for plan in plans {
         load::choose_features(plan, &machine, &mut subject)?;
     }

@@ -8,10 +8,20 @@ use shared::manifest::Manifest;
 use super::budget;
 use crate::{
     backend::memory,
-    plan::{Plan, SitePlan},
+    plan::{Plan, Planned, SitePlan},
     progress::Progress,
     terminal,
 };
+
+/// Prints the figures of what was planned and how long each stage took, unless the command is quiet.
+pub fn print_planned(manifests: &[Manifest], progress: &Progress, planned: &Planned) -> Result<()> {
+    match (planned, manifests) {
+        _ if progress.is_quiet() => Ok(()),
+        (Planned::Bundle(plan), [manifest]) => print(manifest, progress, plan),
+        (Planned::Site(site), all) => print_site(all, progress, site),
+        (Planned::Bundle(_), _) => Ok(()),
+    }
+}
 
 /// Prints the bundle's figures, and how long each stage took.
 pub fn print(manifest: &Manifest, progress: &Progress, plan: &Plan) -> Result<()> {

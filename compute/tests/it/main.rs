@@ -30,6 +30,7 @@ mod prompts;
 mod publish;
 mod publish_hub;
 mod published;
+mod resume;
 mod rooms;
 mod sae_cases;
 mod sae_formats;

@@ -83,6 +83,23 @@ fn a_pass_may_stop_early() {
 }
 
 #[test]
+fn a_pass_from_any_block_on_ends_as_the_whole_one_does() {
+    for family in ["gpt2", "gpt_neox", "gemma3", "qwen3", "gpt_oss"] {
+        let folder = fixture(&format!("models/{family}"));
+        let model = Model::load(&folder, Device::Cpu, Kind::Float).unwrap();
+        let tokens = Tensor::from_slice(&[7i64, 1, 8, 2, 8, 1, 8, 2]).reshape([2, 4]);
+        let names: Vec<String> =
+            (0..model.config().layers.len()).map(|layer| format!("blocks.{layer}.hook_resid_pre")).collect();
+        let mut seen = Seen::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        let whole = model.forward(&tokens, &mut seen).unwrap();
+        for (layer, name) in (0..).zip(&names) {
+            let rest = model.forward_from(layer, seen.get(name), &mut ()).unwrap();
+            assert_eq!(rest, whole, "{family}, {name}");
+        }
+    }
+}
+
+#[test]
 fn tokens_that_the_model_cannot_take_are_refused() {
     let (model, _) = gpt2();
     let refused = |tokens: &Tensor| model.forward(tokens, &mut ()).unwrap_err().to_string();

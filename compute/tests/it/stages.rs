@@ -75,7 +75,7 @@ fn staged(plan: &Plan, shard_cuts: &[usize], merge_cuts: &[usize]) {
     let machine = Machine::open(&plan.input).unwrap();
     let mut subject = load::subject(slice::from_ref(plan), &machine).unwrap();
     load::skip_tokens(&plan.input, corpus.tokenizer.as_ref(), &mut subject);
-    let health = run::health(plan, &machine, &corpus, &subject).unwrap();
+    let health = run::health(slice::from_ref(plan), &machine, &corpus, &subject).unwrap().remove(0);
     load::choose_features(plan, &machine, &mut subject).unwrap();
 
     let shard =
