@@ -1,10 +1,11 @@
 """Runs programs in turns and prints their times, memory and output sizes as a Markdown table.
 
-usage: compare.py JSON, a list of cases {"name", "runs": [{"name", "argv", "out", "own_time"}]}
+usage: compare.py JSON, a list of cases {"name", "runs": [{"name", "argv", "out", "own_time", "keep"}]}
 
 Each program is run ROUNDS times, one after the other within a case; the fastest run counts. Time is that of the whole
 process, but where "own_time" holds, what the program itself printed last: the peers' imports, seconds long, are not
-held against them. Memory is the largest resident set of the process.
+held against them. What is at "out" is removed before a run, but where "keep" holds: that run goes on from it. Memory is the
+largest resident set of the process.
 """
 
 import json
@@ -18,10 +19,10 @@ import time
 ROUNDS = int(os.environ.get("ROUNDS", "2"))
 
 
-def run(argv, out, own_time):
-    """Seconds, peak bytes, and bytes written."""
+def run(argv, out, own_time, keep):
+    """Seconds, peak bytes, and bytes that are there afterwards."""
     path = pathlib.Path(out)
-    if path.is_dir():
+    if path.is_dir() and not keep:
         shutil.rmtree(path)
     start = time.perf_counter()
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -45,7 +46,7 @@ for case in cases:
     best = {}
     for _ in range(ROUNDS):
         for entry in case["runs"]:
-            measured = run(entry["argv"], entry["out"], entry.get("own_time", False))
+            measured = run(entry["argv"], entry["out"], entry.get("own_time", False), entry.get("keep", False))
             name = entry["name"]
             best[name] = min(best.get(name, measured), measured)
     first = best[case["runs"][0]["name"]][0]

@@ -63,6 +63,7 @@ pub struct WheelArgs {
 }
 
 /// Options of `bench`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, clap::Args)]
 pub struct BenchArgs {
     /// Compare with sae_vis and SAEDashboard, which are installed into .tools.
@@ -71,6 +72,9 @@ pub struct BenchArgs {
     /// Measure how time and memory grow with tokens and with features.
     #[arg(long)]
     pub scaling: bool,
+    /// Measure several SAEs in one pass against runs of their own, and parts of a plan at 1, 2, 4 and 8 shards.
+    #[arg(long)]
+    pub layers: bool,
     /// Measure the page on a generated bundle of 65,536 features.
     #[arg(long)]
     pub viewer: bool,

@@ -17,7 +17,7 @@ use std::{fs, path::Path, process::Command};
 pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
     let mut steps = Steps::new();
     steps.run("set-up", "libtorch and Rust's WebAssembly target", || setup::for_builds(project))?;
-    if args.peers || args.scaling || args.gpu.is_some() {
+    if args.peers || args.scaling || args.layers || args.gpu.is_some() {
         steps.run("compute", "compiling compute (the first time some five minutes)", || {
             bundle::build_compute(project)
         })?;
@@ -36,6 +36,11 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
     if args.scaling {
         steps.run("scaling", "tokens and features (about five minutes)", || {
             compare(project, &scaling_cases(project))
+        })?;
+    }
+    if args.layers {
+        steps.run("layers", "several SAEs, and shards (about five minutes)", || {
+            compare(project, &layers_cases(project))
         })?;
     }
     if args.viewer {
@@ -63,7 +68,7 @@ pub fn run(project: &Project, args: &BenchArgs) -> Result<()> {
             large(project, args, device)
         })?;
     }
-    if !(args.peers || args.scaling || args.viewer || args.gpu.is_some()) {
+    if !(args.peers || args.scaling || args.layers || args.viewer || args.gpu.is_some()) {
         steps.run("kernels", "criterion (about three minutes)", || {
             steps::run(&mut cargo(project, ["bench", "--quiet", "-p", "bench"]))
         })?;
@@ -126,17 +131,23 @@ fn out(project: &Project) -> std::path::PathBuf {
     project.target().join("bench-out")
 }
 
-/// One run of `compute` on the demo.
+/// One run of `compute` on the demo's first SAE.
 fn compute(project: &Project, name: &str, more: &[&str]) -> Value {
+    on_demo(project, (name, "run"), &[&["--sae", "@sae-mlp-a", "--quiet"][..], more].concat())
+}
+
+/// A command of `compute` that plans or computes a bundle of the demo's model.
+///
+/// - `more`: a value that names a file of the demo is written after an `@`
+fn on_demo(project: &Project, (name, command): (&str, &str), more: &[&str]) -> Value {
     let demo = |name: &str| project.root().join("demo").join(name).display().to_string();
     let out = out(project).join("bundle").display().to_string();
-    let mut argv = vec![project.compute().display().to_string(), "run".to_owned()];
-    for (option, value) in [("--model", demo("model")), ("--sae", demo("sae-mlp-a")), ("--out", out.clone())]
+    let mut argv = vec![project.compute().display().to_string(), command.to_owned()];
+    for (option, value) in
+        [("--model", demo("model")), ("--out", out.clone()), ("--device", "cpu".to_owned())]
     {
         argv.extend([option.to_owned(), value]);
     }
-    argv.extend(["--device", "cpu", "--quiet"].map(str::to_owned));
-    // A value that names a file of the demo is written after an `@`.
     argv.extend(more.iter().map(|arg| arg.strip_prefix('@').map_or_else(|| (*arg).to_owned(), demo)));
     json!({ "name": name, "argv": argv, "out": out })
 }
@@ -187,4 +198,37 @@ fn scaling_cases(project: &Project) -> Value {
     let tokens: Vec<Value> = [640, 1280, 2560, 5120].map(|rows| run(rows, "0..512")).into();
     let features: Vec<Value> = ["0..64", "0..512", "all"].map(|features| run(2560, features)).into();
     json!([{ "name": "tokens", "runs": tokens }, { "name": "features", "runs": features }])
+}
+
+/// The demo's SAEs one by one and in one pass; and a plan's parts, each run in turn with what is on the disk after it.
+fn layers_cases(project: &Project) -> Value {
+    const TEXT: [&str; 5] = ["--data", "@tokens.npy", "--no-shuffle", "--sequences", "1024"];
+    const SAES: [&str; 3] = ["@sae-mlp-a", "@sae-mlp-b", "@sae-resid"];
+    let run = |name: &str, saes: &[&str]| {
+        let saes = saes.iter().flat_map(|sae| ["--sae", *sae]);
+        on_demo(project, (name, "run"), &TEXT.into_iter().chain(["--quiet"]).chain(saes).collect::<Vec<_>>())
+    };
+    let mut alone: Vec<Value> = SAES.map(|sae| run(sae.trim_start_matches('@'), &[sae])).into();
+    alone.push(run("all in one run", &SAES));
+    let mut cases = vec![json!({ "name": "SAEs", "runs": alone })];
+    let (program, folder) =
+        (project.compute().display().to_string(), out(project).join("plan").display().to_string());
+    for n in ["1", "2", "4", "8"] {
+        let plan = ["--sae", "@sae-mlp-a", "--plan", &folder, "--shards", n, "--merges", "1"];
+        let mut planned = on_demo(project, ("plan", "plan"), &[&TEXT[..], &plan].concat());
+        planned["out"] = json!(folder);
+        let part = |name: &str, more: &[&str]| {
+            let argv = [&[&*program, name, "--plan", &folder], more].concat();
+            json!({ "name": name, "argv": argv, "out": folder, "keep": true })
+        };
+        let shards = format!("0..{n}");
+        let runs = [
+            planned,
+            part("shard", &["--index", &shards]),
+            part("merge", &["--index", "0"]),
+            part("finish", &[]),
+        ];
+        cases.push(json!({ "name": format!("{n} shards"), "runs": runs }));
+    }
+    Value::Array(cases)
 }
