@@ -141,7 +141,8 @@ fn compute(project: &Project, name: &str, more: &[&str]) -> Value {
 /// - `more`: a value that names a file of the demo is written after an `@`
 fn on_demo(project: &Project, (name, command): (&str, &str), more: &[&str]) -> Value {
     let demo = |name: &str| project.root().join("demo").join(name).display().to_string();
-    let out = out(project).join("bundle").display().to_string();
+    // A plan's output does not take the place of a site that a run left.
+    let out = out(project).join(command).display().to_string();
     let mut argv = vec![project.compute().display().to_string(), command.to_owned()];
     for (option, value) in
         [("--model", demo("model")), ("--out", out.clone()), ("--device", "cpu".to_owned())]
@@ -212,7 +213,7 @@ fn layers_cases(project: &Project) -> Value {
     alone.push(run("all in one run", &SAES));
     let mut cases = vec![json!({ "name": "SAEs", "runs": alone })];
     let (program, folder) =
-        (project.compute().display().to_string(), out(project).join("plan").display().to_string());
+        (project.compute().display().to_string(), out(project).join("parts").display().to_string());
     for n in ["1", "2", "4", "8"] {
         let plan = ["--sae", "@sae-mlp-a", "--plan", &folder, "--shards", n, "--merges", "1"];
         let mut planned = on_demo(project, ("plan", "plan"), &[&TEXT[..], &plan].concat());
