@@ -66,8 +66,8 @@ pub fn side_by_side(
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         processes.0.push((device.clone(), child.context("could not start a process for a device")?));
     }
-    while let Some(at) = processes.ended()? {
-        if let Some((device, child)) = at {
+    while !processes.0.is_empty() {
+        if let Some((device, child)) = processes.take_ended()? {
             let done = child.wait_with_output()?;
             let said = String::from_utf8_lossy(&done.stderr);
             let said = said.trim().trim_start_matches("compute: ");
@@ -91,18 +91,14 @@ fn range(part: &Range<usize>) -> String {
 }
 
 impl Processes {
-    /// Takes one that has ended out: `None` where none is left, `Some(None)` where all are at work.
-    #[expect(clippy::option_option, reason = "three cases")]
-    fn ended(&mut self) -> Result<Option<Option<(String, Child)>>> {
-        if self.0.is_empty() {
-            return Ok(None);
-        }
+    /// Takes out one that has ended, if any has.
+    fn take_ended(&mut self) -> Result<Option<(String, Child)>> {
         for i in 0..self.0.len() {
             if self.0[i].1.try_wait()?.is_some() {
-                return Ok(Some(Some(self.0.swap_remove(i))));
+                return Ok(Some(self.0.swap_remove(i)));
             }
         }
-        Ok(Some(None))
+        Ok(None)
     }
 }
 

@@ -194,15 +194,17 @@ impl PlanFolder {
 
     /// Removes the plan with all that its parts left, once its output is whole; what is not this program's stays.
     pub fn remove(&self) -> io::Result<()> {
+        let remove = |name: &str| match fs::remove_file(self.folder.join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        };
+        // The plan first, since one that is there must have its rows; the request last, since it says whose the rest is.
+        remove("plan.json")?;
         for part in ["shards", "merges"] {
             remove_folder(&self.folder.join(part))?;
         }
-        for file in ["rows", "plan.json", "request.json"] {
-            match fs::remove_file(self.folder.join(file)) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-        }
+        remove("rows")?;
+        remove("request.json")?;
         // It stays where something else is in it.
         fs::remove_dir(&self.folder).or(Ok(()))
     }

@@ -19,7 +19,7 @@ use super::{Parts, PlanFolder, devices, finish, merge, shard};
 use crate::{
     corpus::CorpusFile,
     interrupt,
-    output::{Lock, OutputFile, lock_folder, make_folders, resolve},
+    output::{Lock, OutputFile, hidden, lock_folder, make_folders, resolve},
     plan::{Plan, Planned},
     progress::Progress,
     run::{Machine, provenance::tool},
@@ -59,9 +59,11 @@ pub struct LocalRun {
 impl LocalRun {
     /// The run that is planned, where it was begun; its parts are beside its output.
     pub fn begun(planned: &mut Planned) -> Result<Option<Self>> {
-        if !parts_path(planned.out())?.exists() {
+        let path = parts_path(planned.out())?;
+        if !path.exists() {
             return Ok(None);
         }
+        clear(&path)?;
         let this = Self::new(planned)?;
         Ok(this.left().is_some_and(|left| left == this.request).then_some(this))
     }
@@ -112,13 +114,9 @@ impl LocalRun {
         Ok((folder, manifests))
     }
 
-    fn request_path(&self) -> PathBuf {
-        self.path.join("request.json")
-    }
-
     /// The request whose parts are there.
     fn left(&self) -> Option<Request> {
-        serde_json::from_slice(&fs::read(self.request_path()).ok()?).ok()
+        serde_json::from_slice(&fs::read(request_path(&self.path)).ok()?).ok()
     }
 
     /// Takes the folder for this process.
@@ -129,6 +127,7 @@ impl LocalRun {
         let Lock::Here(lock) = lock_folder(&self.path).with_context(failed)? else {
             bail!("another `compute` is computing this run: wait for it ({at})")
         };
+        fs::remove_file(hidden(&request_path(&self.path))).unwrap_or_default();
         let is_empty = self.path.read_dir().with_context(failed)?.next().is_none();
         match self.left() {
             Some(left) if left == self.request => return Ok(lock),
@@ -137,7 +136,7 @@ impl LocalRun {
                 ensure!(is_empty, "the folder for the run's parts holds something else: remove it ({at})");
             }
         }
-        let mut file = OutputFile::replacing(self.request_path())?;
+        let mut file = OutputFile::replacing(request_path(&self.path))?;
         file.write_all(&serde_json::to_vec_pretty(&self.request)?).with_context(failed)?;
         file.finish()?;
         Ok(lock)
@@ -173,6 +172,20 @@ impl LocalRun {
         let most = Parts { n_shards: n_devices.max(SHARDS), n_merges: n_devices.max(MERGES) };
         PlanFolder::create_with_at_most(&self.path, planned, most)
     }
+}
+
+fn request_path(parts: &Path) -> PathBuf {
+    parts.join("request.json")
+}
+
+/// Removes what a run left that was killed before it had written its request, and the folder if it then is empty.
+fn clear(parts: &Path) -> Result<()> {
+    let looking = || format!("could not look into the folder of the run's parts ({})", parts.display());
+    if let Lock::Here(_lock) = lock_folder(parts).with_context(looking)? {
+        fs::remove_file(hidden(&request_path(parts))).unwrap_or_default();
+        fs::remove_dir(parts).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Where the parts of the run that writes to `out` are.
