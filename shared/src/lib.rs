@@ -19,6 +19,7 @@ pub mod document;
 pub mod error;
 pub mod explanations;
 pub mod feature;
+pub mod health;
 pub mod histogram;
 pub mod index;
 pub mod labels;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{BundleError, Invalid, ensure},
-    manifest::{Health, MAJOR, MINOR, Manifest, SchemaVersion},
+    health::Health,
+    manifest::{MAJOR, MINOR, Manifest, SchemaVersion},
     paths,
 };
 

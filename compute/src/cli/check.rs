@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use shared::manifest::Health;
+use shared::health::Health;
 
 use clap::Args;
 

@@ -1,10 +1,7 @@
 //! The bundle or the site, from what all parts left.
 
 use anyhow::{Context as _, Result};
-use shared::{
-    feature::Feature,
-    manifest::{Health, Manifest},
-};
+use shared::{feature::Feature, health::Health, manifest::Manifest};
 
 use super::{PlanFolder, merge, shard};
 use crate::{

@@ -3,7 +3,7 @@
 use std::{ops::Range, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use shared::manifest::Health;
+use shared::health::Health;
 
 use super::{PlanFolder, pace::Pace};
 use crate::{

@@ -14,8 +14,9 @@ use std::path::Path;
 use anyhow::Result;
 use shared::{
     explanations::Explanation,
+    health::Health,
     layout::Layout,
-    manifest::{Health, Manifest, Origin},
+    manifest::{Manifest, Origin},
     vocab::Vocab,
 };
 use tch::Tensor;

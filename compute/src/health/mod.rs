@@ -8,7 +8,7 @@ mod replay;
 use std::ops::Range;
 
 use anyhow::Result;
-use shared::manifest::Health;
+use shared::health::Health;
 use tch::{Kind, TchError, Tensor};
 
 use crate::{

@@ -17,12 +17,7 @@ mod tiles;
 use std::{ops::Range, slice, thread};
 
 use anyhow::{Context as _, Result};
-use shared::{
-    feature::Feature,
-    manifest::{Health, Manifest},
-    prompt::Prompt,
-    roles::RoleStats,
-};
+use shared::{feature::Feature, health::Health, manifest::Manifest, prompt::Prompt, roles::RoleStats};
 
 use crate::{
     bundle::{BackgroundWriter, BundleWriter, FileWriter},

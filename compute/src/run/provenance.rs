@@ -8,8 +8,9 @@ use std::{
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-use shared::manifest::{
-    DataFile, DatasetInfo, Health, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo, SchemaVersion,
+use shared::{
+    health::Health,
+    manifest::{DataFile, DatasetInfo, MAJOR, MINOR, Manifest, ModelInfo, RunInfo, SaeInfo, SchemaVersion},
 };
 use tch::Kind;
 

@@ -243,7 +243,7 @@ fn what_a_file_lacks_is_absent() {
         );
         assert_eq!(m.dataset.name, "", "{file}");
         assert_eq!(m.origin.as_ref().unwrap().own_token_ids, format != "neuronpedia", "{file}");
-        assert_eq!(m.health, shared::manifest::Health::default(), "{file}");
+        assert_eq!(m.health, shared::health::Health::default(), "{file}");
         for feature in features(&bundle) {
             assert_eq!(feature.stats.moments, None, "{file}");
             assert_eq!(feature.quantiles.is_some(), file.ends_with("2.json.gz"), "{file}");

@@ -2,7 +2,10 @@
 
 use leptos::prelude::*;
 use page_logic::format::{bytes, count, percent, significant};
-use shared::manifest::{Health, Manifest, SaeInfo};
+use shared::{
+    health::Health,
+    manifest::{Manifest, SaeInfo},
+};
 
 use crate::state::{Session, use_bundle};
 

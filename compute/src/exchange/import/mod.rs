@@ -22,9 +22,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use shared::{
     explanations::{Explanation, Explanations},
     feature::Feature,
+    health::Health,
     labels::{Labels, MAX_LABEL_BYTES},
     manifest::{
-        DatasetInfo, FeatureRange, Health, MAJOR, MINOR, Manifest, ModelInfo, Origin, SaeInfo, SchemaVersion,
+        DatasetInfo, FeatureRange, MAJOR, MINOR, Manifest, ModelInfo, Origin, SaeInfo, SchemaVersion,
     },
     prompt::Prompt,
     vocab::Vocab,
